@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pure core: events in, actions out.
+ *
+ * moat_ike_step() takes one event and appends actions to a list. The core has
+ * no clock (each event carries the time), no randomness (a function is
+ * injected), no sockets. Whatever takes long (DH, keys process, kernel) is an
+ * action with a token; its answer comes back as an event with that token.
+ * So two cores can talk in one process under virtual time.
+ */
+#ifndef MOAT_IKE_IKE_H
+#define MOAT_IKE_IKE_H
+
+#include <stddef.h>
+
+#include "ike/tunnel.h"
+
+struct moat_ike;
+
+/** moat_random_fn - fill @buf with @len unpredictable bytes (cookies, nonces, message ids) */
+typedef void (*moat_random_fn)(void *ctx, void *buf, size_t len);
+
+/* Longest DH value and shared secret: modp8192. */
+#define MOAT_DH_MAX 1024
+
+/**
+ * struct moat_sa_params - one SA to install
+ * @direction: enum moat_direction
+ * @protocol: 50 or 51
+ * @spi: host byte order
+ * @src: outer source
+ * @dst: outer destination
+ * @mode: enum moat_mode
+ * @enc: enum moat_enc
+ * @auth: enum moat_auth
+ * @icv_len: bytes
+ * @esn: 64-bit sequence numbers
+ * @replay: window, inbound
+ * @policy: id of its policy
+ * @enc_key: encryption key, salt at its end; @auth_key: integrity key
+ * @selector: what it may carry
+ * @encap: UDP ports (source, destination) as on the wire, 0 for none
+ * @soft_seconds: 0 for none, as with the other limits
+ * @owner: opaque blob echoed in dumps
+ */
+struct moat_sa_params {
+	uint8_t direction;
+	uint8_t protocol;
+	uint32_t spi;
+	struct moat_addr src;
+	struct moat_addr dst;
+	uint8_t mode;
+	uint16_t enc;
+	uint16_t auth;
+	uint8_t icv_len;
+	bool esn;
+	uint32_t replay;
+	uint32_t policy;
+	uint16_t enc_key_len;
+	uint16_t auth_key_len;
+	uint8_t enc_key[MOAT_KEY_MAX];
+	uint8_t auth_key[MOAT_KEY_MAX];
+	struct moat_selector selector;
+	uint16_t encap[2];
+	uint64_t soft_seconds;
+	uint64_t hard_seconds;
+	uint64_t soft_bytes;
+	uint64_t hard_bytes;
+	uint16_t owner_len;
+	uint8_t owner[MOAT_OWNER_MAX];
+};
+
+/**
+ * struct moat_policy_params - one policy to install
+ * @id: chosen by the core
+ * @acquire_off: protect, but drop without an acquire (start = "none", after down)
+ * @route: route the remote net to the tunnel
+ */
+struct moat_policy_params {
+	uint32_t id;
+	struct moat_selector selector;
+	uint8_t action;
+	uint32_t priority;
+	struct moat_addr local;
+	struct moat_addr remote;
+	uint8_t mode;
+	bool acquire_off;
+	bool route;
+};
+
+enum moat_event_type {
+	MOAT_EV_TIMER,
+	MOAT_EV_CONFIG,
+	MOAT_EV_DATAGRAM,
+	MOAT_EV_ACQUIRE,
+	MOAT_EV_EXPIRE,
+	MOAT_EV_FIRST_USE,
+	MOAT_EV_UP,
+	MOAT_EV_DOWN,
+	MOAT_EV_ANSWER,
+};
+
+/**
+ * struct moat_event - one thing that happened
+ * @now: milliseconds of a monotonic clock; never goes back
+ * @config: the whole new set of tunnels; the core copies what it keeps,
+ *          compares with what it has, and touches only what changed
+ * @datagram: an ISAKMP message, non-ESP marker taken off; @marker says there was one
+ * @acquire: the kernel wants an SA for a policy
+ * @expire: a limit of an SA; @hard: the kernel has deleted it
+ * @first_use: the first packet authenticated on an inbound SA
+ * @control: up and down; @request comes back in MOAT_ACT_CONTROL_DONE
+ * @answer: to the action with the same @token; @ok false: @text says why.
+ *          @data: SKEYID, DH public value or DH shared secret; @secret: the DH
+ *          private value; @spi: what spi-alloc reserved
+ */
+struct moat_event {
+	enum moat_event_type type;
+	uint64_t now;
+	union {
+		struct {
+			struct moat_tunnel_conf *const *tunnels;
+			unsigned int n_tunnels;
+		} config;
+		struct {
+			struct moat_endpoint local;
+			struct moat_endpoint remote;
+			bool marker;
+			const uint8_t *data;
+			size_t len;
+		} datagram;
+		struct {
+			uint32_t policy;
+			struct moat_addr src;
+			struct moat_addr dst;
+			uint8_t protocol;
+		} acquire;
+		struct {
+			uint8_t direction;
+			uint8_t protocol;
+			uint32_t spi;
+			struct moat_addr dst;
+			uint32_t policy;
+			bool hard;
+		} expire;
+		struct {
+			uint8_t protocol;
+			uint32_t spi;
+			struct moat_addr dst;
+			uint32_t policy;
+		} first_use;
+		struct {
+			const char *tunnel;
+			uint32_t request;
+		} control;
+		struct {
+			uint32_t token;
+			bool ok;
+			const char *text;
+			const uint8_t *data;
+			size_t len;
+			const uint8_t *secret;
+			size_t secret_len;
+			uint32_t spi;
+		} answer;
+	};
+};
+
+enum moat_action_type {
+	MOAT_ACT_SEND,
+	MOAT_ACT_SKEYID,
+	MOAT_ACT_DH_GENERATE,
+	MOAT_ACT_DH_SHARED,
+	MOAT_ACT_SPI_ALLOC,
+	MOAT_ACT_SA_ADD,
+	MOAT_ACT_POLICY_SWITCH,
+	MOAT_ACT_SA_DEL,
+	MOAT_ACT_POLICY_ADD,
+	MOAT_ACT_POLICY_SET,
+	MOAT_ACT_POLICY_DEL,
+	MOAT_ACT_CONTROL_DONE,
+	MOAT_ACT_LOG,
+	MOAT_ACT_TRACE,
+};
+
+enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
+
+/**
+ * struct moat_act - one thing the edges shall do, in order
+ * @token: non-zero where an answer is expected
+ * @send: a message; @marker: put the non-ESP marker before it (port 4500)
+ * @skeyid: keys process: prf(psk of this peer, Ni | Nr); PSK looked up by remote
+ *          identity (when known), else remote address, else "any"
+ * @dh_generate: make a private value and its public one
+ * @dh_shared: compute the shared secret
+ * @spi_alloc: reserve an inbound SPI
+ * @sa: SA_ADD (inbound), POLICY_SWITCH (outbound; its policy is @sa.policy),
+ *      SA_DEL (only direction, protocol, dst, spi count)
+ * @policy: POLICY_ADD, POLICY_SET, POLICY_DEL (only id counts)
+ * @done: result of up and down
+ * @log: one event, one line: @name is a stable event name ("ike-established")
+ * @trace: one message of the ladder: who, which message of which exchange,
+ *         its payloads as text, the states of this side before and after
+ */
+struct moat_act {
+	struct moat_act *next;
+	enum moat_action_type type;
+	uint32_t token;
+	union {
+		struct {
+			struct moat_endpoint local;
+			struct moat_endpoint remote;
+			bool marker;
+			uint8_t *data;
+			size_t len;
+		} send;
+		struct {
+			uint16_t hash;
+			struct moat_addr remote;
+			struct moat_id remote_id;
+			uint8_t *nonces;
+			size_t len;
+		} skeyid;
+		struct {
+			uint16_t group;
+		} dh_generate;
+		struct {
+			uint16_t group;
+			uint8_t *secret;
+			size_t secret_len;
+			uint8_t *peer;
+			size_t peer_len;
+		} dh_shared;
+		struct {
+			uint8_t protocol;
+			struct moat_addr dst;
+		} spi_alloc;
+		struct moat_sa_params *sa;
+		struct moat_policy_params policy;
+		struct {
+			uint32_t request;
+			bool ok;
+			char *text;
+		} done;
+		struct {
+			enum moat_level level;
+			const char *name;
+			char *tunnel;
+			char *text;
+		} log;
+		struct {
+			char *tunnel;
+			bool sent;
+			struct moat_endpoint local;
+			struct moat_endpoint remote;
+			const char *exchange;
+			unsigned int number;
+			char *payloads;
+			const char *before;
+			const char *after;
+			bool initiator;
+			bool repeated;
+		} trace;
+	};
+};
+
+/**
+ * struct moat_acts - actions in the order in which they shall be done
+ * @last: where the next one is linked
+ */
+struct moat_acts {
+	struct moat_act *first;
+	struct moat_act **last;
+};
+
+/**
+ * moat_ike_new() - make a core
+ * @random: see moat_random_fn
+ * @ctx: its first argument
+ *
+ * Return: the core, or NULL without memory.
+ */
+struct moat_ike *moat_ike_new(moat_random_fn random, void *ctx);
+
+/** moat_ike_free() - wipe and free a core, without sending anything */
+void moat_ike_free(struct moat_ike *ike);
+
+/**
+ * moat_ike_step() - the one entry: take an event, say what to do
+ * @ike: the core
+ * @event: valid during the call only
+ * @acts: an initialised list; actions are appended
+ *
+ * Context: one thread; never blocks.
+ */
+void moat_ike_step(struct moat_ike *ike, const struct moat_event *event, struct moat_acts *acts);
+
+/**
+ * moat_ike_wake() - when the next MOAT_EV_TIMER is due
+ *
+ * Return: milliseconds on the events' clock, UINT64_MAX for never.
+ */
+uint64_t moat_ike_wake(const struct moat_ike *ike);
+
+void moat_acts_init(struct moat_acts *acts);
+/** moat_acts_free() - wipe and free all actions of a list */
+void moat_acts_free(struct moat_acts *acts);
+
+/* What status and show print: snapshots made for the caller. */
+
+/**
+ * struct moat_isakmp_view - one ISAKMP SA
+ * @state: the seed's names: "MM_NO_STATE" ... "QM_IDLE"
+ * @established: ms on the events' clock, 0 for not yet; @expires likewise
+ * @sent: phase 1 messages sent, without retransmissions; @received likewise
+ */
+struct moat_isakmp_view {
+	uint32_t id;
+	const char *tunnel;
+	struct moat_endpoint local;
+	struct moat_endpoint remote;
+	const char *state;
+	bool initiator;
+	const char *exchange;
+	uint8_t cookies[2][8];
+	char proposal[96];
+	uint64_t established;
+	uint64_t expires;
+	unsigned int sent;
+	unsigned int received;
+};
+
+/** struct moat_pair_view - one pair; @spi_in and @spi_out are 0 when there is no SA */
+struct moat_pair_view {
+	struct moat_selector selector;
+	uint32_t policy;
+	const char *state;
+	uint8_t protocol;
+	uint8_t mode;
+	uint32_t spi_in;
+	uint32_t spi_out;
+	char proposal[96];
+	uint64_t established;
+	uint64_t expires;
+};
+
+/** struct moat_tunnel_view - one tunnel */
+struct moat_tunnel_view {
+	const char *name;
+	const char *state;
+	struct moat_addr local;
+	struct moat_addr remote;
+	uint64_t rekeys;
+	unsigned int n_pairs;
+};
+
+/**
+ * moat_ike_isakmp() - the @index-th ISAKMP SA
+ *
+ * Return: false when there is none.
+ */
+bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index, struct moat_isakmp_view *view);
+bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index, struct moat_tunnel_view *view);
+bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int index,
+		   struct moat_pair_view *view);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A configured tunnel, as the configuration parser hands it to the core. */
+#ifndef MOAT_IKE_TUNNEL_H
+#define MOAT_IKE_TUNNEL_H
+
+#include "ike/addr.h"
+#include "ike/proposal.h"
+#include "linux/moat.h"
+
+#define MOAT_TUNNEL_NAME_MAX 63
+#define MOAT_ID_MAX          256
+
+enum moat_start { MOAT_START_TRAP, MOAT_START_UP, MOAT_START_NONE };
+enum moat_exchange { MOAT_EXCHANGE_MAIN, MOAT_EXCHANGE_AGGRESSIVE };
+
+/**
+ * struct moat_id - an identity of phase 1, RFC 2407 section 4.6.2
+ * @type: the wire's ID type (1 IPv4, 2 FQDN, 3 user FQDN, 5 IPv6, 9 DN, 11 key id)
+ * @len: bytes of @data
+ * @data: as on the wire, without type, protocol and port
+ */
+struct moat_id {
+	uint8_t type;
+	uint16_t len;
+	uint8_t data[MOAT_ID_MAX];
+};
+
+/**
+ * struct moat_pair_conf - one local net towards one remote net: one policy
+ * @policy: id of the kernel policy; the core fills it in
+ */
+struct moat_pair_conf {
+	struct moat_selector selector;
+	uint32_t policy;
+};
+
+/**
+ * struct moat_tunnel_conf - everything one tunnel's block says, defaults filled in
+ * @name: its name in the configuration
+ * @file: file of the block, for messages
+ * @line: line of the block
+ * @local: our address; len 0 is "any"
+ * @remote: the peer's addresses, tried in turn
+ * @n_remote: how many
+ * @local_id: identity we send; the local address when none is configured
+ * @remote_id: identity we demand
+ * @exchange: main or aggressive
+ * @auth: authentication method, RFC 2409 appendix A (1 is PSK)
+ * @ike: acceptable phase 1 transforms, best first
+ * @esp: acceptable phase 2 transforms, best first, with their PFS groups
+ * @mode: enum moat_mode
+ * @action: enum moat_action; bypass and discard have no peer
+ * @start: trap, up or none
+ * @priority: of its policies, lower wins
+ * @ike_lifetime: seconds of phase 1
+ * @lifetime: seconds of phase 2
+ * @lifebytes: bytes of phase 2, 0 for none
+ * @replay: window in packets
+ * @narrow: accept a subset of a pair as responder
+ * @routes: install routes to the remote nets
+ * @pairs: (local net x remote net)
+ * @n_pairs: how many
+ */
+struct moat_tunnel_conf {
+	char name[MOAT_TUNNEL_NAME_MAX + 1];
+	const char *file;
+	unsigned int line;
+	struct moat_addr local;
+	struct moat_addr *remote;
+	unsigned int n_remote;
+	struct moat_id local_id;
+	struct moat_id remote_id;
+	enum moat_exchange exchange;
+	uint16_t auth;
+	struct moat_ike_proposals ike;
+	struct moat_esp_proposals esp;
+	uint8_t mode;
+	uint8_t action;
+	enum moat_start start;
+	uint32_t priority;
+	uint32_t ike_lifetime;
+	uint32_t lifetime;
+	uint64_t lifebytes;
+	uint32_t replay;
+	bool narrow;
+	bool routes;
+	struct moat_pair_conf *pairs;
+	unsigned int n_pairs;
+};
+
+#endif
