@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The one entry. All output goes to build/; "make help" lists the targets.
+
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/sh
+
+# KERNEL is a line ("6.1"), a release under /lib/modules, or a build directory.
+KERNEL ?= $(or $(shell scripts/kernel-release 6.1 2>/dev/null),$(shell uname -r))
+SAN ?=
+V ?=
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(2)')
+
+all: module user
+
+# --- the module --------------------------------------------------------------
+
+ifneq ($(wildcard $(KERNEL)/Makefile),)
+KDIR := $(abspath $(KERNEL))
+RELEASE := $(shell cat $(KDIR)/include/config/kernel.release)
+else
+RELEASE := $(shell scripts/kernel-release $(KERNEL) 2>/dev/null || echo $(KERNEL))
+KDIR := /lib/modules/$(RELEASE)/build
+endif
+KMOD := build/kmod-$(RELEASE)
+
+# Kernels before 6.13 build beside the sources, so each gets a directory of
+# links: two kernels can coexist, and the source tree stays clean. BTF for
+# modules would need pahole and a vmlinux, and nothing here reads it.
+KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)/$(KMOD) W=1 KCFLAGS=-Werror \
+	CONFIG_DEBUG_INFO_BTF_MODULES= --no-print-directory
+
+module: kmod-links
+	$(Q)+$(KBUILD) modules
+
+kmod-links:
+	@test -e $(KDIR)/Makefile || { \
+		echo 'no headers of kernel $(RELEASE) ($(KDIR)): run scripts/setup, or say KERNEL=…' >&2; \
+		exit 1; }
+	@mkdir -p $(KMOD)/kmod
+	@find $(KMOD) -xtype l -delete
+	@ln -sfn $(CURDIR)/Kbuild $(CURDIR)/uapi $(KMOD)/
+	@ln -sf $(addprefix $(CURDIR)/,$(wildcard kmod/*.[ch])) $(KMOD)/kmod/
+
+module_install: module
+	install -D -m 644 $(KMOD)/moat.ko $(DESTDIR)/lib/modules/$(RELEASE)/updates/moat.ko
+	$(if $(DESTDIR),,depmod $(RELEASE))
+
+# --- user space --------------------------------------------------------------
+
+# With SAN=1 everything here is built a second time, for AddressSanitizer and
+# UBSan, under build/san.
+B := build$(if $(SAN),/san)
+
+PACKAGES := libgcrypt libnl-3.0 libnl-genl-3.0 libnl-route-3.0 libconfig jansson \
+	libevent libseccomp libcap-ng
+TEST_PACKAGES := cmocka
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+HARDENING := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+comma := ,
+SANITIZE := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer)
+CPPFLAGS += -D_GNU_SOURCE -Idaemon -Iuapi $(shell pkg-config --cflags $(PACKAGES))
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDENING) $(SANITIZE) $(CPPFLAGS)
+ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now $(SANITIZE)
+LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpthread
+TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES))
+
+core_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard daemon/wire/*.c daemon/ike/*.c))
+priv_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard daemon/priv/*.c))
+io_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard daemon/io/*.c))
+moatd_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard daemon/moatd.c))
+moat_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard daemon/cli/*.c))
+programs := $(if $(moatd_objects),$(B)/moatd) $(if $(moat_objects),$(B)/moat)
+
+user: $(programs)
+
+# $(call remember,file,text): keep text in file, touching it only when it
+# changed, so that what depends on it is made again when flags or lists change.
+remember = $(shell mkdir -p $(dir $(1)); printf '%s\n' '$(2)' | cmp -s - $(1) || \
+	printf '%s\n' '$(2)' >$(1))
+$(call remember,$(B)/obj/flags,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS))
+$(call remember,$(B)/obj/core,$(core_objects))
+$(call remember,$(B)/obj/priv,$(priv_objects))
+$(call remember,$(B)/obj/programs,$(io_objects) $(moatd_objects) $(moat_objects))
+
+$(B)/obj/%.o: %.c $(B)/obj/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+archive = rm -f $@ && ar rcs $@ $(filter %.o,$^)
+$(B)/libmoatcore.a: $(core_objects) $(B)/obj/core
+	$(call say,AR,$@)
+	$(Q)$(archive)
+$(B)/libmoatpriv.a: $(priv_objects) $(B)/obj/priv
+	$(call say,AR,$@)
+	$(Q)$(archive)
+
+link = $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
+$(B)/moatd: $(moatd_objects) $(io_objects) $(B)/libmoatpriv.a $(B)/libmoatcore.a $(B)/obj/programs
+	$(call say,LD,$@)
+	$(Q)$(link) $(LIBS)
+$(B)/moat: $(moat_objects) $(B)/libmoatpriv.a $(B)/libmoatcore.a $(B)/obj/programs
+	$(call say,LD,$@)
+	$(Q)$(link) $(LIBS)
+
+install: user module_install
+	install -D -m 755 build/moatd $(DESTDIR)/usr/sbin/moatd
+	install -D -m 755 build/moat $(DESTDIR)/usr/bin/moat
+
+# --- tests of user space -----------------------------------------------------
+
+# selftests/unit and selftests/exchange: each *_test.c is one cmocka program,
+# what else lies in its folder is linked into all of that folder. What lies in
+# io is in the programs and in no archive; tests of it name its objects below.
+test_sources := $(wildcard selftests/unit/*_test.c selftests/exchange/*_test.c)
+tests := $(patsubst selftests/%.c,$(B)/tests/%,$(test_sources))
+helpers = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c,$(wildcard selftests/$(1)/*.c)))
+$(filter $(B)/tests/unit/%,$(tests)): $(call helpers,unit)
+$(filter $(B)/tests/exchange/%,$(tests)): $(call helpers,exchange)
+
+$(tests): $(B)/tests/%: $(B)/obj/selftests/%.o $(B)/libmoatpriv.a $(B)/libmoatcore.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(link) $(TEST_LIBS) $(LIBS)
+
+tests: $(tests)
+
+# The vectors and other files of tests are found from the top of the tree.
+unit: $(tests)
+	$(Q)status=0; for t in $(tests); do $$t || status=1; done; exit $$status
+
+# --- the rest ----------------------------------------------------------------
+
+clean:
+	rm -rf build/san build/obj build/tests build/lint build/kselftest \
+		build/kmod-* build/*.a build/moatd build/moat
+
+distclean:
+	rm -rf build
+
+help:
+	@echo 'make            moat.ko, moatd and moat, under build/'
+	@echo '                KERNEL= a line (6.1), a release, or a build directory; SAN=1 sanitizers; V=1'
+	@echo 'make unit       unit and exchange tests of user space'
+	@echo 'make install    programs and module (DESTDIR=…)'
+	@echo 'make clean      all but downloads and guest images; distclean: these too'
+
+.PHONY: all module kmod-links module_install user install tests unit clean distclean help
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
