@@ -10,7 +10,7 @@
 #include <netlink/netlink.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
-#include "nl_internal.h"
+#include "priv/nl_internal.h"
 
 #define REQUEST_SIZE 16384     /* two SAs with everything take 2 kB */
 #define EVENT_BUFFER (4 << 20) /* an acquire takes 0.3 kB */

@@ -16,31 +16,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <linux/moat.h>
+#include "ike/addr.h"
+#include "linux/moat.h"
 
 #define MOAT_NL_COUNTERS 48 /* drop reasons that one object can report */
 
 struct moat_nl;
-
-/** struct moat_nl_addr - an address; @len is 4, 16, or 0 for none */
-struct moat_nl_addr {
-	uint8_t len;
-	uint8_t bytes[16];
-};
-
-/** struct moat_nl_ports - a range, or ICMP types; any when not @set */
-struct moat_nl_ports {
-	bool set;
-	uint16_t min, max;
-};
-
-/** struct moat_nl_selector - traffic, as this gateway sees it */
-struct moat_nl_selector {
-	struct moat_nl_addr local, remote;   /* none: no selector */
-	uint8_t local_prefix, remote_prefix; /* bits */
-	uint8_t protocol;		     /* 0 is any */
-	struct moat_nl_ports local_ports, remote_ports;
-};
 
 struct moat_nl_counter {
 	char name[32];
@@ -56,14 +37,15 @@ struct moat_nl_counters {
  * struct moat_nl_sa - one SA
  *
  * A zero or an empty address leaves the attribute out, except that an inbound
- * SA always names its replay window. Keys are borrowed, never copied, and
+ * SA always names its replay window. A selector whose local range is empty is
+ * none; its ranges must be networks. Keys are borrowed, never copied, and
  * never reported. What stands below `read` is only reported.
  */
 struct moat_nl_sa {
 	enum moat_direction direction;
 	uint8_t protocol; /* IPPROTO_ESP or IPPROTO_AH */
 	uint32_t spi;
-	struct moat_nl_addr src, dst;
+	struct moat_addr src, dst;
 	enum moat_mode mode;
 	enum moat_enc enc;
 	const uint8_t *enc_key; /* its salt at the end */
@@ -75,7 +57,7 @@ struct moat_nl_sa {
 	uint32_t replay;     /* packets; 0 is off */
 	bool esn;
 	uint32_t policy;
-	struct moat_nl_selector selector;
+	struct moat_selector selector;
 	uint16_t encap_sport, encap_dport;
 	uint64_t soft_seconds, hard_seconds;
 	uint64_t soft_bytes, hard_bytes;
@@ -96,10 +78,10 @@ struct moat_nl_sa {
 /** struct moat_nl_policy - one policy; what stands below `read` is only reported */
 struct moat_nl_policy {
 	uint32_t id;
-	struct moat_nl_selector selector;
+	struct moat_selector selector;
 	enum moat_action action; /* 0 in a policy-set: leave it */
 	uint32_t priority;
-	struct moat_nl_addr local, remote; /* tunnel endpoints */
+	struct moat_addr local, remote; /* tunnel endpoints */
 	enum moat_mode mode;
 	bool acquire_off;
 	/* read */
@@ -113,7 +95,7 @@ struct moat_nl_policy {
 
 /** struct moat_nl_flow - one packet, as seen on the wire */
 struct moat_nl_flow {
-	struct moat_nl_addr src, dst;
+	struct moat_addr src, dst;
 	uint8_t protocol;
 	uint16_t sport, dport;
 };
@@ -139,7 +121,7 @@ struct moat_nl_event {
 	struct moat_nl_flow flow;
 	struct moat_nl_sa sa;
 	bool hard;
-	struct moat_nl_addr addr;
+	struct moat_addr addr;
 	uint16_t port;
 };
 
@@ -155,9 +137,8 @@ int moat_nl_subscribe(struct moat_nl *nl);
 int moat_nl_event_fd(const struct moat_nl *nl);
 int moat_nl_events(struct moat_nl *nl, moat_nl_event_fn fn, void *arg);
 
-int moat_nl_spi_alloc(struct moat_nl *nl, uint8_t protocol,
-		      const struct moat_nl_addr *dst, uint32_t min, uint32_t max,
-		      uint32_t *spi);
+int moat_nl_spi_alloc(struct moat_nl *nl, uint8_t protocol, const struct moat_addr *dst,
+		      uint32_t min, uint32_t max, uint32_t *spi);
 int moat_nl_sa_add(struct moat_nl *nl, const struct moat_nl_sa *sas, unsigned int n);
 int moat_nl_sa_get(struct moat_nl *nl, const struct moat_nl_sa *key,
 		   struct moat_nl_sa *sa);

@@ -5,7 +5,7 @@
 
 #include <netlink/attr.h>
 #include <netlink/msg.h>
-#include "nl.h"
+#include "priv/nl.h"
 
 /* Takes the top-level attributes of one answer; 0, or a negative errno. */
 typedef int (*nl_reply_fn)(struct nlattr *attrs, int len, void *arg);
@@ -15,17 +15,16 @@ int moat_nl_talk(struct moat_nl *nl, struct nl_msg *msg, nl_reply_fn fn, void *a
 int moat_nl_simple(struct moat_nl *nl, enum moat_cmd cmd);
 int moat_nl_fail(struct moat_nl *nl, struct nl_msg *msg, int err, const char *why);
 
-int moat_nl_put_addr(struct nl_msg *msg, int type, const struct moat_nl_addr *addr);
-int moat_nl_put_selector(struct nl_msg *msg, int type,
-			 const struct moat_nl_selector *sel);
+int moat_nl_put_addr(struct nl_msg *msg, int type, const struct moat_addr *addr);
+int moat_nl_put_selector(struct nl_msg *msg, int type, const struct moat_selector *sel);
 int moat_nl_put_sa(struct nl_msg *msg, const struct moat_nl_sa *sa);
 int moat_nl_put_sa_key(struct nl_msg *msg, const struct moat_nl_sa *sa);
 int moat_nl_put_policy_id(struct nl_msg *msg, uint32_t id);
 
 int moat_nl_parse(struct nlattr **tb, int max, struct nlattr *attrs, int len,
 		  const struct nla_policy *policy);
-int moat_nl_get_addr(struct moat_nl_addr *addr, const struct nlattr *attr);
-int moat_nl_get_selector(struct moat_nl_selector *sel, struct nlattr *attr);
+int moat_nl_get_addr(struct moat_addr *addr, const struct nlattr *attr);
+int moat_nl_get_selector(struct moat_selector *sel, struct nlattr *attr);
 int moat_nl_get_counter(struct moat_nl_counters *counters, struct nlattr *attr);
 int moat_nl_get_counters(struct moat_nl_counters *counters, struct nlattr *nest,
 			 int type);

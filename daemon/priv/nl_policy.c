@@ -2,7 +2,7 @@
 /* Netlink client: policies, flows and counters. */
 #include <errno.h>
 #include <string.h>
-#include "nl_internal.h"
+#include "priv/nl_internal.h"
 
 /** moat_nl_put_policy_id() - append what names a policy; 0 or a negative number */
 int moat_nl_put_policy_id(struct nl_msg *msg, uint32_t id)

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "nl_internal.h"
+#include "priv/nl_internal.h"
 
 /**
  * moat_nl_parse() - parse attributes of the kernel strictly
@@ -29,62 +29,85 @@ static int parse_nested(struct nlattr **tb, int max, struct nlattr *nest,
 }
 
 /** moat_nl_put_addr() - append an address, if any; 0 or a negative number */
-int moat_nl_put_addr(struct nl_msg *msg, int type, const struct moat_nl_addr *addr)
+int moat_nl_put_addr(struct nl_msg *msg, int type, const struct moat_addr *addr)
 {
 	return addr->len ? nla_put(msg, type, addr->len, addr->bytes) : 0;
 }
 
 /** moat_nl_get_addr() - read an address; 0 or -EBADMSG */
-int moat_nl_get_addr(struct moat_nl_addr *addr, const struct nlattr *attr)
+int moat_nl_get_addr(struct moat_addr *addr, const struct nlattr *attr)
 {
 	int len = nla_len(attr);
 
 	if (len != 4 && len != 16)
 		return -EBADMSG;
+	memset(addr, 0, sizeof(*addr));
 	addr->len = len;
 	memcpy(addr->bytes, nla_data(attr), len);
 	return 0;
 }
 
-static int put_ports(struct nl_msg *msg, int type, const struct moat_nl_ports *ports)
+/* Port attributes come in pairs, the lowest first. */
+static int put_ports(struct nl_msg *msg, int type, const uint16_t port[2])
 {
-	if (!ports->set)
+	if (port[0] == 0 && port[1] == 65535)
 		return 0;
-	if (nla_put_u16(msg, type, ports->min))
+	if (nla_put_u16(msg, type, port[0]))
 		return -1;
-	return nla_put_u16(msg, type + 1, ports->max);
+	return nla_put_u16(msg, type + 1, port[1]);
+}
+
+static int put_network(struct nl_msg *msg, int type, const struct moat_range *range)
+{
+	int prefix = moat_range_prefix(range);
+
+	if (prefix < 0 || moat_nl_put_addr(msg, type, &range->first))
+		return -1;
+	return nla_put_u8(msg, type + 1, prefix);
 }
 
 /** moat_nl_put_selector() - append a selector, if any; 0 or a negative number */
-int moat_nl_put_selector(struct nl_msg *msg, int type, const struct moat_nl_selector *sel)
+int moat_nl_put_selector(struct nl_msg *msg, int type, const struct moat_selector *sel)
 {
 	struct nlattr *nest;
 
-	if (!sel->local.len && !sel->remote.len)
+	if (!sel->local.first.len)
 		return 0;
 	nest = nla_nest_start(msg, type | NLA_F_NESTED);
-	if (!nest || moat_nl_put_addr(msg, MOAT_A_SELECTOR_LOCAL_ADDR, &sel->local) ||
-	    nla_put_u8(msg, MOAT_A_SELECTOR_LOCAL_PREFIX, sel->local_prefix) ||
-	    moat_nl_put_addr(msg, MOAT_A_SELECTOR_REMOTE_ADDR, &sel->remote) ||
-	    nla_put_u8(msg, MOAT_A_SELECTOR_REMOTE_PREFIX, sel->remote_prefix) ||
+	if (!nest || put_network(msg, MOAT_A_SELECTOR_LOCAL_ADDR, &sel->local) ||
+	    put_network(msg, MOAT_A_SELECTOR_REMOTE_ADDR, &sel->remote) ||
 	    (sel->protocol && nla_put_u8(msg, MOAT_A_SELECTOR_PROTOCOL, sel->protocol)) ||
-	    put_ports(msg, MOAT_A_SELECTOR_LOCAL_PORT_MIN, &sel->local_ports) ||
-	    put_ports(msg, MOAT_A_SELECTOR_REMOTE_PORT_MIN, &sel->remote_ports))
+	    put_ports(msg, MOAT_A_SELECTOR_LOCAL_PORT_MIN, sel->local_port) ||
+	    put_ports(msg, MOAT_A_SELECTOR_REMOTE_PORT_MIN, sel->remote_port))
 		return -1;
 	return nla_nest_end(msg, nest);
 }
 
-static void get_ports(struct moat_nl_ports *ports, struct nlattr **tb, int min)
+static void get_ports(uint16_t port[2], struct nlattr **tb, int min)
 {
-	if (!tb[min] || !tb[min + 1])
-		return;
-	ports->set = true;
-	ports->min = nla_get_u16(tb[min]);
-	ports->max = nla_get_u16(tb[min + 1]);
+	port[0] = tb[min] ? nla_get_u16(tb[min]) : 0;
+	port[1] = tb[min + 1] ? nla_get_u16(tb[min + 1]) : 65535;
+}
+
+static int get_network(struct moat_range *range, struct nlattr **tb, int type)
+{
+	unsigned int prefix, i;
+
+	if (!tb[type] || !tb[type + 1] || moat_nl_get_addr(&range->first, tb[type]))
+		return -EBADMSG;
+	prefix = nla_get_u8(tb[type + 1]);
+	if (prefix > range->first.len * 8U)
+		return -EBADMSG;
+	range->last = range->first;
+	for (i = prefix; i < range->first.len * 8U; i++) {
+		range->first.bytes[i / 8] &= ~(0x80 >> i % 8);
+		range->last.bytes[i / 8] |= 0x80 >> i % 8;
+	}
+	return 0;
 }
 
 /** moat_nl_get_selector() - read a selector; 0 or -EBADMSG */
-int moat_nl_get_selector(struct moat_nl_selector *sel, struct nlattr *attr)
+int moat_nl_get_selector(struct moat_selector *sel, struct nlattr *attr)
 {
 	static const struct nla_policy policy[MOAT_A_SELECTOR_MAX + 1] = {
 		[MOAT_A_SELECTOR_LOCAL_PREFIX] = { .type = NLA_U8 },
@@ -97,25 +120,14 @@ int moat_nl_get_selector(struct moat_nl_selector *sel, struct nlattr *attr)
 	};
 	struct nlattr *tb[MOAT_A_SELECTOR_MAX + 1];
 
-	if (parse_nested(tb, MOAT_A_SELECTOR_MAX, attr, policy))
-		return -EBADMSG;
-	if (tb[MOAT_A_SELECTOR_LOCAL_ADDR] &&
-	    moat_nl_get_addr(&sel->local, tb[MOAT_A_SELECTOR_LOCAL_ADDR]))
-		return -EBADMSG;
-	if (tb[MOAT_A_SELECTOR_REMOTE_ADDR] &&
-	    moat_nl_get_addr(&sel->remote, tb[MOAT_A_SELECTOR_REMOTE_ADDR]))
-		return -EBADMSG;
-	if (tb[MOAT_A_SELECTOR_LOCAL_PREFIX])
-		sel->local_prefix = nla_get_u8(tb[MOAT_A_SELECTOR_LOCAL_PREFIX]);
-	if (tb[MOAT_A_SELECTOR_REMOTE_PREFIX])
-		sel->remote_prefix = nla_get_u8(tb[MOAT_A_SELECTOR_REMOTE_PREFIX]);
-	if (sel->local_prefix > sel->local.len * 8 ||
-	    sel->remote_prefix > sel->remote.len * 8)
+	if (parse_nested(tb, MOAT_A_SELECTOR_MAX, attr, policy) ||
+	    get_network(&sel->local, tb, MOAT_A_SELECTOR_LOCAL_ADDR) ||
+	    get_network(&sel->remote, tb, MOAT_A_SELECTOR_REMOTE_ADDR))
 		return -EBADMSG;
 	if (tb[MOAT_A_SELECTOR_PROTOCOL])
 		sel->protocol = nla_get_u8(tb[MOAT_A_SELECTOR_PROTOCOL]);
-	get_ports(&sel->local_ports, tb, MOAT_A_SELECTOR_LOCAL_PORT_MIN);
-	get_ports(&sel->remote_ports, tb, MOAT_A_SELECTOR_REMOTE_PORT_MIN);
+	get_ports(sel->local_port, tb, MOAT_A_SELECTOR_LOCAL_PORT_MIN);
+	get_ports(sel->remote_port, tb, MOAT_A_SELECTOR_REMOTE_PORT_MIN);
 	return 0;
 }
 
@@ -361,9 +373,8 @@ static int visit(struct nlattr *attrs, int len, void *arg)
  *
  * Return: 0 or a negative errno
  */
-int moat_nl_spi_alloc(struct moat_nl *nl, uint8_t protocol,
-		      const struct moat_nl_addr *dst, uint32_t min, uint32_t max,
-		      uint32_t *spi)
+int moat_nl_spi_alloc(struct moat_nl *nl, uint8_t protocol, const struct moat_addr *dst,
+		      uint32_t min, uint32_t max, uint32_t *spi)
 {
 	struct nl_msg *msg = moat_nl_request(nl, MOAT_CMD_SPI_ALLOC, 0);
 	struct moat_nl_sa sa = { 0 };
