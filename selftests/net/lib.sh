@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What tests and the demo need in the guest; source it from bash.
+#
+#   host-a --------- gw-a ========= gw-b --------- host-b
+#     eth0   lan-a        wan-a wan-b        lan-b   eth0
+#   10.1.0.2  .1    192.0.2.1     192.0.2.2    .1  10.2.0.2
+#   fd00:1::2 ::1 2001:db8::1   2001:db8::2   ::1  fd00:2::2
+
+if [ "${MOAT_VM-}" != 1 ]; then
+	echo "this changes networks and modules: run it in the guest (scripts/vm --help)" >&2
+	exit 1
+fi
+
+lib_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+topo_names="host-a gw-a gw-b host-b"
+
+# --- waiting -----------------------------------------------------------------
+
+# wait_for SENTENCE COMMAND...: poll until COMMAND succeeds, WAIT_SECONDS at most.
+# Programs start slowly in an emulated guest; a sleep is always too long or too short.
+wait_for()
+{
+	local sentence=$1 end=$((SECONDS + ${WAIT_SECONDS:-30}))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if [ $SECONDS -ge $end ]; then
+			echo "waited ${WAIT_SECONDS:-30} s in vain for $sentence ($*)" >&2
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# wait_gone PID: until the process has ended.
+wait_gone()
+{
+	local pid=$1
+	gone() { ! kill -0 "$pid"; }
+	wait_for "the end of process $pid" gone
+}
+
+# --- the network -------------------------------------------------------------
+
+in_ns()
+{
+	ip netns exec "$@"
+}
+
+# topo_namespace NAME...: with forwarding, without what would add packets of its
+# own or drop ours before the module sees them.
+topo_namespace()
+{
+	local ns
+	for ns in "$@"; do
+		ip netns add "$ns" || return 1
+		ip -n "$ns" link set lo up
+		in_ns "$ns" sysctl -qw net.ipv4.ip_forward=1 \
+			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
+			net.ipv4.ping_group_range="0 2147483647" \
+			net.ipv6.conf.all.forwarding=1 \
+			net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0 ||
+			return 1
+	done
+}
+
+# topo_wire NS1 DEV1 ADDRESSES1 NS2 DEV2 ADDRESSES2: a veth pair, up.
+topo_wire()
+{
+	local address
+	ip link add "$2" netns "$1" type veth peer name "$5" netns "$4" || return 1
+	for address in $3; do
+		ip -n "$1" address add "$address" dev "$2" $(topo_nodad "$address") || return 1
+	done
+	for address in $6; do
+		ip -n "$4" address add "$address" dev "$5" $(topo_nodad "$address") || return 1
+	done
+	ip -n "$1" link set "$2" up && ip -n "$4" link set "$5" up
+}
+
+topo_nodad()
+{
+	case $1 in
+	*:*) echo nodad ;;
+	esac
+}
+
+# topo_site_to_site: the picture above.
+topo_site_to_site()
+{
+	topo_namespace $topo_names &&
+		topo_wire host-a eth0 "10.1.0.2/24 fd00:1::2/64" \
+			gw-a lan-a "10.1.0.1/24 fd00:1::1/64" &&
+		topo_wire gw-a wan-a "192.0.2.1/24 2001:db8::1/64" \
+			gw-b wan-b "192.0.2.2/24 2001:db8::2/64" &&
+		topo_wire gw-b lan-b "10.2.0.1/24 fd00:2::1/64" \
+			host-b eth0 "10.2.0.2/24 fd00:2::2/64" &&
+		ip -n host-a route add default via 10.1.0.1 &&
+		ip -n host-a route add default via fd00:1::1 &&
+		ip -n host-b route add default via 10.2.0.1 &&
+		ip -n host-b route add default via fd00:2::1 &&
+		ip -n gw-a route add default via 192.0.2.2 &&
+		ip -n gw-a route add default via 2001:db8::2 &&
+		ip -n gw-b route add default via 192.0.2.1 &&
+		ip -n gw-b route add default via 2001:db8::1
+}
+
+# topo_cleanup [NAME...]: end what runs in the namespaces and delete them.
+topo_cleanup()
+{
+	local ns pids
+	for ns in ${*:-$topo_names}; do
+		[ -e "/run/netns/$ns" ] || continue
+		pids=$(ip netns pids "$ns")
+		[ -z "$pids" ] || kill $pids 2>/dev/null
+		ip netns del "$ns"
+	done
+}
+
+# --- the module --------------------------------------------------------------
+
+# moat_build: the build directory; MOAT_BUILD, or the one above or beside here.
+moat_build()
+{
+	local dir=$lib_dir
+	if [ -n "${MOAT_BUILD-}" ]; then
+		echo "$MOAT_BUILD"
+		return
+	fi
+	while [ "$dir" != / ]; do
+		if [ -e "$dir/build/kmod-$(uname -r)/moat.ko" ]; then
+			echo "$dir/build"
+			return
+		fi
+		dir=$(dirname "$dir")
+	done
+	echo "no build/kmod-$(uname -r)/moat.ko above $lib_dir: make KERNEL=$(uname -r)" >&2
+	return 1
+}
+
+# load_moat [PARAMETER=VALUE...]: the module built for the running kernel, after
+# what it depends on.
+load_moat()
+{
+	local build module dependency
+	build=$(moat_build) || return 1
+	module=$build/kmod-$(uname -r)/moat.ko
+	for dependency in $(modinfo -F depends "$module" | tr , ' ') \
+		$(modinfo -F softdep "$module" | sed 's/pre://g; s/post:.*//'); do
+		modprobe "$dependency" || return 1
+	done
+	insmod "$module" "$@"
+}
+
+# unload_moat: flush every namespace (rmmod refuses while there are policies),
+# then remove.
+unload_moat()
+{
+	local build ns
+	build=$(moat_build) || return 1
+	for ns in $(ip netns list | cut -d' ' -f1); do
+		in_ns "$ns" "$build/moat" policy flush
+		in_ns "$ns" "$build/moat" sa flush
+	done >/dev/null
+	rmmod moat
+}
+
+# --- results, in the kernel's test format (TAP) ------------------------------
+
+ktap_count=0
+ktap_failed=0
+
+# ktap_result STATUS NAME
+ktap_result()
+{
+	ktap_count=$((ktap_count + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $ktap_count $2"
+	else
+		ktap_failed=$((ktap_failed + 1))
+		echo "not ok $ktap_count $2"
+	fi
+}
+
+# ktap NAME COMMAND...: one test case; what a failing one printed is shown.
+ktap()
+{
+	local name=$1 output status
+	shift
+	output=$("$@" 2>&1)
+	status=$?
+	[ $status -eq 0 ] || sed 's/^/# /' <<<"${output:-$* returned $status}"
+	ktap_result $status "$name"
+}
+
+# ktap_is NAME EXPECTED COMMAND...: its output is EXPECTED.
+ktap_is()
+{
+	local name=$1 expected=$2 output
+	shift 2
+	output=$("$@" 2>&1)
+	if [ "$output" != "$expected" ]; then
+		sed 's/^/# /' <<<"$* printed:
+$output
+expected:
+$expected"
+		ktap_result 1 "$name"
+	else
+		ktap_result 0 "$name"
+	fi
+}
+
+# ktap_finish: the plan, and the exit status of the test program.
+ktap_finish()
+{
+	echo "1..$ktap_count"
+	[ $ktap_count -gt 0 ] && [ $ktap_failed -eq 0 ]
+	exit $?
+}
