@@ -72,6 +72,7 @@ struct moat_nl_sa {
 	char driver[128];
 	uint32_t mtu; /* bytes */
 	uint64_t async;
+	uint16_t key_bits; /* of the cipher, without salt */
 	struct moat_nl_counters drops;
 };
 

@@ -266,6 +266,7 @@ static const struct nla_policy sa_policy[MOAT_A_SA_MAX + 1] = {
 	[MOAT_A_SA_DRIVER] = { .type = NLA_STRING },
 	[MOAT_A_SA_MTU] = { .type = NLA_U32 },
 	[MOAT_A_SA_ASYNC] = { .type = NLA_U64 },
+	[MOAT_A_SA_KEY_BITS] = { .type = NLA_U16 },
 };
 
 static uint64_t get_number(const struct nlattr *attr)
@@ -313,6 +314,7 @@ static void get_numbers(struct moat_nl_sa *sa, struct nlattr **tb)
 	sa->last_used = get_number(tb[MOAT_A_SA_LAST_USED]);
 	sa->mtu = get_number(tb[MOAT_A_SA_MTU]);
 	sa->async = get_number(tb[MOAT_A_SA_ASYNC]);
+	sa->key_bits = get_number(tb[MOAT_A_SA_KEY_BITS]);
 }
 
 /** moat_nl_get_sa() - read an SA into zeroed @sa; 0 or -EBADMSG */

@@ -157,6 +157,7 @@ enum moat_a_sa {
 	MOAT_A_SA_MTU,
 	MOAT_A_SA_ASYNC,
 	MOAT_A_SA_PAD,
+	MOAT_A_SA_KEY_BITS,
 
 	__MOAT_A_SA_END,
 	MOAT_A_SA_MAX = __MOAT_A_SA_END - 1,
