@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * All differences between the kernels that Moat builds on (6.1 to 6.12); no
+ * other file asks for the kernel's version.
+ */
+#ifndef _MOAT_COMPAT_H
+#define _MOAT_COMPAT_H
+
+#include <linux/netlink.h>
+#include <linux/version.h>
+
+/*
+ * 6.3: an extack sentence with values in it. Before, the extack has no room
+ * for one; it stays readable until the request is answered in a ring of
+ * buffers (a request is answered by the task that refused it, at once).
+ */
+#ifndef NL_SET_ERR_MSG_FMT
+#define NETLINK_MAX_FMTMSG_LEN 80
+
+char *moat_compat_msg_buf(void);
+
+#define NL_SET_ERR_MSG_FMT(extack, fmt, args...) do {			\
+	struct netlink_ext_ack *__extack = (extack);			\
+	char *__buf = moat_compat_msg_buf();				\
+									\
+	snprintf(__buf, NETLINK_MAX_FMTMSG_LEN, fmt, ##args);		\
+	if (__extack)							\
+		__extack->_msg = __buf;					\
+} while (0)
+#endif
+
+#endif /* _MOAT_COMPAT_H */

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A packet's addresses as this gateway sees them, and the selectors that
+ * choose packets by them (RFC 4301 4.4.1.1). "Local" and "remote" are the
+ * same in both directions: a packet that leaves goes from local to remote,
+ * one that arrives from remote to local.
+ */
+#ifndef _MOAT_FLOW_H
+#define _MOAT_FLOW_H
+
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/netfilter.h>
+#include <linux/socket.h>
+
+/**
+ * struct moat_flow - What a packet is classified by.
+ * @local: address on our side; all words but the first are 0 with IPv4
+ * @remote: address on the peer's side, likewise
+ * @local_port: host byte order; ICMP and ICMPv6: the type; 0 without ports
+ * @remote_port: host byte order; ICMP and ICMPv6: the code
+ * @family: AF_INET or AF_INET6
+ * @protocol: IP protocol, behind IPv6 extension headers
+ */
+struct moat_flow {
+	union nf_inet_addr local;
+	union nf_inet_addr remote;
+	u16 local_port;
+	u16 remote_port;
+	u8 family;
+	u8 protocol;
+};
+
+/**
+ * struct moat_selector - Traffic of a policy or of an SA.
+ * @local: network address, bits behind the prefix are 0
+ * @remote: likewise
+ * @local_prefix: bits
+ * @remote_prefix: bits
+ * @family: AF_INET or AF_INET6
+ * @protocol: IP protocol, 0 is any
+ * @local_port_min: host byte order; 0-65535 is any, and packets without ports
+ * @local_port_max: included
+ * @remote_port_min: like @local_port_min
+ * @remote_port_max: included
+ */
+struct moat_selector {
+	union nf_inet_addr local;
+	union nf_inet_addr remote;
+	u8 local_prefix;
+	u8 remote_prefix;
+	u8 family;
+	u8 protocol;
+	u16 local_port_min;
+	u16 local_port_max;
+	u16 remote_port_min;
+	u16 remote_port_max;
+};
+
+/**
+ * moat_addr_equal() - Compare two addresses of one family.
+ * @a: one; unused words are 0
+ * @b: the other, likewise
+ *
+ * Return: whether they are the same.
+ */
+static inline bool moat_addr_equal(const union nf_inet_addr *a,
+				   const union nf_inet_addr *b)
+{
+	return nf_inet_addr_cmp(a, b);
+}
+
+static inline u8 moat_addr_bits(u8 family)
+{
+	return family == AF_INET ? 32 : 128;
+}
+
+/**
+ * moat_addr_mask() - Keep the first bits of an address.
+ * @addr: address
+ * @family: AF_INET or AF_INET6
+ * @prefix: bits, not more than the family has
+ *
+ * Return: @addr with all other bits 0.
+ */
+union nf_inet_addr moat_addr_mask(const union nf_inet_addr *addr, u8 family,
+				  u8 prefix);
+
+/**
+ * moat_selector_match() - Whether a selector covers a packet.
+ * @sel: selector
+ * @flow: packet
+ *
+ * Return: true if it does.
+ */
+bool moat_selector_match(const struct moat_selector *sel,
+			 const struct moat_flow *flow);
+
+/**
+ * moat_selector_covers() - Whether one selector lies inside another.
+ * @outer: the larger
+ * @inner: the smaller, or an equal one
+ *
+ * Return: true if all packets of @inner are packets of @outer.
+ */
+bool moat_selector_covers(const struct moat_selector *outer,
+			  const struct moat_selector *inner);
+
+#endif /* _MOAT_FLOW_H */

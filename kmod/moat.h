@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The state of one network namespace: all that is not in an SA or a policy. */
+#ifndef _MOAT_H
+#define _MOAT_H
+
+#include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/rhashtable-types.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+#include <linux/moat.h>
+
+#include "compat.h"
+#include "counter.h"
+#include "event.h"
+#include "flow.h"
+#include "path.h"
+#include "policy.h"
+#include "sa.h"
+
+struct moat_masks;
+
+/**
+ * struct moat_net - Moat in one network namespace.
+ * @net: the namespace
+ * @lock: serialises all changes of SAs and policies
+ * @sas: SAs and reserved SPIs by struct moat_sa_key; read under RCU
+ * @serials: the same by moat_sa.serial, for dumps
+ * @next_serial: of the next SA
+ * @objects: SAs not yet freed; the namespace waits until there is none
+ * @idle: woken when @objects reaches 0
+ * @spd: policies by their masked selectors; read under RCU
+ * @masks: the masks in use, the one with the best policy first
+ * @policies: by id, for netlink
+ * @next_age: of the next policy
+ * @policy_count: policies in @policies
+ * @endpoints: pairs of tunnel endpoints, counted; read under RCU
+ * @generation: counts changes, so that a dump tells if one came between
+ * @expired: SAs that met a limit and wait for @expire_work
+ * @expire_work: raises expire events, deletes what met its hard limit
+ * @held: packets held by all policies
+ * @stats: counters, per CPU
+ */
+struct moat_net {
+	struct net *net;
+	struct mutex lock;
+	struct rhashtable sas;
+	struct xarray serials;
+	unsigned long next_serial;
+	atomic_t objects;
+	wait_queue_head_t idle;
+
+	struct rhltable spd;
+	struct moat_masks __rcu *masks;
+	struct xarray policies;
+	u64 next_age;
+	unsigned int policy_count;
+	struct rhashtable endpoints;
+	u32 generation;
+
+	struct llist_head expired;
+	struct work_struct expire_work;
+	atomic_t held;
+	struct moat_stats __percpu *stats;
+};
+
+extern unsigned int moat_net_id;
+
+/** moat_net() - Moat's state in a namespace. */
+static inline struct moat_net *moat_net(const struct net *net)
+{
+	return net_generic(net, moat_net_id);
+}
+
+#endif /* _MOAT_H */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The packet paths as the rest of the module sees them: how they are hooked
+ * in, and the two questions the database asks them.
+ */
+#ifndef _MOAT_PATH_H
+#define _MOAT_PATH_H
+
+#include <net/net_namespace.h>
+
+struct moat_net;
+struct moat_policy;
+struct moat_sa;
+struct sk_buff;
+
+/** moat_path_init() - Register what is one for all namespaces. */
+int moat_path_init(void);
+
+/** moat_path_exit() - Undo moat_path_init(); no packet is inside after. */
+void moat_path_exit(void);
+
+/**
+ * moat_path_net_init() - Register the hooks of a namespace.
+ * @net: namespace; its struct moat_net is complete
+ */
+int moat_path_net_init(struct net *net);
+
+/**
+ * moat_path_net_exit() - Undo moat_path_net_init().
+ * @net: namespace; policies and SAs are still there
+ */
+void moat_path_net_exit(struct net *net);
+
+/**
+ * moat_output_held() - Send a packet that was held, with this SA.
+ * @policy: its policy, whose pointer may not be moved yet
+ * @sa: SA to use
+ * @skb: consumed
+ *
+ * Context: process, BH disabled, rcu_read_lock(). Called in the order the
+ * packets came.
+ */
+void moat_output_held(struct moat_policy *policy, struct moat_sa *sa,
+		      struct sk_buff *skb);
+
+/**
+ * moat_sa_mtu() - Largest inner packet that leaves unfragmented.
+ * @sa: outbound SA
+ *
+ * Context: rcu_read_lock().
+ * Return: bytes over the current route, 0 without a route.
+ */
+unsigned int moat_sa_mtu(const struct moat_sa *sa);
+
+#endif /* _MOAT_PATH_H */

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Policies (RFC 4301 4.4.1), their classifier, and packets held for an SA. */
+#ifndef _MOAT_POLICY_H
+#define _MOAT_POLICY_H
+
+#include <linux/rhashtable-types.h>
+#include <linux/skbuff.h>
+#include <linux/moat.h>
+
+#include "counter.h"
+#include "flow.h"
+
+struct moat_hold;
+struct moat_mask;
+struct moat_sa;
+
+/**
+ * struct moat_policy - What happens to the traffic of a selector.
+ * @sa: current outbound SA, holds a reference; written under @hold_lock by
+ *	the holder of moat_net.lock; NULL is none
+ * @rank: priority, then less specific: the lower one wins
+ * @age: of equal rank the lower one wins
+ * @selector: traffic
+ * @node: in moat_net.spd
+ * @mask: what @node is filed under
+ * @local: our tunnel endpoint; unused words are 0
+ * @remote: the peer's
+ * @outer_family: AF_INET or AF_INET6, of the endpoints; 0 without
+ * @id: chosen by user space, not 0
+ * @priority: lower wins
+ * @action: enum moat_action, read with READ_ONCE()
+ * @mode: enum moat_mode
+ * @acquire_off: without an SA drop, and raise no acquire; READ_ONCE()
+ * @hold_lock: protects @hold and the move of @sa against packets being held
+ * @hold: held packets and acquire, allocated with the first one
+ * @mn: its namespace
+ * @packets: that met the policy, outbound
+ * @bytes: likewise
+ * @drops: allocated at the first drop
+ * @outbound: its outbound SAs, the current one included; moat_net.lock
+ * @rcu: to free it
+ */
+struct moat_policy {
+	struct moat_sa __rcu *sa;
+	u64 rank;
+	u64 age;
+	struct moat_selector selector;
+	struct rhlist_head node;
+	struct moat_mask *mask;
+	union nf_inet_addr local;
+	union nf_inet_addr remote;
+	u8 outer_family;
+	u8 action;
+	u8 mode;
+	bool acquire_off;
+	u32 id;
+	u32 priority;
+	spinlock_t hold_lock;
+	struct moat_hold *hold;
+	struct moat_net *mn;
+	atomic64_t packets;
+	atomic64_t bytes;
+	struct moat_drops *drops;
+	struct list_head outbound;
+	struct rcu_head rcu;
+};
+
+/**
+ * moat_policy_lookup() - Find the policy of a packet.
+ * @mn: namespace
+ * @flow: packet, either direction
+ *
+ * Implicit bypasses are not looked at: see moat_bypass_implicit().
+ *
+ * Context: rcu_read_lock().
+ * Return: the policy without a reference, or NULL.
+ */
+struct moat_policy *moat_policy_lookup(const struct moat_net *mn,
+				       const struct moat_flow *flow);
+
+/**
+ * moat_bypass_implicit() - Whether a packet passes above all policies.
+ * @mn: namespace
+ * @flow: packet, either direction
+ *
+ * UDP 500 and 4500 and ESP and AH between tunnel endpoints of policies,
+ * and ICMPv6 133 to 137.
+ *
+ * Context: rcu_read_lock().
+ * Return: true if it does.
+ */
+bool moat_bypass_implicit(const struct moat_net *mn,
+			  const struct moat_flow *flow);
+
+/**
+ * moat_classify() - What is to happen to an outbound packet.
+ * @mn: namespace
+ * @flow: packet
+ * @policy: gets the policy that says so, or NULL
+ *
+ * Context: rcu_read_lock().
+ * Return: CLEAR without a policy; BYPASS; DISCARD; PROTECT: the policy's SA
+ * is to be used; HOLD: it has none, see moat_hold().
+ */
+enum moat_verdict moat_classify(const struct moat_net *mn,
+				const struct moat_flow *flow,
+				struct moat_policy **policy);
+
+/**
+ * moat_endpoints_known() - Whether a pair is some policy's tunnel endpoints.
+ * @mn: namespace
+ * @family: AF_INET or AF_INET6
+ * @local: our address
+ * @remote: the peer's
+ *
+ * Context: rcu_read_lock().
+ */
+bool moat_endpoints_known(const struct moat_net *mn, u8 family,
+			  const union nf_inet_addr *local,
+			  const union nf_inet_addr *remote);
+
+/**
+ * moat_hold() - Hold a packet until its policy has an SA.
+ * @policy: protect policy without an SA
+ * @skb: packet, network header set and its dst referenced, as
+ *	moat_output_held() wants it back; consumed unless -EAGAIN
+ * @flow: the packet's
+ *
+ * Raises an acquire if none is pending.
+ *
+ * Context: rcu_read_lock(), softirq or process.
+ * Return: 0 if held or dropped; -EAGAIN if the policy has an SA by now: the
+ * caller sends the packet itself.
+ */
+int moat_hold(struct moat_policy *policy, struct sk_buff *skb,
+	      const struct moat_flow *flow);
+
+#endif /* _MOAT_POLICY_H */

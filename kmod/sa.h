@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Security associations (RFC 4301 4.4.2) and their database. */
+#ifndef _MOAT_SA_H
+#define _MOAT_SA_H
+
+#include <linux/atomic.h>
+#include <linux/in.h>
+#include <linux/llist.h>
+#include <linux/refcount.h>
+#include <linux/rhashtable-types.h>
+#include <linux/timer.h>
+#include <linux/moat.h>
+
+#include "alg.h"
+#include "counter.h"
+#include "flow.h"
+#include "replay.h"
+#include "ring.h"
+
+/* Seconds that spi-alloc holds an SPI. */
+#define MOAT_SPI_RESERVED_SECONDS 60
+
+/**
+ * struct moat_sa_key - What finds an SA.
+ * @dst: outer destination; unused words are 0
+ * @spi: as on the wire
+ * @family: AF_INET or AF_INET6, of the outer header
+ * @protocol: IPPROTO_ESP or IPPROTO_AH
+ * @direction: enum moat_direction
+ * @zero: 0, the key is hashed whole
+ */
+struct moat_sa_key {
+	union nf_inet_addr dst;
+	__be32 spi;
+	u8 family;
+	u8 protocol;
+	u8 direction;
+	u8 zero;
+};
+
+/**
+ * struct moat_life - Limits of an SA; U64_MAX is none.
+ * @soft_seconds: since creation
+ * @hard_seconds: since creation
+ * @soft_bytes: whole IP packets before protection
+ * @hard_bytes: likewise
+ * @soft_packets: packets
+ * @hard_packets: packets
+ */
+struct moat_life {
+	u64 soft_seconds;
+	u64 hard_seconds;
+	u64 soft_bytes;
+	u64 hard_bytes;
+	u64 soft_packets;
+	u64 hard_packets;
+};
+
+/* Bits of struct moat_sa.flags; each is set once and never cleared. */
+enum moat_sa_flag {
+	MOAT_SA_SOFT_SECONDS,	/* this limit was met */
+	MOAT_SA_SOFT_BYTES,
+	MOAT_SA_SOFT_PACKETS,
+	MOAT_SA_HARD,		/* a hard limit was met */
+};
+
+/**
+ * struct moat_sa - A security association, or an SPI reserved for one.
+ * @node: in moat_net.sas
+ * @key: identity, constant
+ * @state: enum moat_sa_state; written under moat_net.lock, or moved to DEAD
+ *	by whoever meets the hard limit; read with READ_ONCE()
+ * @mode: enum moat_mode
+ * @esn: 64-bit sequence numbers
+ * @ref: one for the database, one for a policy that points here, one for
+ *	each packet whose crypto has not completed
+ * @policy_id: policy it serves, 0 is none; what an acquire named
+ * @mn: its namespace, which outlives all its SAs
+ * @alg: transform and lengths; unset while reserved
+ * @src: outer source address, of key.family
+ * @selector: what it may carry, its own copy
+ * @encap_sport: UDP source port of RFC 3948 as on the wire, 0 is no UDP
+ * @encap_dport: UDP destination port
+ * @flags: enum moat_sa_flag
+ * @seq: outbound: last sequence number sent
+ * @replay: inbound: the window
+ * @ring: packets in flight
+ * @packets: carried so far
+ * @bytes: carried so far, whole IP packets before protection
+ * @trip_packets: nearest limit in packets not yet met
+ * @trip_bytes: nearest limit in bytes not yet met
+ * @async: crypto operations that completed asynchronously
+ * @last_used: seconds since the epoch, 0 is never
+ * @life: limits
+ * @created: seconds since the epoch
+ * @timer: next limit in seconds; expiry of a reserved SPI
+ * @born: when @life begins, ktime_get_boottime_seconds()
+ * @owner: opaque to the kernel, echoed in dumps
+ * @owner_len: bytes
+ * @bundle: number of its bundle, 0 is none
+ * @drops: allocated at the first drop
+ * @serial: key in moat_net.serials, what dumps are ordered by
+ * @policy_node: outbound: in moat_policy.outbound, under moat_net.lock
+ * @policy: outbound: its policy, under moat_net.lock; NULL once either is
+ *	deleted
+ * @expired: in moat_net.expired, once at a time (@expire_queued)
+ * @expire_queued: 1 while in that list
+ * @dead: in the list of SAs that wait for a grace period
+ *
+ * An SA dies in this order: out of the hash table and its policy
+ * (moat_sa_del(), under moat_net.lock), its database reference dropped, the
+ * last packet's reference dropped (any context), a grace period, freed with
+ * its keys by the work of sa_free.c.
+ */
+struct moat_sa {
+	struct rhash_head node;
+	struct moat_sa_key key;
+	u8 state;
+	u8 mode;
+	bool esn;
+	refcount_t ref;
+	u32 policy_id;
+	struct moat_net *mn;
+	struct moat_alg alg;
+	union nf_inet_addr src;
+	struct moat_selector selector;
+	__be16 encap_sport;
+	__be16 encap_dport;
+	unsigned long flags;
+
+	/* written for each packet */
+	atomic64_t seq ____cacheline_aligned_in_smp;
+	struct moat_replay replay;
+	struct moat_ring ring;
+	atomic64_t packets;
+	atomic64_t bytes;
+	u64 trip_packets;
+	u64 trip_bytes;
+	atomic_t async;
+	u32 last_used;
+
+	/* seldom used */
+	struct moat_life life;
+	u64 created;
+	u64 born;
+	struct timer_list timer;
+	u8 *owner;
+	u16 owner_len;
+	u32 bundle;
+	struct moat_drops *drops;
+	unsigned long serial;
+	struct list_head policy_node;
+	struct moat_policy *policy;
+	struct llist_node expired;
+	atomic_t expire_queued;
+	struct llist_node dead;
+};
+
+/**
+ * moat_sa_find() - Find an SA, reserved SPIs included.
+ * @mn: namespace
+ * @key: all of it
+ *
+ * Context: rcu_read_lock() or moat_net.lock.
+ * Return: the SA without a reference, or NULL.
+ */
+struct moat_sa *moat_sa_find(struct moat_net *mn,
+			     const struct moat_sa_key *key);
+
+/**
+ * moat_sa_find_in() - Find the inbound SA of a packet that arrived.
+ * @mn: namespace
+ * @family: AF_INET or AF_INET6
+ * @dst: the packet's destination; unused words are 0
+ * @protocol: IPPROTO_ESP or IPPROTO_AH
+ * @spi: as on the wire
+ *
+ * A reserved SPI is not found: no packet can be for it.
+ *
+ * Context: rcu_read_lock().
+ * Return: the SA without a reference, or NULL. Its state may be DEAD.
+ */
+struct moat_sa *moat_sa_find_in(struct moat_net *mn, u8 family,
+				const union nf_inet_addr *dst, u8 protocol,
+				__be32 spi);
+
+/** moat_sa_get() - Take a reference; under rcu_read_lock(), false if dead. */
+static inline bool moat_sa_get(struct moat_sa *sa)
+{
+	return refcount_inc_not_zero(&sa->ref);
+}
+
+/** moat_sa_free_later() - The last reference is gone; any context. */
+void moat_sa_free_later(struct moat_sa *sa);
+
+/** moat_sa_put() - Drop a reference, in any context. */
+static inline void moat_sa_put(struct moat_sa *sa)
+{
+	if (sa && refcount_dec_and_test(&sa->ref))
+		moat_sa_free_later(sa);
+}
+
+/** moat_sa_usable() - Whether packets may use it: VALID or DYING. */
+static inline bool moat_sa_usable(const struct moat_sa *sa)
+{
+	u8 state = READ_ONCE(sa->state);
+
+	return state == MOAT_SA_STATE_VALID || state == MOAT_SA_STATE_DYING;
+}
+
+/** moat_life_trip() - The slow path of moat_sa_account(). */
+bool moat_life_trip(struct moat_sa *sa, u64 packets, u64 bytes);
+
+/** moat_sa_first_use() - The slow path of moat_sa_account(). */
+void moat_sa_first_use(struct moat_sa *sa);
+
+/**
+ * moat_sa_account() - Count a packet that the SA carries.
+ * @sa: SA
+ * @len: bytes of the whole IP packet before protection
+ *
+ * Outbound before the packet gets its sequence number, inbound once it is
+ * authenticated, not replayed and of the SA's selector. Raises first-use
+ * (inbound) and expire events.
+ *
+ * Context: softirq or process, rcu_read_lock() or a reference.
+ * Return: false if a hard limit forbids the packet: drop it as life_hard.
+ */
+static inline bool moat_sa_account(struct moat_sa *sa, unsigned int len)
+{
+	u64 packets = atomic64_inc_return(&sa->packets);
+	u64 bytes = atomic64_add_return(len, &sa->bytes);
+
+	WRITE_ONCE(sa->last_used, (u32)ktime_get_real_seconds());
+	if (unlikely(packets == 1))
+		moat_sa_first_use(sa);
+	if (unlikely(packets >= READ_ONCE(sa->trip_packets) ||
+		     bytes >= READ_ONCE(sa->trip_bytes)))
+		return moat_life_trip(sa, packets, bytes);
+	return true;
+}
+
+#endif /* _MOAT_SA_H */
