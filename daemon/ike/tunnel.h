@@ -4,7 +4,7 @@
 #define MOAT_IKE_TUNNEL_H
 
 #include "ike/addr.h"
-#include "ike/proposal.h"
+#include "ike/alg.h"
 #include "linux/moat.h"
 
 #define MOAT_TUNNEL_NAME_MAX 63
@@ -72,8 +72,8 @@ struct moat_tunnel_conf {
 	struct moat_id remote_id;
 	enum moat_exchange exchange;
 	uint16_t auth;
-	struct moat_ike_proposals ike;
-	struct moat_esp_proposals esp;
+	struct moat_ike_algs ike;
+	struct moat_sa_algs esp;
 	uint8_t mode;
 	uint8_t action;
 	enum moat_start start;
