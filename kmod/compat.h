@@ -29,4 +29,11 @@ char *moat_compat_msg_buf(void);
 } while (0)
 #endif
 
+/* 6.10: the string of a trace event is named once */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define moat_assign_str(dst, src) __assign_str(dst, src)
+#else
+#define moat_assign_str(dst, src) __assign_str(dst)
+#endif
+
 #endif /* _MOAT_COMPAT_H */

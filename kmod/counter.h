@@ -16,73 +16,65 @@ struct moat_policy;
 struct moat_sa;
 struct sk_buff;
 
-/*
- * X(name, when). Add at the end of a group; the order is the order of dumps.
- */
-#define MOAT_DROPS(X)							\
-	/* outbound */							\
-	X(discard,	"policy says discard")				\
-	X(no_sa,	"policy has no SA and may not ask for one")	\
-	X(hold_full,	"no room to hold it until an SA comes")		\
-	X(hold_timeout,	"held, and no SA came in time")			\
-	X(hold_deleted,	"held, and its policy went away")		\
-	X(nat_rewrote,	"NAT took it out of its policy's reach")	\
-	X(out_state,	"outbound SA is expired or deleted")		\
-	X(out_selector,	"outbound SA does not carry this traffic")	\
-	X(out_seq,	"sequence numbers are used up")			\
-	X(out_mtu,	"too big, and may not be fragmented")		\
-	X(out_long,	"longer than 65535 bytes once sealed")		\
-	X(out_route,	"no route to the peer")				\
-	X(out_nomem,	"no memory to seal it")				\
-	X(out_crypto,	"the crypto API failed to seal it")		\
-	X(out_malformed, "inner headers are malformed")			\
-	X(ring_full,	"too many packets of its SA wait for the crypto API") \
-	/* inbound */							\
-	X(in_clear,	"arrived in clear, and a policy protects it")	\
-	X(in_short,	"shorter than its headers say")			\
-	X(in_state,	"inbound SA is reserved, expired or deleted")	\
-	X(in_encap,	"UDP encapsulation is not what its SA says")	\
-	X(in_replay_late, "sequence number is left of the window")	\
-	X(in_replay_dup, "sequence number was seen before")		\
-	X(in_icv,	"integrity check failed")			\
-	X(in_padding,	"padding is malformed")				\
-	X(in_next_header, "next header is none that its SA carries")	\
-	X(in_inner,	"inner headers are malformed")			\
-	X(in_selector,	"inner packet is not what its SA may carry")	\
-	X(in_nomem,	"no memory to open it")				\
-	X(in_crypto,	"the crypto API failed to open it")		\
-	X(in_dummy,	"dummy packet (RFC 4303 2.6)")			\
-	/* both */							\
-	X(life_hard,	"SA is at its hard limit")			\
-	X(no_daemon,	"UDP 500 or 4500 from a peer, and no socket is bound")
-
-/* Totals of a namespace that are no drops. */
-#define MOAT_TOTALS(X)							\
-	X(out_packets,	"packets protected")				\
-	X(out_bytes,	"bytes protected, whole IP packets")		\
-	X(in_packets,	"packets opened and accepted")			\
-	X(in_bytes,	"bytes opened and accepted, whole IP packets")	\
-	X(bypassed,	"packets a bypass policy let pass")		\
-	X(held,		"packets held for an SA")			\
-	X(acquires,	"acquire events raised")			\
-	X(async,	"crypto operations that completed asynchronously") \
-	X(keepalives,	"NAT keepalives swallowed")
-
-#define MOAT_COUNTER_ENUM(name, when) MOAT_DROP_##name,
 /** enum moat_drop - Why a packet is dropped. */
 enum moat_drop {
-	MOAT_DROPS(MOAT_COUNTER_ENUM)
+	MOAT_DROP_NONE,		/* not dropped */
+
+	/* outbound */
+	MOAT_DROP_DISCARD,	/* policy says discard */
+	MOAT_DROP_NO_SA,	/* policy has no SA and may not ask for one */
+	MOAT_DROP_HOLD_FULL,	/* no room to hold it until an SA comes */
+	MOAT_DROP_HOLD_TIMEOUT,	/* held, and no SA came in time */
+	MOAT_DROP_HOLD_DELETED,	/* held, and its policy went away */
+	MOAT_DROP_NAT_REWROTE,	/* NAT took it out of its policy's reach */
+	MOAT_DROP_OUT_STATE,	/* outbound SA is expired or deleted */
+	MOAT_DROP_OUT_SELECTOR,	/* outbound SA does not carry this traffic */
+	MOAT_DROP_OUT_SEQ,	/* sequence numbers are used up */
+	MOAT_DROP_OUT_MTU,	/* too big, and may not be fragmented */
+	MOAT_DROP_OUT_LONG,	/* longer than 65535 bytes once sealed */
+	MOAT_DROP_OUT_ROUTE,	/* no route to the peer */
+	MOAT_DROP_OUT_NOMEM,	/* no memory to seal it */
+	MOAT_DROP_OUT_CRYPTO,	/* the crypto API failed to seal it */
+	MOAT_DROP_OUT_MALFORMED,	/* inner headers are malformed */
+	MOAT_DROP_RING_FULL,	/* too many packets of its SA wait for the crypto API */
+
+	/* inbound */
+	MOAT_DROP_IN_CLEAR,	/* arrived in clear, and a policy protects it */
+	MOAT_DROP_IN_SHORT,	/* shorter than its headers say */
+	MOAT_DROP_IN_STATE,	/* inbound SA is reserved, expired or deleted */
+	MOAT_DROP_IN_ENCAP,	/* UDP encapsulation is not what its SA says */
+	MOAT_DROP_IN_REPLAY_LATE,	/* sequence number is left of the window */
+	MOAT_DROP_IN_REPLAY_DUP,	/* sequence number was seen before */
+	MOAT_DROP_IN_ICV,	/* integrity check failed */
+	MOAT_DROP_IN_PADDING,	/* padding is malformed */
+	MOAT_DROP_IN_NEXT_HEADER,	/* next header is none that its SA carries */
+	MOAT_DROP_IN_INNER,	/* inner headers are malformed */
+	MOAT_DROP_IN_SELECTOR,	/* inner packet is not what its SA may carry */
+	MOAT_DROP_IN_NOMEM,	/* no memory to open it */
+	MOAT_DROP_IN_CRYPTO,	/* the crypto API failed to open it */
+	MOAT_DROP_IN_DUMMY,	/* dummy packet (RFC 4303 2.6) */
+
+	/* both */
+	MOAT_DROP_LIFE_HARD,	/* SA is at its hard limit */
+	MOAT_DROP_NO_DAEMON,	/* UDP 500 or 4500 from a peer, and no socket is bound */
+
 	MOAT_DROP_MAX
 };
-#undef MOAT_COUNTER_ENUM
 
-#define MOAT_COUNTER_ENUM(name, when) MOAT_TOTAL_##name,
 /** enum moat_total - What else is counted. */
 enum moat_total {
-	MOAT_TOTALS(MOAT_COUNTER_ENUM)
+	MOAT_TOTAL_OUT_PACKETS,	/* packets protected */
+	MOAT_TOTAL_OUT_BYTES,	/* bytes protected, whole IP packets */
+	MOAT_TOTAL_IN_PACKETS,	/* packets opened and accepted */
+	MOAT_TOTAL_IN_BYTES,	/* bytes opened and accepted, whole IP packets */
+	MOAT_TOTAL_BYPASSED,	/* packets a bypass policy let pass */
+	MOAT_TOTAL_HELD,	/* packets held for an SA */
+	MOAT_TOTAL_ACQUIRES,	/* acquire events raised */
+	MOAT_TOTAL_ASYNC,	/* crypto operations that completed asynchronously */
+	MOAT_TOTAL_KEEPALIVES,	/* NAT keepalives swallowed */
+
 	MOAT_TOTAL_MAX
 };
-#undef MOAT_COUNTER_ENUM
 
 extern const char * const moat_drop_names[MOAT_DROP_MAX];
 extern const char * const moat_total_names[MOAT_TOTAL_MAX];
@@ -104,7 +96,7 @@ struct moat_drops {
 /**
  * moat_count() - Add to one of a namespace's totals.
  * @mn: namespace
- * @what: counter, without its prefix
+ * @what: counter, without its prefix MOAT_TOTAL_
  * @by: how much
  *
  * Context: any.

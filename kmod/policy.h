@@ -55,7 +55,7 @@ struct moat_policy {
 	bool acquire_off;
 	u32 id;
 	u32 priority;
-	spinlock_t hold_lock;
+	spinlock_t hold_lock;	/* hold, and moves of sa */
 	struct moat_hold *hold;
 	struct moat_net *mn;
 	atomic64_t packets;

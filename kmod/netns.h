@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The state of one network namespace: all that is not in an SA or a policy. */
-#ifndef _MOAT_H
-#define _MOAT_H
+#ifndef _MOAT_NETNS_H
+#define _MOAT_NETNS_H
 
 #include <linux/llist.h>
 #include <linux/mutex.h>
@@ -45,7 +45,7 @@ struct moat_masks;
  */
 struct moat_net {
 	struct net *net;
-	struct mutex lock;
+	struct mutex lock;	/* changes of SAs and policies */
 	struct rhashtable sas;
 	struct xarray serials;
 	unsigned long next_serial;
@@ -74,4 +74,4 @@ static inline struct moat_net *moat_net(const struct net *net)
 	return net_generic(net, moat_net_id);
 }
 
-#endif /* _MOAT_H */
+#endif /* _MOAT_NETNS_H */
