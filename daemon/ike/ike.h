@@ -17,7 +17,8 @@
 
 struct moat_ike;
 
-/** moat_random_fn - fill @buf with @len unpredictable bytes (cookies, nonces, message ids) */
+/** moat_random_fn - fill @buf with @len unpredictable bytes (cookies, nonces, message
+ * ids) */
 typedef void (*moat_random_fn)(void *ctx, void *buf, size_t len);
 
 /* Longest DH value and shared secret: modp8192. */
@@ -200,7 +201,8 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  * @done: result of up and down
  * @log: one event, one line: @name is a stable event name ("ike-established")
  * @trace: one message of the ladder: who, which message of which exchange,
- *         its payloads as text, the states of this side before and after
+ *         its payloads as text, the states of this side before and after;
+ *         @number 0 is no message but a change of state by itself
  */
 struct moat_act {
 	struct moat_act *next;
@@ -217,7 +219,7 @@ struct moat_act {
 		struct {
 			uint16_t hash;
 			struct moat_addr remote;
-			struct moat_id remote_id;
+			struct moat_identity remote_id;
 			uint8_t *nonces;
 			size_t len;
 		} skeyid;
@@ -293,7 +295,8 @@ void moat_ike_free(struct moat_ike *ike);
  *
  * Context: one thread; never blocks.
  */
-void moat_ike_step(struct moat_ike *ike, const struct moat_event *event, struct moat_acts *acts);
+void moat_ike_step(struct moat_ike *ike, const struct moat_event *event,
+		   struct moat_acts *acts);
 
 /**
  * moat_ike_wake() - when the next MOAT_EV_TIMER is due
@@ -359,8 +362,10 @@ struct moat_tunnel_view {
  *
  * Return: false when there is none.
  */
-bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index, struct moat_isakmp_view *view);
-bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index, struct moat_tunnel_view *view);
+bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
+		     struct moat_isakmp_view *view);
+bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index,
+		     struct moat_tunnel_view *view);
 bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int index,
 		   struct moat_pair_view *view);
 

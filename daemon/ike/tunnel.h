@@ -8,18 +8,18 @@
 #include "linux/moat.h"
 
 #define MOAT_TUNNEL_NAME_MAX 63
-#define MOAT_ID_MAX          256
+#define MOAT_ID_MAX	     256
 
 enum moat_start { MOAT_START_TRAP, MOAT_START_UP, MOAT_START_NONE };
-enum moat_exchange { MOAT_EXCHANGE_MAIN, MOAT_EXCHANGE_AGGRESSIVE };
+enum moat_phase1 { MOAT_EXCHANGE_MAIN, MOAT_EXCHANGE_AGGRESSIVE };
 
 /**
- * struct moat_id - an identity of phase 1, RFC 2407 section 4.6.2
+ * struct moat_identity - an identity of phase 1, RFC 2407 section 4.6.2
  * @type: the wire's ID type (1 IPv4, 2 FQDN, 3 user FQDN, 5 IPv6, 9 DN, 11 key id)
  * @len: bytes of @data
  * @data: as on the wire, without type, protocol and port
  */
-struct moat_id {
+struct moat_identity {
 	uint8_t type;
 	uint16_t len;
 	uint8_t data[MOAT_ID_MAX];
@@ -68,9 +68,9 @@ struct moat_tunnel_conf {
 	struct moat_addr local;
 	struct moat_addr *remote;
 	unsigned int n_remote;
-	struct moat_id local_id;
-	struct moat_id remote_id;
-	enum moat_exchange exchange;
+	struct moat_identity local_id;
+	struct moat_identity remote_id;
+	enum moat_phase1 exchange;
 	uint16_t auth;
 	struct moat_ike_algs ike;
 	struct moat_sa_algs esp;

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The list of actions that a step hands to the edges. */
+#include "ike/act.h"
+#include "ike/crypt.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void moat_acts_init(struct moat_acts *acts)
+{
+	acts->first = NULL;
+	acts->last = &acts->first;
+}
+
+static void act_free(struct moat_act *act)
+{
+	switch (act->type) {
+	case MOAT_ACT_SEND:
+		free(act->send.data);
+		break;
+	case MOAT_ACT_SKEYID:
+		moat_wipe(act->skeyid.nonces, act->skeyid.len);
+		free(act->skeyid.nonces);
+		break;
+	case MOAT_ACT_DH_SHARED:
+		moat_wipe(act->dh_shared.secret, act->dh_shared.secret_len);
+		free(act->dh_shared.secret);
+		free(act->dh_shared.peer);
+		break;
+	case MOAT_ACT_SA_ADD:
+	case MOAT_ACT_POLICY_SWITCH:
+	case MOAT_ACT_SA_DEL:
+		moat_wipe(act->sa, sizeof(*act->sa));
+		free(act->sa);
+		break;
+	case MOAT_ACT_CONTROL_DONE:
+		free(act->done.text);
+		break;
+	case MOAT_ACT_LOG:
+		free(act->log.tunnel);
+		free(act->log.text);
+		break;
+	case MOAT_ACT_TRACE:
+		free(act->trace.tunnel);
+		free(act->trace.payloads);
+		break;
+	case MOAT_ACT_DH_GENERATE:
+	case MOAT_ACT_SPI_ALLOC:
+	case MOAT_ACT_POLICY_ADD:
+	case MOAT_ACT_POLICY_SET:
+	case MOAT_ACT_POLICY_DEL:
+		break;
+	}
+	free(act);
+}
+
+void moat_acts_free(struct moat_acts *acts)
+{
+	while (acts->first) {
+		struct moat_act *act = acts->first;
+
+		acts->first = act->next;
+		act_free(act);
+	}
+	acts->last = &acts->first;
+}
+
+struct moat_act *moat_act_new(struct moat_acts *acts, enum moat_action_type type)
+{
+	struct moat_act *act = moat_alloc(sizeof(*act));
+
+	act->type = type;
+	*acts->last = act;
+	acts->last = &act->next;
+	return act;
+}
+
+void moat_act_log(struct moat_acts *acts, enum moat_level level, const char *name,
+		  const char *tunnel, const char *fmt, ...)
+{
+	struct moat_act *act = moat_act_new(acts, MOAT_ACT_LOG);
+	char text[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	act->log.level = level;
+	act->log.name = name;
+	act->log.tunnel = moat_dup(tunnel ? tunnel : "", tunnel ? strlen(tunnel) + 1 : 1);
+	act->log.text = moat_dup(text, strlen(text) + 1);
+}
+
+void *moat_alloc(size_t size)
+{
+	void *data = calloc(1, size ? size : 1);
+
+	if (!data)
+		abort();
+	return data;
+}
+
+void *moat_dup(const void *data, size_t len)
+{
+	void *copy = moat_alloc(len);
+
+	if (len)
+		memcpy(copy, data, len);
+	return copy;
+}
