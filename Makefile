@@ -140,6 +140,11 @@ tests: $(tests)
 unit: $(tests)
 	$(Q)status=0; for t in $(tests); do $$t || status=1; done; exit $$status
 
+# --- shown and proved in a guest ----------------------------------------------
+
+demo: all
+	@scripts/demo-vm --kernel $(RELEASE)
+
 # --- the rest ----------------------------------------------------------------
 
 clean:
@@ -152,10 +157,12 @@ distclean:
 help:
 	@echo 'make            moat.ko, moatd and moat, under build/'
 	@echo '                KERNEL= a line (6.1), a release, or a build directory; SAN=1 sanitizers; V=1'
+	@echo 'make demo       the main job, shown in a guest'
 	@echo 'make unit       unit and exchange tests of user space'
 	@echo 'make install    programs and module (DESTDIR=…)'
 	@echo 'make clean      all but downloads and guest images; distclean: these too'
 
-.PHONY: all module kmod-links module_install user install tests unit clean distclean help
+
+.PHONY: all demo module kmod-links module_install user install tests unit clean distclean help
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
