@@ -106,15 +106,21 @@ struct moat_refusal {
 };
 
 /**
+ * moat_refuse_say() - fill in a refusal; see moat_refuse()
+ */
+void moat_refuse_say(struct moat_refusal *no, enum moat_refuse why, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/**
  * moat_refuse() - fill in a refusal
  * @no: where; may be NULL
  * @why: the reason
- * @fmt: printf format of the sentence
+ * @...: printf format of the sentence, and its values
  *
- * Return: always -1, so that a parser can `return moat_refuse(...)`.
+ * Return: always -1, so that a parser can `return moat_refuse(...)`. A macro, so
+ * that the compiler's analyzer knows it too.
  */
-int moat_refuse(struct moat_refusal *no, enum moat_refuse why, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+#define moat_refuse(no, why, ...) (moat_refuse_say(no, why, __VA_ARGS__), -1)
 
 /**
  * moat_refuse_name() - name of a reason, for counters: "payload_length"
