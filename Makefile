@@ -140,6 +140,32 @@ tests: $(tests)
 unit: $(tests)
 	$(Q)status=0; for t in $(tests); do $$t || status=1; done; exit $$status
 
+# --- lint --------------------------------------------------------------------
+
+# The kernel's own tools for patches and tests, of which Debian packages only
+# the whole source.
+LINUX_SOURCE := /usr/src/linux-source-6.1.tar.xz
+LINUX := build/linux-6.1
+linux-source: $(LINUX)/.unpacked
+$(LINUX)/.unpacked: $(LINUX_SOURCE)
+	@rm -rf $(LINUX) && mkdir -p $(LINUX)
+	$(Q)tar -C $(LINUX) --strip-components=1 -xf $< --wildcards \
+		'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
+		'*/scripts/const_structs.checkpatch' '*/testing/selftests/kselftest*' \
+		'*/testing/selftests/lib.mk' '*/testing/selftests/run_kselftest.sh'
+	@touch $@
+$(LINUX_SOURCE):
+	@echo 'no $@: run scripts/setup' >&2; exit 1
+
+# Compiled once more for the analyzer's sake alone.
+analyze: $(patsubst %.c,build/lint/%.o,$(wildcard daemon/*.c daemon/*/*.c))
+build/lint/%.o: %.c $(B)/obj/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -fanalyzer -MMD -MP -c -o $@ $<
+
+lint:
+	@scripts/lint
+
 # --- shown and proved in a guest ----------------------------------------------
 
 demo: all
@@ -159,10 +185,11 @@ help:
 	@echo '                KERNEL= a line (6.1), a release, or a build directory; SAN=1 sanitizers; V=1'
 	@echo 'make demo       the main job, shown in a guest'
 	@echo 'make unit       unit and exchange tests of user space'
+	@echo 'make lint       style, static analysis, licences, purity'
 	@echo 'make install    programs and module (DESTDIR=…)'
 	@echo 'make clean      all but downloads and guest images; distclean: these too'
 
 
-.PHONY: all demo module kmod-links module_install user install tests unit clean distclean help
+.PHONY: all demo linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
 
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj build/lint -name '*.d' 2>/dev/null)
