@@ -19,7 +19,7 @@
 #include "ike/addr.h"
 #include "linux/moat.h"
 
-#define MOAT_NL_COUNTERS 48 /* drop reasons that one object can report */
+#define MOAT_NL_COUNTERS 64 /* drop reasons that one object can report */
 
 struct moat_nl;
 

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* moat: the table of commands, and the way to one of them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+
+#define RUNDIR "/run/moat"
+
+static int run_version(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_args args = { .argc = argc, .argv = argv };
+	char module[64] = "";
+	FILE *f = fopen("/sys/module/moat/version", "re");
+	json_t *doc;
+
+	moat_args_end(&args);
+	if (f && fgets(module, sizeof(module), f))
+		module[strcspn(module, "\n")] = 0;
+	if (f)
+		fclose(f);
+	if (!cli->json) {
+		printf("moat %s\nmodule %s\n", MOAT_VERSION,
+		       module[0] ? module : "not loaded");
+		return MOAT_EXIT_DONE;
+	}
+	doc = moat_json_document();
+	json_object_set_new(doc, "version", json_string(MOAT_VERSION));
+	json_object_set_new(doc, "module", module[0] ? json_string(module) : json_null());
+	return moat_json_print(doc);
+}
+
+static const struct moat_command show_commands[] = {
+	{ "counters", "", "the kernel's counters of this network namespace",
+	  moat_cli_counters, NULL },
+	{ 0 },
+};
+
+static const struct moat_command commands[] = {
+	{ "show", NULL, "one view", NULL, show_commands },
+	{ "why", "SRC DST [PROTOCOL [PORT]]", "what would happen to a packet",
+	  moat_cli_why, NULL },
+	{ "sa", NULL, "security associations with manual keys", NULL, moat_sa_commands },
+	{ "policy", NULL, "policies of the kernel", NULL, moat_policy_commands },
+	{ "version", "", "version of this program and of the loaded module", run_version,
+	  NULL },
+	{ 0 },
+};
+
+static void print_usage(FILE *out, const struct moat_command *table, const char *path)
+{
+	fprintf(out, "usage: moat [-r RUNDIR] [--json]%s COMMAND …\n", path);
+	for (; table->name; table++) {
+		char head[256];
+
+		snprintf(head, sizeof(head), "%s%s%s", table->name,
+			 table->usage && table->usage[0] ? " "
+			 : table->sub			 ? " …"
+							 : "",
+			 table->usage ? table->usage : "");
+		if (strlen(head) <= 32)
+			fprintf(out, "  %-34s%s\n", head, table->help);
+		else
+			fprintf(out, "  %s\n  %-34s%s\n", head, "", table->help);
+	}
+}
+
+/* The command that @word names or begins; ends the program when none or several. */
+static const struct moat_command *find(const struct moat_command *table, const char *path,
+				       const char *word)
+{
+	const struct moat_command *found = NULL;
+
+	for (; table->name; table++) {
+		if (strncmp(table->name, word, strlen(word)))
+			continue;
+		if (!strcmp(table->name, word))
+			return table;
+		if (found)
+			moat_usage("moat%s %s: is that %s or %s?", path, word,
+				   found->name, table->name);
+		found = table;
+	}
+	if (!found)
+		moat_usage("moat%s: no command %s; moat%s help lists them", path, word,
+			   path);
+	return found;
+}
+
+/**
+ * moat_cli_dispatch() - find the command that the words name, and run it
+ * @cli: options
+ * @table: commands, ended by an empty row
+ * @path: the words before, each with a space before it, for messages
+ * @argc: number of words
+ * @argv: the words
+ *
+ * Return: enum moat_exit
+ */
+int moat_cli_dispatch(const struct moat_cli *cli, const struct moat_command *table,
+		      const char *path, int argc, char **argv)
+{
+	const struct moat_command *command;
+	char deeper[128];
+
+	if (argc < 1) {
+		print_usage(stderr, table, path);
+		return MOAT_EXIT_USAGE;
+	}
+	if (!strcmp(argv[0], "help") || !strcmp(argv[0], "--help") ||
+	    !strcmp(argv[0], "-h")) {
+		print_usage(stdout, table, path);
+		return MOAT_EXIT_DONE;
+	}
+	command = find(table, path, argv[0]);
+	snprintf(deeper, sizeof(deeper), "%s %s", path, command->name);
+	if (command->sub)
+		return moat_cli_dispatch(cli, command->sub, deeper, argc - 1, argv + 1);
+	if (argc > 1 && (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help"))) {
+		printf("usage: moat%s %s\n%s\n", deeper, command->usage, command->help);
+		return MOAT_EXIT_DONE;
+	}
+	return command->run(cli, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	struct moat_cli cli = { .rundir = RUNDIR };
+	int i, n = 0;
+
+	/* --json may stand anywhere, the rest of the options before the command */
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--json"))
+			cli.json = true;
+		else if (n == 0 && !strcmp(argv[i], "-r") && i + 1 < argc)
+			cli.rundir = argv[++i];
+		else if (n == 0 && argv[i][0] == '-' && strcmp(argv[i], "--help") &&
+			 strcmp(argv[i], "-h"))
+			moat_usage("moat: no option %s (or it wants a value); moat help "
+				   "lists them",
+				   argv[i]);
+		else
+			argv[n++] = argv[i];
+	}
+	return moat_cli_dispatch(&cli, commands, "", n, argv);
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* moat policy: the kernel's policies. */
+#include <errno.h>
+#include "cli/cli.h"
+
+enum policy_word {
+	W_ID,
+	W_LOCAL,
+	W_REMOTE,
+	W_PROTOCOL,
+	W_LOCAL_PORT,
+	W_REMOTE_PORT,
+	W_ACTION,
+	W_ENDPOINTS,
+	W_MODE,
+	W_PRIORITY,
+	W_ACQUIRE,
+};
+
+static const char *const policy_words[] = {
+	"id",	  "local",     "remote", "protocol", "local-port", "remote-port",
+	"action", "endpoints", "mode",	 "priority", "acquire",	   NULL,
+};
+
+static const char *const on_off[] = { "on", "off", NULL };
+
+#define ALL_WORDS ((1U << (W_ACQUIRE + 1)) - 1)
+
+static void take_word(struct moat_args *args, struct moat_nl_policy *policy,
+		      enum policy_word word)
+{
+	switch (word) {
+	case W_ID:
+		policy->id = moat_args_number(args, 1, UINT32_MAX);
+		break;
+	case W_LOCAL:
+		moat_args_network(args, &policy->selector.local);
+		break;
+	case W_REMOTE:
+		moat_args_network(args, &policy->selector.remote);
+		break;
+	case W_PROTOCOL:
+		policy->selector.protocol = moat_args_protocol(args);
+		break;
+	case W_LOCAL_PORT:
+		moat_args_ports(args, policy->selector.local_port);
+		break;
+	case W_REMOTE_PORT:
+		moat_args_ports(args, policy->selector.remote_port);
+		break;
+	case W_ACTION:
+		policy->action = moat_args_choice(args, moat_action_names);
+		break;
+	case W_ENDPOINTS:
+		moat_args_addr(args, &policy->local);
+		moat_args_addr(args, &policy->remote);
+		break;
+	case W_MODE:
+		policy->mode = moat_args_choice(args, moat_mode_names);
+		break;
+	case W_PRIORITY:
+		policy->priority = moat_args_number(args, 0, UINT32_MAX);
+		break;
+	case W_ACQUIRE:
+		policy->acquire_off = moat_args_choice(args, on_off) == 1;
+		break;
+	}
+}
+
+/* Bits of the words that were there, by enum policy_word. */
+static uint32_t take_words(struct moat_args *args, struct moat_nl_policy *policy,
+			   uint32_t allowed, uint32_t wanted)
+{
+	uint32_t seen = 0;
+	int word, i;
+
+	policy->selector.local_port[1] = 65535;
+	policy->selector.remote_port[1] = 65535;
+	while ((word = moat_args_keyword(args, policy_words)) >= 0) {
+		if (!(allowed & 1U << word))
+			moat_usage(
+				"moat: %s cannot be changed; delete the policy and add "
+				"it again",
+				policy_words[word]);
+		if (seen & 1U << word)
+			moat_usage("moat: %s is given twice", policy_words[word]);
+		seen |= 1U << word;
+		take_word(args, policy, word);
+	}
+	for (i = 0; policy_words[i]; i++) {
+		if (wanted & ~seen & 1U << i)
+			moat_usage("moat: %s is missing", policy_words[i]);
+	}
+	return seen;
+}
+
+static int run_add(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_args args = { .argc = argc, .argv = argv };
+	struct moat_nl_policy policy = { 0 };
+	struct moat_nl *nl;
+
+	(void)cli;
+	take_words(&args, &policy, ALL_WORDS,
+		   1U << W_ID | 1U << W_LOCAL | 1U << W_REMOTE | 1U << W_ACTION);
+	if (policy.selector.local.first.len != policy.selector.remote.first.len)
+		moat_usage("moat: local and remote must both be IPv4 or both IPv6");
+	if (policy.action == MOAT_ACTION_PROTECT && !policy.local.len)
+		moat_usage("moat: endpoints is missing: action protect wants our address "
+			   "and the peer's");
+	if (policy.action == MOAT_ACTION_PROTECT && !policy.mode)
+		policy.mode = MOAT_MODE_TUNNEL;
+	nl = moat_kernel_open();
+	return nl ? moat_kernel_done(nl, moat_nl_policy_add(nl, &policy))
+		  : MOAT_EXIT_FAILED;
+}
+
+/* The flag acquire_off has no "leave it": keep what the policy has. */
+static int set_policy(struct moat_nl *nl, struct moat_nl_policy *policy, bool has_acquire)
+{
+	struct moat_nl_policy old;
+	int err;
+
+	if (!has_acquire) {
+		err = moat_nl_policy_get(nl, policy->id, &old);
+		if (err)
+			return err;
+		policy->acquire_off = old.acquire_off;
+	}
+	return moat_nl_policy_set(nl, policy);
+}
+
+static int run_set(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_args args = { .argc = argc, .argv = argv };
+	struct moat_nl_policy policy = { 0 };
+	struct moat_nl *nl;
+	uint32_t seen;
+
+	(void)cli;
+	seen = take_words(&args, &policy,
+			  1U << W_ID | 1U << W_ACTION | 1U << W_ENDPOINTS |
+				  1U << W_ACQUIRE,
+			  1U << W_ID);
+	if (seen == 1U << W_ID)
+		moat_usage("moat: nothing to change; expected action, endpoints or "
+			   "acquire");
+	nl = moat_kernel_open();
+	return nl ? moat_kernel_done(nl, set_policy(nl, &policy, seen & 1U << W_ACQUIRE))
+		  : MOAT_EXIT_FAILED;
+}
+
+static int run_del(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_args args = { .argc = argc, .argv = argv };
+	struct moat_nl_policy policy = { 0 };
+	struct moat_nl *nl;
+
+	(void)cli;
+	take_words(&args, &policy, 1U << W_ID, 1U << W_ID);
+	nl = moat_kernel_open();
+	return nl ? moat_kernel_done(nl, moat_nl_policy_del(nl, policy.id))
+		  : MOAT_EXIT_FAILED;
+}
+
+static int run_flush(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_args args = { .argc = argc, .argv = argv };
+	struct moat_nl *nl;
+
+	(void)cli;
+	moat_args_end(&args);
+	nl = moat_kernel_open();
+	return nl ? moat_kernel_done(nl, moat_nl_policy_flush(nl)) : MOAT_EXIT_FAILED;
+}
+
+static int print_policy(const struct moat_nl_policy *policy, void *arg)
+{
+	json_t *list = arg;
+
+	if (!list)
+		moat_text_policy(policy);
+	else if (json_array_append_new(list, moat_json_policy(policy)))
+		return -ENOMEM;
+	return 0;
+}
+
+static int run_list(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_args args = { .argc = argc, .argv = argv };
+	struct moat_nl *nl;
+	json_t *doc = NULL, *list = NULL;
+	int status;
+
+	moat_args_end(&args);
+	nl = moat_kernel_open();
+	if (!nl)
+		return MOAT_EXIT_FAILED;
+	if (cli->json) {
+		doc = moat_json_document();
+		list = json_array();
+		json_object_set_new(doc, "policies", list);
+	}
+	status = moat_kernel_done(nl, moat_nl_policy_dump(nl, print_policy, list));
+	if (doc && !status)
+		return moat_json_print(doc);
+	json_decref(doc);
+	return status;
+}
+
+const struct moat_command moat_policy_commands[] = {
+	{ "add",
+	  "id ID local NET remote NET action protect|bypass|discard\n"
+	  "      [endpoints LOCAL REMOTE] [mode tunnel|transport] [priority N]\n"
+	  "      [protocol P] [local-port P] [remote-port P] [acquire on|off]",
+	  "add a policy", run_add, NULL },
+	{ "del", "id ID", "delete a policy, its outbound SA and held packets", run_del,
+	  NULL },
+	{ "set", "id ID [action A] [endpoints LOCAL REMOTE] [acquire on|off]",
+	  "change a policy in one step", run_set, NULL },
+	{ "list", "", "all policies, implicit ones first", run_list, NULL },
+	{ "flush", "", "delete all policies", run_flush, NULL },
+	{ 0 },
+};

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* SAs, policies and counters as text and as JSON. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "cli/cli.h"
+
+static const char *const state_names[] = { "reserved", "valid", "dying", "dead", NULL };
+
+static void text_ports(const char *side, const uint16_t port[2])
+{
+	if (port[0] == 0 && port[1] == 65535)
+		return;
+	printf(" %s-port %u", side, port[0]);
+	if (port[1] != port[0])
+		printf("-%u", port[1]);
+}
+
+/** moat_text_selector() - print "local … remote …", without a newline */
+void moat_text_selector(const struct moat_selector *sel)
+{
+	char local[2 * MOAT_ADDR_STRLEN], remote[2 * MOAT_ADDR_STRLEN];
+
+	printf("local %s remote %s", moat_range_str(&sel->local, local),
+	       moat_range_str(&sel->remote, remote));
+	if (sel->protocol)
+		printf(" protocol %u", sel->protocol);
+	text_ports("local", sel->local_port);
+	text_ports("remote", sel->remote_port);
+}
+
+/** moat_text_counters() - print one line for each counter */
+void moat_text_counters(const char *indent, const struct moat_nl_counters *counters)
+{
+	unsigned int i;
+
+	for (i = 0; i < counters->n; i++)
+		printf("%s%s %" PRIu64 "\n", indent, counters->list[i].name,
+		       counters->list[i].value);
+}
+
+static void text_limit(const char *unit, uint64_t soft, uint64_t hard)
+{
+	if (soft || hard)
+		printf("    %s: soft %" PRIu64 " hard %" PRIu64 "\n", unit, soft, hard);
+}
+
+static void text_sa_use(const struct moat_nl_sa *sa)
+{
+	char created[32], used[32] = "never";
+
+	moat_time_text(sa->created, created);
+	if (sa->last_used)
+		moat_time_text(sa->last_used, used);
+	printf("    packets %" PRIu64 " bytes %" PRIu64 " seq %" PRIu64 " async %" PRIu64
+	       "\n    created %s last-used %s\n",
+	       sa->packets, sa->bytes, sa->seq, sa->async, created, used);
+	text_limit("seconds", sa->soft_seconds, sa->hard_seconds);
+	text_limit("bytes", sa->soft_bytes, sa->hard_bytes);
+	text_limit("packets", sa->soft_packets, sa->hard_packets);
+	moat_text_counters("    dropped ", &sa->drops);
+}
+
+/** moat_text_sa() - print an SA; what stands in its first two lines can add it again */
+void moat_text_sa(const struct moat_nl_sa *sa)
+{
+	char src[MOAT_ADDR_STRLEN], dst[MOAT_ADDR_STRLEN], alg[64], number[8];
+
+	printf("%s %s spi 0x%08x", moat_name(moat_direction_names, sa->direction),
+	       moat_protocol_name(sa->protocol, number), sa->spi);
+	if (sa->state == MOAT_SA_STATE_RESERVED) {
+		printf(" dst %s reserved\n", moat_addr_str(&sa->dst, dst));
+		return;
+	}
+	moat_sa_alg_text(sa, alg, sizeof(alg));
+	printf(" src %s dst %s alg %s\n    mode %s", moat_addr_str(&sa->src, src),
+	       moat_addr_str(&sa->dst, dst), alg, moat_name(moat_mode_names, sa->mode));
+	if (sa->direction == MOAT_DIRECTION_IN)
+		printf(" replay %u", sa->replay);
+	if (sa->policy)
+		printf(" policy %u", sa->policy);
+	if (sa->bundle)
+		printf(" bundle %u", sa->bundle);
+	if (sa->encap_sport)
+		printf(" encap %u %u", sa->encap_sport, sa->encap_dport);
+	if (sa->selector.local.first.len) {
+		putchar(' ');
+		moat_text_selector(&sa->selector);
+	}
+	printf("\n    state %s", moat_name(state_names, sa->state));
+	if (sa->mtu)
+		printf(" mtu %u", sa->mtu);
+	printf(" driver %s\n", sa->driver);
+	text_sa_use(sa);
+}
+
+/** moat_text_policy() - print a policy; its first line can add it again */
+void moat_text_policy(const struct moat_nl_policy *policy)
+{
+	char local[MOAT_ADDR_STRLEN], remote[MOAT_ADDR_STRLEN];
+
+	if (policy->implicit[0])
+		printf("implicit (%s) ", policy->implicit);
+	else
+		printf("id %u ", policy->id);
+	if (policy->selector.local.first.len) {
+		moat_text_selector(&policy->selector);
+		putchar(' ');
+	}
+	printf("action %s", moat_name(moat_action_names, policy->action));
+	if (policy->priority)
+		printf(" priority %u", policy->priority);
+	if (policy->local.len)
+		printf(" endpoints %s %s", moat_addr_str(&policy->local, local),
+		       moat_addr_str(&policy->remote, remote));
+	if (policy->mode)
+		printf(" mode %s", moat_name(moat_mode_names, policy->mode));
+	if (policy->acquire_off)
+		printf(" acquire off");
+	putchar('\n');
+	if (policy->implicit[0])
+		return;
+	if (policy->spi)
+		printf("    spi 0x%08x", policy->spi);
+	else
+		printf("    no SA");
+	printf(" packets %" PRIu64 " bytes %" PRIu64 " held %u%s\n", policy->packets,
+	       policy->bytes, policy->held, policy->acquire ? " acquire pending" : "");
+	moat_text_counters("    dropped ", &policy->drops);
+}
+
+/** moat_json_document() - an object with the version of the schema */
+json_t *moat_json_document(void)
+{
+	json_t *doc = json_object();
+
+	json_object_set_new(doc, "schema_version", json_integer(MOAT_JSON_SCHEMA));
+	return doc;
+}
+
+/** moat_json_print() - print and free a document; enum moat_exit */
+int moat_json_print(json_t *document)
+{
+	int err = json_dumpf(document, stdout, JSON_INDENT(1));
+
+	json_decref(document);
+	putchar('\n');
+	return err || fflush(stdout) ? moat_failed("cannot write the JSON document")
+				     : MOAT_EXIT_DONE;
+}
+
+/** moat_json_addr() - an address as text, null for none */
+json_t *moat_json_addr(const struct moat_addr *addr)
+{
+	char buf[MOAT_ADDR_STRLEN];
+
+	return addr->len ? json_string(moat_addr_str(addr, buf)) : json_null();
+}
+
+/** moat_json_counters() - counters as an object */
+json_t *moat_json_counters(const struct moat_nl_counters *counters)
+{
+	json_t *object = json_object();
+	unsigned int i;
+
+	for (i = 0; i < counters->n; i++)
+		json_object_set_new(object, counters->list[i].name,
+				    json_integer(counters->list[i].value));
+	return object;
+}
+
+static json_t *json_time(uint64_t seconds)
+{
+	char buf[32];
+
+	if (!seconds)
+		return json_null();
+	moat_time_text(seconds, buf);
+	return json_string(buf);
+}
+
+static json_t *json_spi(uint32_t spi)
+{
+	char buf[9];
+
+	if (!spi)
+		return json_null();
+	snprintf(buf, sizeof(buf), "%08x", spi);
+	return json_string(buf);
+}
+
+static void json_ports(json_t *object, const char *name, const uint16_t port[2])
+{
+	if (port[0] != 0 || port[1] != 65535)
+		json_object_set_new(object, name,
+				    json_pack("[ii]", (int)port[0], (int)port[1]));
+}
+
+static void json_selector(json_t *object, const struct moat_selector *sel)
+{
+	char buf[2 * MOAT_ADDR_STRLEN];
+
+	if (!sel->local.first.len)
+		return;
+	json_object_set_new(object, "local_net",
+			    json_string(moat_range_str(&sel->local, buf)));
+	json_object_set_new(object, "remote_net",
+			    json_string(moat_range_str(&sel->remote, buf)));
+	if (sel->protocol)
+		json_object_set_new(object, "ip_protocol", json_integer(sel->protocol));
+	json_ports(object, "local_ports", sel->local_port);
+	json_ports(object, "remote_ports", sel->remote_port);
+}
+
+static void json_limits(json_t *object, const struct moat_nl_sa *sa)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} limits[] = {
+		{ "soft_seconds", sa->soft_seconds },
+		{ "hard_seconds", sa->hard_seconds },
+		{ "soft_bytes", sa->soft_bytes },
+		{ "hard_bytes", sa->hard_bytes },
+		{ "soft_packets", sa->soft_packets },
+		{ "hard_packets", sa->hard_packets },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (limits[i].value)
+			json_object_set_new(object, limits[i].name,
+					    json_integer(limits[i].value));
+	}
+}
+
+/** moat_json_sa() - an SA; the names are those of `moat status --json` */
+json_t *moat_json_sa(const struct moat_nl_sa *sa)
+{
+	char number[8], alg[64] = "";
+	bool reserved = sa->state == MOAT_SA_STATE_RESERVED;
+	json_t *object;
+
+	if (!reserved)
+		moat_sa_alg_text(sa, alg, sizeof(alg));
+	object = json_pack("{ss,ss,so,so,so,ss,ss,ss}", "direction",
+			   moat_name(moat_direction_names, sa->direction), "protocol",
+			   moat_protocol_name(sa->protocol, number), "spi",
+			   json_spi(sa->spi), "src", moat_json_addr(&sa->src), "dst",
+			   moat_json_addr(&sa->dst), "mode",
+			   moat_name(moat_mode_names, sa->mode), "proposal", alg, "state",
+			   moat_name(state_names, sa->state));
+	if (!object || reserved)
+		return object;
+	json_object_set_new(object, "encap",
+			    sa->encap_sport
+				    ? json_pack("{si,si}", "source_port",
+						(int)sa->encap_sport, "destination_port",
+						(int)sa->encap_dport)
+				    : json_null());
+	json_object_set_new(object, "policy",
+			    sa->policy ? json_integer(sa->policy) : json_null());
+	if (sa->bundle)
+		json_object_set_new(object, "bundle", json_integer(sa->bundle));
+	if (sa->direction == MOAT_DIRECTION_IN)
+		json_object_set_new(object, "replay", json_integer(sa->replay));
+	if (sa->mtu)
+		json_object_set_new(object, "mtu", json_integer(sa->mtu));
+	json_selector(object, &sa->selector);
+	json_limits(object, sa);
+	json_object_set_new(object, "seq", json_integer(sa->seq));
+	json_object_set_new(object, "packets", json_integer(sa->packets));
+	json_object_set_new(object, "bytes", json_integer(sa->bytes));
+	json_object_set_new(object, "async", json_integer(sa->async));
+	json_object_set_new(object, "drops", moat_json_counters(&sa->drops));
+	json_object_set_new(object, "created_at", json_time(sa->created));
+	json_object_set_new(object, "last_used_at", json_time(sa->last_used));
+	json_object_set_new(object, "driver", json_string(sa->driver));
+	return object;
+}
+
+/** moat_json_policy() - a policy */
+json_t *moat_json_policy(const struct moat_nl_policy *policy)
+{
+	json_t *object = json_object();
+
+	if (policy->implicit[0])
+		json_object_set_new(object, "implicit", json_string(policy->implicit));
+	else
+		json_object_set_new(object, "id", json_integer(policy->id));
+	json_selector(object, &policy->selector);
+	json_object_set_new(object, "action",
+			    json_string(moat_name(moat_action_names, policy->action)));
+	if (policy->implicit[0])
+		return object;
+	json_object_set_new(object, "priority", json_integer(policy->priority));
+	json_object_set_new(object, "local", moat_json_addr(&policy->local));
+	json_object_set_new(object, "remote", moat_json_addr(&policy->remote));
+	if (policy->mode)
+		json_object_set_new(
+			object, "mode",
+			json_string(moat_name(moat_mode_names, policy->mode)));
+	json_object_set_new(object, "spi", json_spi(policy->spi));
+	json_object_set_new(object, "acquire_off", json_boolean(policy->acquire_off));
+	json_object_set_new(object, "acquire_pending", json_boolean(policy->acquire));
+	json_object_set_new(object, "held", json_integer(policy->held));
+	json_object_set_new(object, "packets", json_integer(policy->packets));
+	json_object_set_new(object, "bytes", json_integer(policy->bytes));
+	json_object_set_new(object, "drops", moat_json_counters(&policy->drops));
+	return object;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* moat why and moat show counters: what the kernel would do, and has done. */
+#include <stdio.h>
+#include "cli/cli.h"
+
+static const char *const verdict_names[] = { "",     "clear",	"bypass", "protect",
+					     "hold", "discard", NULL };
+
+static const char *const verdict_sentences[] = {
+	"",
+	"no policy covers it: it leaves in clear",
+	"a bypass policy covers it: it leaves in clear",
+	"it is protected",
+	"it is to be protected and waits: the policy has no SA",
+	"it is dropped",
+	NULL,
+};
+
+static int print_json(const struct moat_nl_answer *answer)
+{
+	json_t *doc = moat_json_document();
+	json_t *sas = json_array();
+	unsigned int i;
+
+	json_object_set_new(doc, "verdict",
+			    json_string(moat_name(verdict_names, answer->verdict)));
+	json_object_set_new(doc, "policy",
+			    answer->has_policy ? moat_json_policy(&answer->policy)
+					       : json_null());
+	for (i = 0; i < answer->n_sas; i++)
+		json_array_append_new(sas, moat_json_sa(&answer->sas[i]));
+	json_object_set_new(doc, "sas", sas);
+	return moat_json_print(doc);
+}
+
+static int print_answer(const struct moat_cli *cli, const struct moat_nl_answer *answer)
+{
+	unsigned int i;
+
+	if (cli->json)
+		return print_json(answer);
+	printf("%s: %s\n", moat_name(verdict_names, answer->verdict),
+	       moat_name(verdict_sentences, answer->verdict));
+	if (answer->has_policy) {
+		printf("policy ");
+		moat_text_policy(&answer->policy);
+	}
+	for (i = 0; i < answer->n_sas; i++) {
+		printf("SA ");
+		moat_text_sa(&answer->sas[i]);
+	}
+	return MOAT_EXIT_DONE;
+}
+
+/** moat_cli_why() - moat why SRC DST [PROTOCOL [PORT]] */
+int moat_cli_why(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_args args = { .argc = argc, .argv = argv };
+	struct moat_nl_flow flow = { 0 };
+	struct moat_nl_answer answer;
+	struct moat_nl *nl;
+	int status;
+
+	args.what = "source";
+	moat_args_addr(&args, &flow.src);
+	args.what = "destination";
+	moat_args_addr(&args, &flow.dst);
+	args.what = "protocol";
+	if (args.argc)
+		flow.protocol = moat_args_protocol(&args);
+	args.what = "port";
+	if (args.argc)
+		flow.dport = moat_args_number(&args, 0, 65535);
+	moat_args_end(&args);
+	if (flow.src.len != flow.dst.len)
+		moat_usage("moat: source and destination must both be IPv4 or both IPv6");
+	nl = moat_kernel_open();
+	if (!nl)
+		return MOAT_EXIT_FAILED;
+	status = moat_kernel_done(nl, moat_nl_flow_get(nl, &flow, &answer));
+	return status ? status : print_answer(cli, &answer);
+}
+
+/** moat_cli_counters() - moat show counters */
+int moat_cli_counters(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_args args = { .argc = argc, .argv = argv };
+	struct moat_nl_counters stats;
+	struct moat_nl *nl;
+	json_t *doc;
+	int status;
+
+	moat_args_end(&args);
+	nl = moat_kernel_open();
+	if (!nl)
+		return MOAT_EXIT_FAILED;
+	status = moat_kernel_done(nl, moat_nl_stats_get(nl, &stats));
+	if (status)
+		return status;
+	if (!cli->json) {
+		moat_text_counters("", &stats);
+		return MOAT_EXIT_DONE;
+	}
+	doc = moat_json_document();
+	json_object_set_new(doc, "counters", moat_json_counters(&stats));
+	return moat_json_print(doc);
+}
