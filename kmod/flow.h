@@ -37,7 +37,7 @@ struct moat_flow {
  * @remote: likewise
  * @local_prefix: bits
  * @remote_prefix: bits
- * @family: AF_INET or AF_INET6
+ * @family: AF_INET or AF_INET6; 0 is any packet of either
  * @protocol: IP protocol, 0 is any
  * @local_port_min: host byte order; 0-65535 is any, and packets without ports
  * @local_port_max: included

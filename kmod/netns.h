@@ -20,7 +20,7 @@
 #include "policy.h"
 #include "sa.h"
 
-struct moat_masks;
+struct moat_mask_list;
 
 /**
  * struct moat_net - Moat in one network namespace.
@@ -30,16 +30,16 @@ struct moat_masks;
  * @serials: the same by moat_sa.serial, for dumps
  * @next_serial: of the next SA
  * @objects: SAs not yet freed; the namespace waits until there is none
- * @idle: woken when @objects reaches 0
  * @spd: policies by their masked selectors; read under RCU
  * @masks: the masks in use, the one with the best policy first
  * @policies: by id, for netlink
  * @next_age: of the next policy
  * @policy_count: policies in @policies
- * @endpoints: pairs of tunnel endpoints, counted; read under RCU
+ * @ends: pairs of tunnel endpoints, counted; read under RCU
+ * @ends_index: the same, for dumps
  * @generation: counts changes, so that a dump tells if one came between
- * @expired: SAs that met a limit and wait for @expire_work
- * @expire_work: raises expire events, deletes what met its hard limit
+ * @expired: SAs that met a hard limit
+ * @expire_work: deletes those, and raises their hard expire events
  * @held: packets held by all policies
  * @stats: counters, per CPU
  */
@@ -50,14 +50,14 @@ struct moat_net {
 	struct xarray serials;
 	unsigned long next_serial;
 	atomic_t objects;
-	wait_queue_head_t idle;
 
 	struct rhltable spd;
-	struct moat_masks __rcu *masks;
+	struct moat_mask_list __rcu *masks;
 	struct xarray policies;
 	u64 next_age;
 	unsigned int policy_count;
-	struct rhashtable endpoints;
+	struct rhashtable ends;
+	struct xarray ends_index;
 	u32 generation;
 
 	struct llist_head expired;

@@ -11,8 +11,30 @@
 #include "flow.h"
 
 struct moat_hold;
-struct moat_mask;
 struct moat_sa;
+
+/**
+ * struct moat_ends - A pair of tunnel endpoints that policies share.
+ * @node: in moat_net.ends
+ * @key: the addresses; unused words are 0
+ * @key.local: ours
+ * @key.remote: the peer's
+ * @key.family: AF_INET or AF_INET6
+ * @index: in moat_net.ends_index
+ * @users: policies, under moat_net.lock
+ * @rcu: to free it
+ */
+struct moat_ends {
+	struct rhash_head node;
+	struct moat_ends_key {
+		union nf_inet_addr local;
+		union nf_inet_addr remote;
+		u32 family;
+	} key;
+	u32 index;
+	unsigned int users;
+	struct rcu_head rcu;
+};
 
 /**
  * struct moat_policy - What happens to the traffic of a selector.
@@ -22,10 +44,7 @@ struct moat_sa;
  * @age: of equal rank the lower one wins
  * @selector: traffic
  * @node: in moat_net.spd
- * @mask: what @node is filed under
- * @local: our tunnel endpoint; unused words are 0
- * @remote: the peer's
- * @outer_family: AF_INET or AF_INET6, of the endpoints; 0 without
+ * @ends: tunnel endpoints, NULL without; written under moat_net.lock
  * @id: chosen by user space, not 0
  * @priority: lower wins
  * @action: enum moat_action, read with READ_ONCE()
@@ -46,10 +65,7 @@ struct moat_policy {
 	u64 age;
 	struct moat_selector selector;
 	struct rhlist_head node;
-	struct moat_mask *mask;
-	union nf_inet_addr local;
-	union nf_inet_addr remote;
-	u8 outer_family;
+	struct moat_ends __rcu *ends;
 	u8 action;
 	u8 mode;
 	bool acquire_off;
@@ -106,8 +122,16 @@ enum moat_verdict moat_classify(const struct moat_net *mn,
 				const struct moat_flow *flow,
 				struct moat_policy **policy);
 
+/** moat_policy_account() - Count a packet that met a policy; any context. */
+static inline void moat_policy_account(struct moat_policy *policy,
+				       unsigned int len)
+{
+	atomic64_inc(&policy->packets);
+	atomic64_add(len, &policy->bytes);
+}
+
 /**
- * moat_endpoints_known() - Whether a pair is some policy's tunnel endpoints.
+ * moat_ends_known() - Whether a pair is some policy's tunnel endpoints.
  * @mn: namespace
  * @family: AF_INET or AF_INET6
  * @local: our address
@@ -115,9 +139,9 @@ enum moat_verdict moat_classify(const struct moat_net *mn,
  *
  * Context: rcu_read_lock().
  */
-bool moat_endpoints_known(const struct moat_net *mn, u8 family,
-			  const union nf_inet_addr *local,
-			  const union nf_inet_addr *remote);
+bool moat_ends_known(const struct moat_net *mn, u8 family,
+		     const union nf_inet_addr *local,
+		     const union nf_inet_addr *remote);
 
 /**
  * moat_hold() - Hold a packet until its policy has an SA.

@@ -68,17 +68,17 @@ enum moat_sa_flag {
  * struct moat_sa - A security association, or an SPI reserved for one.
  * @node: in moat_net.sas
  * @key: identity, constant
- * @state: enum moat_sa_state; written under moat_net.lock, or moved to DEAD
- *	by whoever meets the hard limit; read with READ_ONCE()
- * @mode: enum moat_mode
- * @esn: 64-bit sequence numbers
+ * @state: enum moat_sa_state; written under moat_net.lock, but moved from
+ *	VALID to DYING by whoever meets a soft limit; read with READ_ONCE()
  * @ref: one for the database, one for a policy that points here, one for
  *	each packet whose crypto has not completed
+ * @mode: enum moat_mode
+ * @esn: 64-bit sequence numbers
  * @policy_id: policy it serves, 0 is none; what an acquire named
  * @mn: its namespace, which outlives all its SAs
  * @alg: transform and lengths; unset while reserved
  * @src: outer source address, of key.family
- * @selector: what it may carry, its own copy
+ * @selector: what it may carry, its own copy; family 0 is anything
  * @encap_sport: UDP source port of RFC 3948 as on the wire, 0 is no UDP
  * @encap_dport: UDP destination port
  * @flags: enum moat_sa_flag
@@ -94,7 +94,7 @@ enum moat_sa_flag {
  * @life: limits
  * @created: seconds since the epoch
  * @timer: next limit in seconds; expiry of a reserved SPI
- * @born: when @life begins, ktime_get_boottime_seconds()
+ * @born: when @life begins, ktime_get_boottime_ns()
  * @owner: opaque to the kernel, echoed in dumps
  * @owner_len: bytes
  * @bundle: number of its bundle, 0 is none
@@ -103,22 +103,21 @@ enum moat_sa_flag {
  * @policy_node: outbound: in moat_policy.outbound, under moat_net.lock
  * @policy: outbound: its policy, under moat_net.lock; NULL once either is
  *	deleted
- * @expired: in moat_net.expired, once at a time (@expire_queued)
- * @expire_queued: 1 while in that list
+ * @expired: in moat_net.expired, holds a reference; MOAT_SA_HARD guards it
  * @dead: in the list of SAs that wait for a grace period
  *
  * An SA dies in this order: out of the hash table and its policy
  * (moat_sa_del(), under moat_net.lock), its database reference dropped, the
  * last packet's reference dropped (any context), a grace period, freed with
- * its keys by the work of sa_free.c.
+ * its keys by the work of sa.c.
  */
 struct moat_sa {
 	struct rhash_head node;
 	struct moat_sa_key key;
-	u8 state;
+	u32 state;
+	refcount_t ref;
 	u8 mode;
 	bool esn;
-	refcount_t ref;
 	u32 policy_id;
 	struct moat_net *mn;
 	struct moat_alg alg;
@@ -152,7 +151,6 @@ struct moat_sa {
 	struct list_head policy_node;
 	struct moat_policy *policy;
 	struct llist_node expired;
-	atomic_t expire_queued;
 	struct llist_node dead;
 };
 
@@ -203,7 +201,7 @@ static inline void moat_sa_put(struct moat_sa *sa)
 /** moat_sa_usable() - Whether packets may use it: VALID or DYING. */
 static inline bool moat_sa_usable(const struct moat_sa *sa)
 {
-	u8 state = READ_ONCE(sa->state);
+	u32 state = READ_ONCE(sa->state);
 
 	return state == MOAT_SA_STATE_VALID || state == MOAT_SA_STATE_DYING;
 }
