@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read a capture file: ESP by SPI, ISAKMP messages, the rest, a token."""
+
+import mmap
+import struct
+from collections import defaultdict, namedtuple
+
+ETH_P_IP = b"\x08\x00"
+ESP = 50
+UDP = 17
+IKE_PORTS = (500, 4500)
+# of RFC 2408 §3.1 and RFC 2409 §5
+MAIN_MODE = 2
+QUICK_MODE = 32
+
+Esp = namedtuple("Esp", "src dst spi")
+Isakmp = namedtuple("Isakmp", "time src exchange message_id length")
+
+
+class Capture:
+    """What some captures hold.
+
+    esp:    {Esp(src, dst, spi): [sequence numbers as they came]}
+    isakmp: [Isakmp], by time
+    other:  number of other IPv4 packets
+    """
+
+    def __init__(self, *paths):
+        self.esp = defaultdict(list)
+        self.isakmp = []
+        self.other = 0
+        self.paths = paths
+        for path in paths:
+            with open(path, "rb") as f, \
+                    mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                self._read(path, data)
+        self.isakmp.sort()
+
+    def _read(self, path, data):
+        magic, linktype = struct.unpack_from("<I16xI", data)
+        if magic != 0xa1b2c3d4 or linktype != 1:
+            raise ValueError(f"{path}: not an Ethernet capture")
+        at, end = 24, len(data)
+        while at < end:
+            sec, usec, length, wire = struct.unpack_from("<IIII", data, at)
+            at += 16
+            if length != wire:
+                raise ValueError(f"{path}: a packet was cut short")
+            if data[at + 12:at + 14] == ETH_P_IP:
+                self._packet((sec, usec), data, at + 14, at + length)
+            at += length
+
+    def _packet(self, time, data, ip, end):
+        protocol = data[ip + 9]
+        body = ip + (data[ip] & 15) * 4
+        if protocol == ESP:
+            spi, seq = struct.unpack_from("!II", data, body)
+            self.esp[Esp(data[ip + 12:ip + 16], data[ip + 16:ip + 20],
+                         spi)].append(seq)
+        elif protocol == UDP and struct.unpack_from(
+                "!HH", data, body)[1] in IKE_PORTS:
+            self._isakmp(time, data, ip, body + 8, end)
+        else:
+            self.other += 1
+
+    def _isakmp(self, time, data, ip, body, end):
+        if end - body < 28:
+            self.other += 1
+            return
+        exchange, mid, length = struct.unpack_from("!18xBxII", data, body)
+        self.isakmp.append(Isakmp(time, data[ip + 12:ip + 16], exchange,
+                                  mid, length))
+
+    def holds(self, token):
+        """Is the token anywhere in the files?"""
+        for path in self.paths:
+            with open(path, "rb") as f, \
+                    mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                if data.find(token) >= 0:
+                    return True
+        return False

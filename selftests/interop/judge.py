@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a row must have shown. Pure: evidence in, complaints out."""
+
+import socket
+from dataclasses import dataclass, field
+
+import rows
+from capture import MAIN_MODE, QUICK_MODE
+from network import WAN
+
+# A group's public value is this long, so quick mode's first message is
+# longer than it if and only if it carries one.
+PUBLIC_VALUE = {"modp2048": 256}
+LEFT = socket.inet_aton(WAN["gw-a"])
+
+
+@dataclass
+class Evidence:
+    """All that one row left behind."""
+
+    sent: dict = field(default_factory=dict)      # {source host: SHA-256}
+    arrived: dict = field(default_factory=dict)   # {source host: SHA-256}
+    pings_lost: int = 0
+    sas: dict = field(default_factory=dict)       # {gateway: [Sa]}
+    wan: object = None                            # Capture
+    token_on_wan: bool = False
+    token_on_lan: bool = False
+
+
+def complaints(row, evidence):
+    """Everything that is wrong, in words; empty when the row passed."""
+    return (_files(evidence) + _exchange(row, evidence) +
+            _capture(row, evidence) + _counters(evidence))
+
+
+def _files(evidence):
+    wrong = [f"file from {host} arrived with another SHA-256"
+             for host, digest in evidence.sent.items()
+             if evidence.arrived.get(host) != digest]
+    if not evidence.sent:
+        wrong.append("no file was sent")
+    if evidence.pings_lost:
+        wrong.append(f"{evidence.pings_lost} pings lost")
+    return wrong
+
+
+def _exchange(row, evidence):
+    """Main mode of six and quick mode of three, begun by whom it should."""
+    wrong = []
+    main = [m for m in evidence.wan.isakmp if m.exchange == MAIN_MODE]
+    quick = [m for m in evidence.wan.isakmp if m.exchange == QUICK_MODE]
+    if len(main) < 6 or len(quick) < 3:
+        return [f"{len(main)} main mode and {len(quick)} quick mode messages"
+                " in the capture, not 6 and 3"]
+    initiator = socket.inet_aton(
+        WAN["gw-a" if row.initiator == "left" else "gw-b"])
+    if main[0].src != initiator or quick[0].src != initiator:
+        wrong.append(f"main mode was begun by {socket.inet_ntoa(main[0].src)}"
+                     f", quick mode by {socket.inet_ntoa(quick[0].src)}")
+    if len({m.message_id for m in quick}) != 1:
+        wrong.append("more than one quick mode")
+    value = PUBLIC_VALUE[row.pfs or rows.GROUP]
+    if any((m.length > value) != bool(row.pfs) for m in quick[:2]):
+        wrong.append(f"quick mode messages of {quick[0].length} and "
+                     f"{quick[1].length} bytes, with PFS {row.pfs}")
+    return wrong
+
+
+def _capture(row, evidence):
+    wrong = []
+    if evidence.token_on_wan:
+        wrong.append("the token is in the capture between the gateways")
+    if not evidence.token_on_lan:
+        wrong.append("the token is not in the capture of the LAN: the "
+                     "search does not work")
+    if evidence.wan.other:
+        wrong.append(f"{evidence.wan.other} packets between the gateways "
+                     "are neither ESP nor IKE")
+    for esp, seqs in evidence.wan.esp.items():
+        sender = row.left if esp.src == LEFT else row.right
+        wrong += _sequence(esp, seqs, in_order=sender == "moat")
+    return wrong
+
+
+def _sequence(esp, seqs, in_order):
+    """1, 2, 3, ... each once; from Moat in this order, from any CPU."""
+    if (seqs if in_order else sorted(seqs)) == list(range(1, len(seqs) + 1)):
+        return []
+    missing = sorted(set(range(1, max(seqs) + 1)) - set(seqs))
+    late = sum(b < a for a, b in zip(seqs, seqs[1:]))
+    return [f"ESP of SPI {esp.spi:08x}: {len(seqs)} packets, "
+            f"{len(seqs) - len(set(seqs))} repeated, {late} out of order, "
+            f"{len(missing)} sequence numbers missing {missing[:5]}"]
+
+
+def _counters(evidence):
+    """Sender's counter, receiver's counter and capture agree, per SPI."""
+    wrong = []
+    counted = set()
+    for source, target in (("gw-a", "gw-b"), ("gw-b", "gw-a")):
+        out = [sa for sa in evidence.sas[source] if sa.direction == "out"]
+        into = {sa.spi: sa for sa in evidence.sas[target]
+                if sa.direction == "in"}
+        if len(out) != 1:
+            wrong.append(f"{source} has {len(out)} outbound SAs, not 1")
+        for sa in out:
+            key = (socket.inet_aton(WAN[source]),
+                   socket.inet_aton(WAN[target]), sa.spi)
+            counted.add(key)
+            wrong += _one_sa(sa, into.pop(sa.spi, None), target,
+                             len(evidence.wan.esp.get(key, ())))
+        wrong += [f"{target} has an inbound SA {spi:08x} that {source} does "
+                  "not send on" for spi in into]
+    wrong += [f"ESP of SPI {esp.spi:08x} from {socket.inet_ntoa(esp.src)} "
+              "belongs to no SA" for esp in evidence.wan.esp
+              if tuple(esp) not in counted]
+    return wrong
+
+
+def _one_sa(out, into, target, captured):
+    wrong = []
+    if not captured:
+        wrong.append(f"no ESP of SPI {out.spi:08x} in the capture")
+    if out.packets != captured:
+        wrong.append(f"SA {out.spi:08x}: {out.packets} packets counted by "
+                     f"the sender, {captured} in the capture")
+    if into is None:
+        wrong.append(f"{target} has no inbound SA {out.spi:08x}")
+    elif (into.packets, into.bytes) != (out.packets, out.bytes):
+        wrong.append(
+            f"SA {out.spi:08x}: {out.packets} packets and {out.bytes} bytes "
+            f"sent, {into.packets} and {into.bytes} received")
+    return wrong
