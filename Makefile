@@ -168,6 +168,14 @@ lint:
 
 # --- shown and proved in a guest ----------------------------------------------
 
+kselftest: linux-source
+	$(Q)$(MAKE) -C selftests --no-print-directory install \
+		KSFT_SRC=$(CURDIR)/$(LINUX)/tools/testing/selftests \
+		INSTALL_PATH=$(CURDIR)/build/kselftest
+
+check:
+	@scripts/check-runner
+
 demo: all
 	@scripts/demo-vm --kernel $(RELEASE)
 
@@ -184,12 +192,13 @@ help:
 	@echo 'make            moat.ko, moatd and moat, under build/'
 	@echo '                KERNEL= a line (6.1), a release, or a build directory; SAN=1 sanitizers; V=1'
 	@echo 'make demo       the main job, shown in a guest'
+	@echo 'make check      all tests; closes with "N passed, N failed"'
 	@echo 'make unit       unit and exchange tests of user space'
 	@echo 'make lint       style, static analysis, licences, purity'
 	@echo 'make install    programs and module (DESTDIR=…)'
 	@echo 'make clean      all but downloads and guest images; distclean: these too'
 
 
-.PHONY: all demo linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
+.PHONY: all demo check kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
 
 -include $(shell find $(B)/obj build/lint -name '*.d' 2>/dev/null)
