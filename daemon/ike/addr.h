@@ -82,7 +82,8 @@ bool moat_addr_parse(const char *text, struct moat_addr *addr);
 const char *moat_range_parse(const char *text, struct moat_range *range);
 
 /** moat_range_str() - "10.1.0.0/24", "10.1.0.5", or "10.1.0.1-10.1.0.9" */
-const char *moat_range_str(const struct moat_range *range, char buf[2 * MOAT_ADDR_STRLEN]);
+const char *moat_range_str(const struct moat_range *range,
+			   char buf[2 * MOAT_ADDR_STRLEN]);
 
 /** moat_range_prefix() - the prefix length of a network, -1 when it is none */
 int moat_range_prefix(const struct moat_range *range);

@@ -14,6 +14,16 @@
 #define MOAT_IKE_KEY_MAX  32
 
 /**
+ * moat_crypt_init() - initialise libgcrypt; once, by the edge, before all else
+ *
+ * Secrets get a pool of secure memory that grows when it must. No random
+ * generator is started.
+ *
+ * Return: 0, or -1 when libgcrypt is older than what this was built with.
+ */
+int moat_crypt_init(void);
+
+/**
  * moat_prf() - HMAC of concatenated views (RFC 2409 §4: prf)
  * @hash: its hash
  * @key: key
