@@ -92,7 +92,7 @@ extern const char *const moat_direction_names[];
 extern const char *const moat_mode_names[];
 extern const char *const moat_action_names[];
 const char *moat_name(const char *const *names, unsigned int value);
-const char *moat_protocol_name(uint8_t protocol, char buf[8]);
+const char *moat_ipsec_name(uint8_t protocol, char buf[8]);
 void moat_sa_alg_text(const struct moat_nl_sa *sa, char *buf, size_t size);
 void moat_time_text(uint64_t seconds, char buf[32]);
 

@@ -5,6 +5,7 @@
 #include <time.h>
 #include "cli/cli.h"
 #include "ike/alg.h"
+#include "wire/isakmp.h"
 
 /* Index 0 is no value. */
 const char *const moat_direction_names[] = { "", "in", "out", NULL };
@@ -23,8 +24,8 @@ const char *moat_name(const char *const *names, unsigned int value)
 	return "?";
 }
 
-/** moat_protocol_name() - esp, ah, or a number in @buf */
-const char *moat_protocol_name(uint8_t protocol, char buf[8])
+/** moat_ipsec_name() - esp, ah, or a number in @buf */
+const char *moat_ipsec_name(uint8_t protocol, char buf[8])
 {
 	if (protocol == IPPROTO_ESP)
 		return "esp";
@@ -38,7 +39,7 @@ const char *moat_protocol_name(uint8_t protocol, char buf[8])
 void moat_sa_alg_text(const struct moat_nl_sa *sa, char *buf, size_t size)
 {
 	struct moat_sa_alg alg = {
-		.protocol = sa->protocol,
+		.protocol = sa->protocol == IPPROTO_AH ? MOAT_PROTO_AH : MOAT_PROTO_ESP,
 		.enc = sa->enc,
 		.key_bits = sa->key_bits,
 		.auth = sa->auth,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include "cli/cli.h"
 #include "ike/alg.h"
+#include "wire/isakmp.h"
 
 enum sa_word {
 	W_SPI,
@@ -185,10 +186,11 @@ static struct moat_key_layout take_alg(struct sa_request *r)
 	struct moat_sa_algs algs = { 0 };
 	struct moat_key_layout layout;
 	struct moat_sa_alg *alg = &algs.alg[0];
+	uint8_t proto = r->sa.protocol == IPPROTO_AH ? MOAT_PROTO_AH : MOAT_PROTO_ESP;
 	char why[256];
 
-	if (moat_sa_algs_add(&algs, r->sa.protocol, r->alg, why, sizeof(why)))
-		moat_usage("moat: alg %s: %s", r->alg, why);
+	if (moat_sa_algs_add(&algs, proto, r->alg, why, sizeof(why)))
+		moat_usage("moat: alg %s", why);
 	if (algs.count != 1)
 		moat_usage("moat: alg %s: names %u combinations; an SA has one", r->alg,
 			   algs.count);

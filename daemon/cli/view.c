@@ -67,7 +67,7 @@ void moat_text_sa(const struct moat_nl_sa *sa)
 	char src[MOAT_ADDR_STRLEN], dst[MOAT_ADDR_STRLEN], alg[64], number[8];
 
 	printf("%s %s spi 0x%08x", moat_name(moat_direction_names, sa->direction),
-	       moat_protocol_name(sa->protocol, number), sa->spi);
+	       moat_ipsec_name(sa->protocol, number), sa->spi);
 	if (sa->state == MOAT_SA_STATE_RESERVED) {
 		printf(" dst %s reserved\n", moat_addr_str(&sa->dst, dst));
 		return;
@@ -245,7 +245,7 @@ json_t *moat_json_sa(const struct moat_nl_sa *sa)
 		moat_sa_alg_text(sa, alg, sizeof(alg));
 	object = json_pack("{ss,ss,so,so,so,ss,ss,ss}", "direction",
 			   moat_name(moat_direction_names, sa->direction), "protocol",
-			   moat_protocol_name(sa->protocol, number), "spi",
+			   moat_ipsec_name(sa->protocol, number), "spi",
 			   json_spi(sa->spi), "src", moat_json_addr(&sa->src), "dst",
 			   moat_json_addr(&sa->dst), "mode",
 			   moat_name(moat_mode_names, sa->mode), "proposal", alg, "state",
