@@ -73,7 +73,7 @@ CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDENING) $(SANITIZE) $(CPPFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now $(SANITIZE)
 LIBS := $(shell pkg-config --libs $(PACKAGES)) -lpthread
-TEST_LIBS := $(shell pkg-config --libs $(TEST_PACKAGES))
+TEST_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES))
 
 core_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard daemon/wire/*.c daemon/ike/*.c))
 priv_objects := $(patsubst %.c,$(B)/obj/%.o,$(wildcard daemon/priv/*.c))
