@@ -52,6 +52,7 @@ enum moat_drop {
 	MOAT_DROP_IN_SELECTOR,	/* inner packet is not what its SA may carry */
 	MOAT_DROP_IN_NOMEM,	/* no memory to open it */
 	MOAT_DROP_IN_CRYPTO,	/* the crypto API failed to open it */
+	MOAT_DROP_IN_ECN,	/* marked CE, and not ECN capable (RFC 6040) */
 	MOAT_DROP_IN_DUMMY,	/* dummy packet (RFC 4303 2.6) */
 
 	/* both */

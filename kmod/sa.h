@@ -82,9 +82,8 @@ enum moat_sa_flag {
  * @encap_sport: UDP source port of RFC 3948 as on the wire, 0 is no UDP
  * @encap_dport: UDP destination port
  * @flags: enum moat_sa_flag
- * @seq: outbound: last sequence number sent
  * @replay: inbound: the window
- * @ring: packets in flight
+ * @ring: packets in flight, and outbound the sequence number
  * @packets: carried so far
  * @bytes: carried so far, whole IP packets before protection
  * @trip_packets: nearest limit in packets not yet met
@@ -128,8 +127,7 @@ struct moat_sa {
 	unsigned long flags;
 
 	/* written for each packet */
-	atomic64_t seq ____cacheline_aligned_in_smp;
-	struct moat_replay replay;
+	struct moat_replay replay ____cacheline_aligned_in_smp;
 	struct moat_ring ring;
 	atomic64_t packets;
 	atomic64_t bytes;
