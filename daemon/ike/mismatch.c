@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the proposals of both phases share.
+ */
+#include "ike/mismatch.h"
+
+const char *moat_life_type(struct moat_life *life, uint64_t type)
+{
+	if (type != MOAT_LIFE_SECONDS && type != MOAT_LIFE_KILOBYTES)
+		return "a life type that is neither seconds nor kilobytes";
+	life->type = type;
+	return NULL;
+}
+
+const char *moat_life_duration(struct moat_life *life, uint64_t duration)
+{
+	uint64_t *slot =
+		life->type == MOAT_LIFE_SECONDS ? &life->seconds : &life->kilobytes;
+
+	if (!life->type)
+		return "a life duration without a life type before it";
+	life->type = 0;
+	if (duration == 0)
+		return "a life duration of 0";
+	if (!moat_keep(slot, duration))
+		return "two different life durations of one type";
+	return NULL;
+}
+
+uint64_t moat_life_shorter(uint64_t ours, uint64_t theirs)
+{
+	if (ours == 0 || theirs == 0)
+		return ours ? ours : theirs;
+	return ours < theirs ? ours : theirs;
+}
+
+uint32_t moat_life_seconds(uint32_t ours, uint64_t theirs)
+{
+	uint64_t seconds = moat_life_shorter(ours, theirs);
+
+	return seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
+}
+
+bool moat_keep(uint64_t *slot, uint64_t value)
+{
+	if (*slot != 0 && *slot != value)
+		return false;
+	*slot = value;
+	return true;
+}
+
+void moat_explain_pair(struct moat_text *t, const char *attribute, const char *offered,
+		       const char *ours)
+{
+	moat_text_add(t, "; %s: offered %s, we have %s", attribute, offered, ours);
+}
