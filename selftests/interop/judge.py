@@ -47,6 +47,9 @@ def _files(evidence):
 def _exchange(row, evidence):
     """Main mode of six and quick mode of three, begun by whom it should."""
     wrong = []
+    if not row.initiator:
+        return ["IKE where there should be none"] if evidence.wan.isakmp \
+            else []
     main = [m for m in evidence.wan.isakmp if m.exchange == MAIN_MODE]
     quick = [m for m in evidence.wan.isakmp if m.exchange == QUICK_MODE]
     if len(main) < 6 or len(quick) < 3:
@@ -78,7 +81,7 @@ def _capture(row, evidence):
                      "are neither ESP nor IKE")
     for esp, seqs in evidence.wan.esp.items():
         sender = row.left if esp.src == LEFT else row.right
-        wrong += _sequence(esp, seqs, in_order=sender == "moat")
+        wrong += _sequence(esp, seqs, in_order=sender.startswith("moat"))
     return wrong
 
 

@@ -28,6 +28,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
+def other(gateway):
+    """The other gateway."""
+    return "gw-b" if gateway == "gw-a" else "gw-a"
+
+
 class Failed(Exception):
     """A step that could not be done, in words."""
 

@@ -34,11 +34,8 @@ START = 90  # seconds for a daemon's first start after boot, under emulation
 EXCHANGE = 40  # seconds for both phases
 
 
-def _other(ns):
-    return "gw-b" if ns == "gw-a" else "gw-a"
-
-
-def _write(path, text, mode=0o600):
+def write(path, text, mode=0o600):
+    """Make a file that only its owner may read, unless told otherwise."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode),
               "w") as f:
         f.write(text)
@@ -60,8 +57,8 @@ class Daemon:
 
     def __init__(self, ns, work, psk):
         self.ns = ns
-        self.local, self.remote = network.WAN[ns], network.WAN[_other(ns)]
-        self.local_net, self.remote_net = network.LAN[ns], network.LAN[_other(ns)]
+        self.local, self.remote = network.WAN[ns], network.WAN[network.other(ns)]
+        self.local_net, self.remote_net = network.LAN[ns], network.LAN[network.other(ns)]
         self.psk = psk
         self.dir = os.path.join(work, f"{self.name}-{ns}")
         self.log = os.path.join(self.dir, "log")
@@ -217,7 +214,7 @@ secrets {
         _bind(os.path.join(root, "usr/lib/ipsec"), "/usr/lib/ipsec")
         self.bin = os.path.join(root, "usr/sbin")
         conf = os.path.join(self.dir, "strongswan.conf")
-        _write(conf, self.CONF % {"dir": self.dir})
+        write(conf, self.CONF % {"dir": self.dir})
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": self.dir,
                     "LD_LIBRARY_PATH": "/usr/lib/ipsec"}
         self._spawn(os.path.join(self.bin, "charon-systemd"), env=self.env)
@@ -232,7 +229,7 @@ secrets {
     def load(self, row):
         """Load connection and secret."""
         self.row = row
-        _write(os.path.join(self.dir, "swanctl.conf"), self.CONNECTION % {
+        write(os.path.join(self.dir, "swanctl.conf"), self.CONNECTION % {
             "local": self.local, "remote": self.remote, "psk": self.psk,
             "local_net": self.local_net, "remote_net": self.remote_net,
             "ike": rows.IKE,
@@ -250,7 +247,7 @@ secrets {
 
     def unload(self):
         """Forget the connection."""
-        _write(os.path.join(self.dir, "swanctl.conf"), "")
+        write(os.path.join(self.dir, "swanctl.conf"), "")
         self._swanctl("--load-all", "--clear", "--noprompt")
 
 
@@ -287,10 +284,10 @@ conn net
         _bind(os.path.join(root, "usr/libexec/ipsec"), "/usr/libexec/ipsec")
         self.bin = "/usr/libexec/ipsec"
         self.conf = os.path.join(self.dir, "ipsec.conf")
-        _write(self.conf, "config setup\n    protostack=xfrm\n"
+        write(self.conf, "config setup\n    protostack=xfrm\n"
                           "    ikev1-policy=accept\n")
         secrets = os.path.join(self.dir, "ipsec.secrets")
-        _write(secrets, f'{self.local} {self.remote} : PSK "{self.psk}"\n')
+        write(secrets, f'{self.local} {self.remote} : PSK "{self.psk}"\n')
         run("certutil", "-N", "-d", f"sql:{self.dir}", "--empty-password")
         self._spawn(f"{self.bin}/pluto", "--nofork", "--stderrlog",
                     "--config", self.conf, "--secretsfile", secrets,
@@ -308,7 +305,7 @@ conn net
     def load(self, row):
         """Load the connection."""
         self.row = row
-        _write(self.conf, self.CONF % {
+        write(self.conf, self.CONF % {
             "local": self.local, "remote": self.remote,
             "local_net": self.local_net, "remote_net": self.remote_net,
             "ike": rows.IKE, "pfs": "yes" if row.pfs else "no",
@@ -347,9 +344,14 @@ class Moat(Daemon):
 
     def start(self):
         """Load the module; moatd itself starts with the row's file."""
+        self.insert()
+
+    @staticmethod
+    def insert():
+        """Load the module if it is not."""
         if not os.path.isdir("/sys/module/moat"):
             module = f"{BUILD}/kmod-{os.uname().release}/moat.ko"
-            run("modprobe", "-a", *self._softdeps(module), check=False)
+            run("modprobe", "-a", *Moat._softdeps(module), check=False)
             run("insmod", module)
 
     @staticmethod
@@ -366,12 +368,12 @@ class Moat(Daemon):
         self.rundir = os.path.join(self.dir, "run")
         os.makedirs(conf, exist_ok=True)
         os.chmod(self.dir, 0o755)
-        _write(os.path.join(conf, "moat.conf"), self.CONF % {
+        write(os.path.join(conf, "moat.conf"), self.CONF % {
             "local": self.local, "remote": self.remote,
             "local_net": self.local_net, "remote_net": self.remote_net,
             "ike": rows.IKE,
             "esp": row.esp + (f"-{row.pfs}" if row.pfs else "")}, 0o644)
-        _write(os.path.join(conf, "secrets.conf"),
+        write(os.path.join(conf, "secrets.conf"),
                f'secrets = ( {{ remote = "{self.remote}", '
                f'psk = "{self.psk}" }} )\n')
         self._spawn(f"{BUILD}/moatd", "-c", conf, "-r", self.rundir)

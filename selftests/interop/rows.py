@@ -4,6 +4,7 @@
 `left` stands at gw-a (192.0.2.1, before 10.1.0.0/24), `right` at gw-b
 (192.0.2.2, before 10.2.0.0/24). `esp` is written in Moat's names, which
 are strongSwan's; `pfs` is a group's name or None.
+`initiator` is "left", "right", or None where there is no IKE.
 """
 
 from collections import namedtuple
@@ -18,7 +19,9 @@ GROUP = "modp2048"
 # The harness itself: two peers that know nothing of Moat.
 PROOF = Row("strongswan", "libreswan", "left", GCM, GROUP)
 
-MATRIX = [Row("moat", peer, initiator, esp, pfs)
+# No IKE: the packets alone.
+PLAIN = [Row("moat-manual", "xfrm", None, esp, None) for esp in (GCM, CBC)]
+MATRIX = PLAIN + [Row("moat", peer, initiator, esp, pfs)
           for peer in ("strongswan", "libreswan")
           for initiator in ("right", "left")
           for esp in (GCM, CBC)
@@ -27,6 +30,8 @@ MATRIX = [Row("moat", peer, initiator, esp, pfs)
 
 def name(row):
     """One line for a person: who initiates to whom, with what."""
+    if not row.initiator:
+        return f"{row.left} with {row.right} {row.esp}"
     first, second = ((row.left, row.right) if row.initiator == "left"
                      else (row.right, row.left))
     return f"{first} to {second} {row.esp} {row.pfs or 'no-pfs'}"
