@@ -36,4 +36,25 @@ char *moat_compat_msg_buf(void);
 #define moat_assign_str(dst, src) __assign_str(dst)
 #endif
 
+/* 6.3: what the crypto API gives a callback */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define moat_crypto_arg struct crypto_async_request
+#define moat_crypto_data(arg) ((arg)->data)
+#else
+#define moat_crypto_arg void
+#define moat_crypto_data(arg) (arg)
+#endif
+
+/* 6.12: linux/unaligned.h; 6.5: net/gso.h */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include <asm/unaligned.h>
+#else
+#include <linux/unaligned.h>
+#endif
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#include <linux/netdevice.h>
+#else
+#include <net/gso.h>
+#endif
+
 #endif /* _MOAT_COMPAT_H */

@@ -13,11 +13,17 @@ struct moat_policy;
 struct moat_sa;
 struct sk_buff;
 
-/** moat_path_init() - Register what is one for all namespaces. */
+/** moat_path_init() - Make what all namespaces share, before the first. */
 int moat_path_init(void);
 
-/** moat_path_exit() - Undo moat_path_init(); no packet is inside after. */
+/** moat_path_exit() - Undo moat_path_init(); all namespaces are gone. */
 void moat_path_exit(void);
+
+/** moat_path_start() - Let packets in, once all namespaces are ready. */
+int moat_path_start(void);
+
+/** moat_path_stop() - Undo moat_path_start(), before namespaces go. */
+void moat_path_stop(void);
 
 /**
  * moat_path_net_init() - Register the hooks of a namespace.

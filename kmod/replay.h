@@ -17,7 +17,7 @@
  * @map: bit (seq & @mask) is set when seq was seen, for those in the window
  */
 struct moat_replay {
-	spinlock_t lock;
+	spinlock_t lock;	/* see above */
 	u32 window;
 	u32 mask;
 	u64 top;

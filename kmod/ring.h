@@ -22,7 +22,7 @@
  * @seq: outbound: last sequence number handed out
  */
 struct moat_ring {
-	spinlock_t lock;
+	spinlock_t lock;	/* see above */
 	struct list_head slots;
 	unsigned int count;
 	bool flushing;

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The path in: SPI -> SA -> replay check -> open -> in order: replay check
+ * again and advance -> padding -> inner packet -> selector -> deliver. Then,
+ * at PRE_ROUTING: what a policy protects must have come out of an SA.
+ */
+#include <linux/if_arp.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/netfilter_bridge.h>
+#include <net/esp.h>
+#include <net/gro_cells.h>
+#include <net/inet_ecn.h>
+#include <net/xfrm.h>
+
+#include "esp.h"
+#include "input.h"
+#include "mark.h"
+#include "netns.h"
+#include "parse.h"
+
+/* Delivery through NAPI, so that segments become one packet again (GRO). */
+static struct net_device moat_input_dev;
+static struct gro_cells moat_input_cells;
+
+/* The inner packet begins where the outer one's payload did. */
+static void moat_input_strip(struct sk_buff *skb, u8 family)
+{
+	skb->protocol = family == AF_INET ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
+	skb_reset_network_header(skb);
+	skb_mac_header_rebuild(skb);
+	if (skb->mac_len && skb->dev->type == ARPHRD_ETHER)
+		eth_hdr(skb)->h_proto = skb->protocol;
+}
+
+/* An inner packet as RFC 4301 5.2 wants it, and cut to its length. */
+static enum moat_drop moat_input_inner(struct moat_job *job, u8 family)
+{
+	struct sk_buff *skb = job->skb;
+	struct moat_sa *sa = job->sa;
+	struct moat_flow flow;
+	unsigned int len;
+
+	if (moat_parse_flow(skb, family, false, &flow))
+		return MOAT_DROP_IN_INNER;
+	len = moat_parse_len(skb, family);
+	if (len > skb->len)
+		return MOAT_DROP_IN_INNER;
+	skb_trim(skb, len);	/* RFC 4303 2.7: padding against analysis */
+	if (!moat_selector_match(&sa->selector, &flow))
+		return MOAT_DROP_IN_SELECTOR;
+	if (INET_ECN_decapsulate(skb, job->dsfield,
+				 moat_parse_dsfield(skb, family)) > 1)
+		return MOAT_DROP_IN_ECN;
+	if (!moat_sa_account(sa, len))
+		return MOAT_DROP_LIFE_HARD;
+	moat_count(sa->mn, IN_PACKETS, 1);
+	moat_count(sa->mn, IN_BYTES, len);
+	return MOAT_DROP_NONE;
+}
+
+static enum moat_drop moat_input_tunnel(struct moat_job *job, u8 next_header)
+{
+	u8 family;
+
+	switch (next_header) {
+	case IPPROTO_IPIP:
+		family = AF_INET;
+		break;
+	case IPPROTO_IPV6:
+		family = AF_INET6;
+		break;
+	case IPPROTO_NONE:
+		return MOAT_DROP_IN_DUMMY;
+	default:
+		return MOAT_DROP_IN_NEXT_HEADER;
+	}
+	moat_input_strip(job->skb, family);
+	return moat_input_inner(job, family);
+}
+
+/* An opened packet, whose turn has come: may it be delivered? */
+static enum moat_drop moat_input_accept(struct moat_job *job)
+{
+	enum moat_drop why;
+	u8 next_header;
+
+	if (job->err == -EBADMSG)
+		return MOAT_DROP_IN_ICV;
+	if (job->err)
+		return MOAT_DROP_IN_CRYPTO;
+	why = moat_replay_advance(&job->sa->replay, job->slot.seq);
+	if (!why)
+		why = moat_esp_unwrap(job, &next_header);
+	if (!why)
+		why = moat_input_tunnel(job, next_header);
+	return why;
+}
+
+static void moat_input_deliver(struct moat_slot *slot)
+{
+	struct moat_job *job = container_of(slot, struct moat_job, slot);
+	struct sk_buff *skb = job->skb;
+	enum moat_drop why = moat_input_accept(job);
+
+	if (why) {
+		moat_drop(job->sa->mn, job->sa, NULL, why);
+		kfree_skb(skb);
+	} else {
+		skb_scrub_packet(skb, false);
+		skb_clear_hash(skb);
+		skb->ip_summed = CHECKSUM_NONE;
+		skb->encapsulation = 0;
+		moat_mark_set(skb);
+		gro_cells_receive(&moat_input_cells, skb);
+	}
+	moat_job_free(job);
+}
+
+/* What can be told before the packet is opened. */
+static enum moat_drop moat_input_check(struct moat_sa *sa,
+				       const struct sk_buff *skb, u64 *seq)
+{
+	const struct ip_esp_hdr *esp = (const struct ip_esp_hdr *)skb->data;
+
+	if (!moat_sa_usable(sa))
+		return MOAT_DROP_IN_STATE;
+	if (sa->encap_sport)
+		return MOAT_DROP_IN_ENCAP;
+	if (!moat_esp_check(&sa->alg, skb->len))
+		return MOAT_DROP_IN_SHORT;
+	return moat_replay_check(&sa->replay, sa->esn, ntohl(esp->seq_no),
+				 seq);
+}
+
+/* Open a packet of an SA; consumes it. */
+static void moat_input_sa(struct moat_sa *sa, struct sk_buff *skb, u8 family)
+{
+	struct moat_job *job = NULL;
+	enum moat_drop why;
+	u64 seq;
+
+	why = moat_input_check(sa, skb, &seq);
+	if (why)
+		goto drop;
+	why = MOAT_DROP_IN_NOMEM;
+	if (moat_skb_own(skb, 0, 0))
+		goto drop;
+	job = moat_job_alloc(sa, skb, moat_input_deliver);
+	if (!job)
+		goto drop;
+	job->family = family;
+	job->dsfield = moat_parse_dsfield(skb, family);
+	job->slot.seq = seq;
+	job->dev = skb->dev;
+	dev_hold(job->dev);
+	skb_reset_transport_header(skb);
+	why = MOAT_DROP_RING_FULL;
+	if (moat_ring_reserve(&sa->ring, &job->slot, 0))
+		goto drop;
+	moat_esp_open(job);
+	return;
+drop:
+	if (job)
+		moat_job_free(job);
+	moat_drop(sa->mn, sa, NULL, why);
+	kfree_skb(skb);
+}
+
+int moat_input_esp(struct sk_buff *skb, u8 family)
+{
+	union nf_inet_addr dst = { };
+	const struct ip_esp_hdr *esp;
+	struct moat_sa *sa;
+
+	if (!pskb_may_pull(skb, sizeof(*esp)))
+		return -EINVAL;
+	if (family == AF_INET)
+		dst.ip = ip_hdr(skb)->daddr;
+	else
+		dst.in6 = ipv6_hdr(skb)->daddr;
+	esp = (const struct ip_esp_hdr *)skb->data;
+	sa = moat_sa_find_in(moat_net(dev_net(skb->dev)), family, &dst,
+			     IPPROTO_ESP, esp->spi);
+	if (!sa)
+		return -EINVAL;
+	moat_input_sa(sa, skb, family);
+	return 0;
+}
+
+/*
+ * A bridge's frames pass here before the bridge knows whether they are for
+ * this host; those that are come again.
+ */
+static bool moat_input_foreign(const struct sk_buff *skb)
+{
+	return nf_bridge_in_prerouting(skb) || skb->dev->flags & IFF_LOOPBACK;
+}
+
+unsigned int moat_input_hook(void *priv, struct sk_buff *skb,
+			     const struct nf_hook_state *state)
+{
+	u8 family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
+	struct moat_net *mn = moat_net(state->net);
+	enum moat_drop why = MOAT_DROP_IN_CLEAR;
+	struct moat_policy *policy = NULL;
+	struct moat_flow flow;
+
+	if (moat_mark_take(skb) || !READ_ONCE(mn->policy_count) ||
+	    moat_input_foreign(skb))
+		return NF_ACCEPT;
+	if (moat_parse_flow(skb, family, false, &flow)) {
+		why = MOAT_DROP_IN_SHORT;
+		goto drop;
+	}
+	switch (moat_classify(mn, &flow, &policy)) {
+	case MOAT_VERDICT_PROTECT:
+	case MOAT_VERDICT_HOLD:
+		goto drop;
+	case MOAT_VERDICT_DISCARD:
+		why = MOAT_DROP_DISCARD;
+		goto drop;
+	default:
+		return NF_ACCEPT;
+	}
+drop:
+	moat_drop(mn, NULL, policy, why);
+	return NF_DROP;
+}
+
+int moat_input_init(void)
+{
+	int err;
+
+	init_dummy_netdev(&moat_input_dev);
+	err = moat_mark_init(&moat_input_dev);
+	if (err)
+		return err;
+	err = gro_cells_init(&moat_input_cells, &moat_input_dev);
+	if (err)
+		moat_mark_exit();
+	return err;
+}
+
+void moat_input_exit(void)
+{
+	gro_cells_destroy(&moat_input_cells);
+	moat_mark_exit();
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The path in: SA, replay check, open, replay check, inner packet, deliver. */
+#ifndef _MOAT_INPUT_H
+#define _MOAT_INPUT_H
+
+#include <linux/netfilter.h>
+
+/** moat_input_init() - Prepare delivery; 0 or a negative error. */
+int moat_input_init(void);
+
+/** moat_input_exit() - No SA is left, and so no packet on its way. */
+void moat_input_exit(void);
+
+/**
+ * moat_input_esp() - An ESP packet for this host has arrived.
+ * @skb: the packet; skb->data is the ESP header
+ * @family: of its IP header
+ *
+ * Context: softirq, rcu_read_lock().
+ * Return: 0: taken; -EINVAL: no SA of ours.
+ */
+int moat_input_esp(struct sk_buff *skb, u8 family);
+
+/**
+ * moat_input_hook() - First hook at PRE_ROUTING, IPv4 and IPv6.
+ * @priv: unused
+ * @skb: packet, out of an SA or in clear
+ * @state: netfilter's
+ *
+ * Context: rcu_read_lock(), softirq.
+ * Return: the verdict.
+ */
+unsigned int moat_input_hook(void *priv, struct sk_buff *skb,
+			     const struct nf_hook_state *state);
+
+#endif /* _MOAT_INPUT_H */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* NAT that takes packets out of their policy's reach. */
+#ifndef _MOAT_NAT_H
+#define _MOAT_NAT_H
+
+#include <linux/skbuff.h>
+
+struct moat_net;
+struct moat_policy;
+
+/**
+ * moat_nat_rewrote() - Whether NAT has hidden a packet from its policy.
+ * @mn: namespace
+ * @skb: packet at POST_ROUTING that no policy protects as it is now
+ *
+ * Context: rcu_read_lock().
+ * Return: the policy that covers the packet as it was before NAT and would
+ * not let it leave in clear; or NULL.
+ */
+struct moat_policy *moat_nat_rewrote(struct moat_net *mn,
+				     const struct sk_buff *skb);
+
+#endif /* _MOAT_NAT_H */

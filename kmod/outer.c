@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The outer IP header of a tunnel, IPv4 or IPv6. */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <net/dsfield.h>
+#include <net/esp.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+
+#include "esp.h"
+#include "netns.h"
+#include "outer.h"
+
+unsigned int moat_outer_len(const struct moat_sa *sa)
+{
+	unsigned int len = sa->encap_sport ? sizeof(struct udphdr) : 0;
+
+	if (sa->key.family == AF_INET)
+		return len + sizeof(struct iphdr);
+	return len + sizeof(struct ipv6hdr);
+}
+
+static struct dst_entry *moat_outer_route4(const struct moat_sa *sa)
+{
+	struct flowi4 fl = {
+		.daddr = sa->key.dst.ip,
+		.saddr = sa->src.ip,
+		.flowi4_proto = sa->key.protocol,
+	};
+	struct rtable *rt = ip_route_output_flow(sa->mn->net, &fl, NULL);
+
+	return IS_ERR(rt) ? ERR_CAST(rt) : &rt->dst;
+}
+
+static struct dst_entry *moat_outer_route6(const struct moat_sa *sa)
+{
+	struct flowi6 fl = {
+		.daddr = sa->key.dst.in6,
+		.saddr = sa->src.in6,
+		.flowi6_proto = sa->key.protocol,
+	};
+
+	return ip6_dst_lookup_flow(sa->mn->net, NULL, &fl, NULL);
+}
+
+struct dst_entry *moat_outer_route(const struct moat_sa *sa)
+{
+	if (sa->key.family == AF_INET)
+		return moat_outer_route4(sa);
+	return moat_outer_route6(sa);
+}
+
+unsigned int moat_outer_mtu(const struct moat_sa *sa,
+			    const struct dst_entry *dst)
+{
+	unsigned int mtu = dst_mtu(dst), len = moat_outer_len(sa);
+
+	return mtu > len ? moat_esp_payload(&sa->alg, mtu - len) : 0;
+}
+
+unsigned int moat_sa_mtu(const struct moat_sa *sa)
+{
+	struct dst_entry *dst = moat_outer_route(sa);
+	unsigned int mtu;
+
+	if (IS_ERR(dst))
+		return 0;
+	mtu = moat_outer_mtu(sa, dst);
+	dst_release(dst);
+	return mtu;
+}
+
+static void moat_outer_push4(const struct moat_sa *sa, struct sk_buff *skb,
+			     u8 dsfield, bool df)
+{
+	struct iphdr *ip = skb_push(skb, sizeof(*ip));
+
+	skb_reset_network_header(skb);
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tos = dsfield;
+	ip->frag_off = df ? htons(IP_DF) : 0;
+	ip->ttl = ip4_dst_hoplimit(skb_dst(skb));
+	ip->protocol = sa->key.protocol;
+	ip->saddr = sa->src.ip;
+	ip->daddr = sa->key.dst.ip;
+	/* ip_local_out() fills in length and checksum */
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	ip_select_ident(sa->mn->net, skb, NULL);
+}
+
+static void moat_outer_push6(const struct moat_sa *sa, struct sk_buff *skb,
+			     u8 dsfield, __be32 flowlabel)
+{
+	struct ipv6hdr *ip = skb_push(skb, sizeof(*ip));
+
+	skb_reset_network_header(skb);
+	ip6_flow_hdr(ip, dsfield, flowlabel);
+	ip->hop_limit = ip6_dst_hoplimit(skb_dst(skb));
+	ip->nexthdr = sa->key.protocol;
+	ip->saddr = sa->src.in6;
+	ip->daddr = sa->key.dst.in6;
+	/* ip6_local_out() fills in the length */
+	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+}
+
+void moat_outer_push(const struct moat_sa *sa, struct sk_buff *skb, u8 dsfield,
+		     __be32 flowlabel, bool df)
+{
+	if (sa->key.family == AF_INET) {
+		skb->protocol = htons(ETH_P_IP);
+		moat_outer_push4(sa, skb, dsfield, df);
+	} else {
+		skb->protocol = htons(ETH_P_IPV6);
+		moat_outer_push6(sa, skb, dsfield, flowlabel);
+	}
+}
+
+void moat_outer_send(const struct moat_sa *sa, struct sk_buff *skb)
+{
+	if (sa->key.family == AF_INET)
+		ip_local_out(sa->mn->net, NULL, skb);
+	else
+		ip6_local_out(sa->mn->net, NULL, skb);
+}
+
+bool moat_outer_ours(struct moat_net *mn, const struct moat_flow *flow,
+		     const struct sk_buff *skb)
+{
+	struct moat_sa_key key = {
+		.dst = flow->remote,
+		.family = flow->family,
+		.protocol = flow->protocol,
+		.direction = MOAT_DIRECTION_OUT,
+	};
+	const struct ip_esp_hdr *esp;
+	struct ip_esp_hdr buf;
+
+	if (flow->protocol != IPPROTO_ESP || skb->skb_iif)
+		return false;
+	esp = skb_header_pointer(skb, skb_transport_offset(skb), sizeof(buf),
+				 &buf);
+	if (!esp)
+		return false;
+	key.spi = esp->spi;
+	return moat_sa_find(mn, &key);
+}

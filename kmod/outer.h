@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The outer IP header of a tunnel: its route, its fields, its departure. */
+#ifndef _MOAT_OUTER_H
+#define _MOAT_OUTER_H
+
+#include <linux/skbuff.h>
+#include <net/dst.h>
+
+#include "sa.h"
+
+/**
+ * moat_outer_len() - Bytes of outer headers, without ESP's.
+ * @sa: outbound SA
+ */
+unsigned int moat_outer_len(const struct moat_sa *sa);
+
+/**
+ * moat_outer_route() - Find the way to the peer.
+ * @sa: outbound SA
+ *
+ * Context: rcu_read_lock().
+ * Return: a route with a reference, or an ERR_PTR().
+ */
+struct dst_entry *moat_outer_route(const struct moat_sa *sa);
+
+/**
+ * moat_outer_mtu() - Largest inner packet that leaves unfragmented.
+ * @sa: outbound SA
+ * @dst: its route
+ *
+ * Return: bytes, 0 if none fits.
+ */
+unsigned int moat_outer_mtu(const struct moat_sa *sa,
+			    const struct dst_entry *dst);
+
+/**
+ * moat_outer_push() - Write the outer header.
+ * @sa: outbound SA
+ * @skb: ESP packet, with headroom; its route is set
+ * @dsfield: of the inner packet, copied (RFC 4301 5.1.2.1, RFC 6040 4.1)
+ * @flowlabel: of an inner IPv6 packet, else 0
+ * @df: routers may not fragment it (IPv4)
+ */
+void moat_outer_push(const struct moat_sa *sa, struct sk_buff *skb, u8 dsfield,
+		     __be32 flowlabel, bool df);
+
+/**
+ * moat_outer_send() - Send a sealed packet as this host's own.
+ * @sa: outbound SA
+ * @skb: consumed
+ *
+ * Context: BH disabled.
+ */
+void moat_outer_send(const struct moat_sa *sa, struct sk_buff *skb);
+
+/**
+ * moat_outer_ours() - Whether a packet is one that we sealed.
+ * @mn: namespace
+ * @flow: packet at POST_ROUTING
+ * @skb: the same
+ *
+ * Context: rcu_read_lock().
+ * Return: true if it belongs to one of our outbound SAs.
+ */
+bool moat_outer_ours(struct moat_net *mn, const struct moat_flow *flow,
+		     const struct sk_buff *skb);
+
+#endif /* _MOAT_OUTER_H */

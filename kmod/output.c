@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The path out: hook -> policy -> the other hooks -> SA -> segments -> seal
+ * -> send, in order.
+ */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/netfilter/nf_conntrack.h>
+
+#include "esp.h"
+#include "nat.h"
+#include "netns.h"
+#include "outer.h"
+#include "output.h"
+#include "parse.h"
+#include "toobig.h"
+
+/**
+ * struct moat_out - What all segments of a packet have in common.
+ * @policy: its policy
+ * @sa: its SA
+ * @dst: route of the outer packet
+ * @family: of the inner packet
+ * @fits: leaves unfragmented
+ */
+struct moat_out {
+	struct moat_policy *policy;
+	struct moat_sa *sa;
+	struct dst_entry *dst;
+	u8 family;
+	bool fits;
+};
+
+static void moat_output_drop(struct moat_policy *policy, struct moat_sa *sa,
+			     struct sk_buff *skb, enum moat_drop why)
+{
+	moat_drop(policy->mn, sa, policy, why);
+	kfree_skb(skb);
+}
+
+/* A sealed packet's turn has come. */
+static void moat_output_deliver(struct moat_slot *slot)
+{
+	struct moat_job *job = container_of(slot, struct moat_job, slot);
+	struct moat_sa *sa = job->sa;
+
+	if (job->err) {
+		moat_drop(sa->mn, sa, NULL, MOAT_DROP_OUT_CRYPTO);
+		kfree_skb(job->skb);
+	} else {
+		moat_outer_send(sa, job->skb);
+	}
+	moat_job_free(job);
+}
+
+static enum moat_drop moat_output_reserve(struct moat_job *job)
+{
+	u64 limit = job->sa->esn ? U64_MAX : U32_MAX;
+
+	switch (moat_ring_reserve(&job->sa->ring, &job->slot, limit)) {
+	case 0:
+		return MOAT_DROP_NONE;
+	case -EOVERFLOW:
+		return MOAT_DROP_OUT_SEQ;
+	default:
+		return MOAT_DROP_RING_FULL;
+	}
+}
+
+/* Whether routers may be forbidden to fragment the outer packet. */
+static bool moat_output_df(const struct moat_out *out,
+			   const struct sk_buff *skb)
+{
+	if (!out->fits)
+		return false;
+	return out->family == AF_INET6 || ip_hdr(skb)->frag_off & htons(IP_DF);
+}
+
+/* Put ESP and outer header around a packet that is owned and has its place. */
+static void moat_output_wrap(const struct moat_out *out, struct moat_job *job)
+{
+	struct sk_buff *skb = job->skb;
+	u8 dsfield = moat_parse_dsfield(skb, out->family);
+	bool df = moat_output_df(out, skb);
+	__be32 flowlabel = 0;
+
+	if (out->family == AF_INET6)
+		flowlabel = ip6_flowlabel(ipv6_hdr(skb));
+	skb_scrub_packet(skb, false);
+	skb_dst_set(skb, dst_clone(out->dst));
+	skb->dev = out->dst->dev;
+	skb->encapsulation = 0;
+	skb->ignore_df = !out->fits;
+	skb->ip_summed = CHECKSUM_NONE;
+	skb_clear_hash(skb);
+	moat_esp_wrap(job, out->family == AF_INET ? IPPROTO_IPIP : IPPROTO_IPV6);
+	moat_outer_push(out->sa, skb, dsfield, flowlabel, df);
+}
+
+static enum moat_drop moat_output_prepare(const struct moat_out *out,
+					  struct sk_buff *skb)
+{
+	const struct moat_sa *sa = out->sa;
+	unsigned int size = moat_esp_size(&sa->alg, skb->len);
+
+	if (size + moat_outer_len(sa) > IP_MAX_MTU)
+		return MOAT_DROP_OUT_LONG;
+	if (moat_skb_own(skb, LL_RESERVED_SPACE(out->dst->dev) +
+			 moat_outer_len(sa) + moat_esp_head(&sa->alg),
+			 moat_esp_tail(&sa->alg)))
+		return MOAT_DROP_OUT_NOMEM;
+	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_hwoffload_help(skb, 0))
+		return MOAT_DROP_OUT_MALFORMED;
+	return MOAT_DROP_NONE;
+}
+
+/* Seal one packet, no GSO packet any more. */
+static void moat_output_one(const struct moat_out *out, struct sk_buff *skb)
+{
+	struct moat_sa *sa = out->sa;
+	unsigned int len = skb->len;
+	struct moat_job *job = NULL;
+	enum moat_drop why;
+
+	why = moat_output_prepare(out, skb);
+	if (why)
+		goto drop;
+	why = MOAT_DROP_OUT_NOMEM;
+	job = moat_job_alloc(sa, skb, moat_output_deliver);
+	if (!job)
+		goto drop;
+	why = MOAT_DROP_LIFE_HARD;
+	if (!moat_sa_account(sa, len))
+		goto drop;
+	why = moat_output_reserve(job);
+	if (why)
+		goto drop;
+
+	moat_count(sa->mn, OUT_PACKETS, 1);
+	moat_count(sa->mn, OUT_BYTES, len);
+	moat_output_wrap(out, job);
+	moat_esp_seal(job);
+	return;
+drop:
+	if (job)
+		moat_job_free(job);
+	moat_output_drop(out->policy, sa, skb, why);
+}
+
+/*
+ * A GSO packet is cut only here, so that all before saw one packet. Segments
+ * inherit its headroom: make it large enough once.
+ */
+static void moat_output_gso(const struct moat_out *out, struct sk_buff *skb)
+{
+	unsigned int head = LL_RESERVED_SPACE(out->dst->dev) +
+			    moat_outer_len(out->sa) +
+			    moat_esp_head(&out->sa->alg);
+	struct sk_buff *segs, *next;
+
+	if (skb_headroom(skb) < head &&
+	    pskb_expand_head(skb, SKB_DATA_ALIGN(head), 0, GFP_ATOMIC))
+		goto drop;
+	segs = skb_gso_segment(skb, 0);
+	if (IS_ERR_OR_NULL(segs))
+		goto drop;
+	consume_skb(skb);
+	skb_list_walk_safe(segs, skb, next) {
+		skb_mark_not_on_list(skb);
+		moat_output_one(out, skb);
+	}
+	return;
+drop:
+	moat_output_drop(out->policy, out->sa, skb, MOAT_DROP_OUT_NOMEM);
+}
+
+/*
+ * Send a packet with an SA; consumes it. Returns 0, or what its local sender
+ * is to be told.
+ */
+static int moat_output_sa(struct moat_policy *policy, struct moat_sa *sa,
+			  struct sk_buff *skb, const struct moat_flow *flow)
+{
+	struct moat_out out = {
+		.policy = policy,
+		.sa = sa,
+		.family = flow->family,
+	};
+	enum moat_drop why;
+	int err = -EPERM;
+	bool gso;
+
+	why = MOAT_DROP_OUT_STATE;
+	if (!moat_sa_usable(sa))
+		goto drop;
+	why = MOAT_DROP_OUT_SELECTOR;
+	if (!moat_selector_match(&sa->selector, flow))
+		goto drop;
+	why = MOAT_DROP_OUT_ROUTE;
+	out.dst = moat_outer_route(sa);
+	err = PTR_ERR_OR_ZERO(out.dst);
+	if (err)
+		goto drop;
+	why = MOAT_DROP_OUT_MTU;
+	gso = skb_is_gso(skb);
+	err = moat_too_big(skb, flow->family, moat_outer_mtu(sa, out.dst),
+			   &out.fits);
+	if (!err && gso)
+		moat_output_gso(&out, skb);
+	else if (!err)
+		moat_output_one(&out, skb);
+	dst_release(out.dst);
+	if (!err)
+		return 0;
+drop:
+	moat_output_drop(policy, sa, skb, why);
+	return err;
+}
+
+/* Protect a packet or hold it; consumes it. BH disabled. */
+static int moat_output_protect(struct moat_policy *policy, struct sk_buff *skb,
+			       const struct moat_flow *flow)
+{
+	struct moat_sa *sa = rcu_dereference(policy->sa);
+
+	if (!sa) {
+		if (!moat_hold(policy, skb, flow))
+			return 0;
+		sa = rcu_dereference(policy->sa);
+		if (!sa) {
+			moat_output_drop(policy, NULL, skb, MOAT_DROP_NO_SA);
+			return -EPERM;
+		}
+	}
+	return moat_output_sa(policy, sa, skb, flow);
+}
+
+void moat_output_held(struct moat_policy *policy, struct moat_sa *sa,
+		      struct sk_buff *skb)
+{
+	u8 family = skb->protocol == htons(ETH_P_IP) ? AF_INET : AF_INET6;
+	struct moat_flow flow;
+
+	if (moat_parse_flow(skb, family, true, &flow))
+		moat_output_drop(policy, sa, skb, MOAT_DROP_OUT_MALFORMED);
+	else
+		moat_output_sa(policy, sa, skb, &flow);
+}
+
+/*
+ * Where a packet goes on that a later hook has queued (NFQUEUE): never into
+ * plain output, even when its policy has changed meanwhile.
+ */
+static int moat_output_requeued(struct net *net, struct sock *sk,
+				struct sk_buff *skb)
+{
+	u8 family = skb->protocol == htons(ETH_P_IP) ? AF_INET : AF_INET6;
+	struct moat_net *mn = moat_net(net);
+	enum moat_verdict verdict = MOAT_VERDICT_CLEAR;
+	struct moat_policy *policy;
+	struct moat_flow flow;
+	int err = -EPERM;
+
+	local_bh_disable();
+	rcu_read_lock();
+	if (!moat_parse_flow(skb, family, true, &flow))
+		verdict = moat_classify(mn, &flow, &policy);
+	if (verdict == MOAT_VERDICT_PROTECT || verdict == MOAT_VERDICT_HOLD) {
+		err = moat_output_protect(policy, skb, &flow);
+	} else {
+		moat_drop(mn, NULL, NULL, MOAT_DROP_HOLD_DELETED);
+		kfree_skb(skb);
+	}
+	rcu_read_unlock();
+	local_bh_enable();
+	return err;
+}
+
+static const struct nf_hook_entries *
+moat_output_entries(const struct nf_hook_state *state)
+{
+	const struct netns_nf *nf = &state->net->nf;
+
+	if (state->pf == NFPROTO_IPV4)
+		return rcu_dereference(nf->hooks_ipv4[NF_INET_POST_ROUTING]);
+	return rcu_dereference(nf->hooks_ipv6[NF_INET_POST_ROUTING]);
+}
+
+/*
+ * Conntrack confirms a new connection in a hook of our priority, which may
+ * come after ours; a packet that is stolen before would never be confirmed.
+ * So run the hooks behind ours first. Returns 1 when the packet is still
+ * there, else as nf_hook_slow().
+ */
+static int moat_output_other_hooks(struct sk_buff *skb,
+				   const struct nf_hook_state *state)
+{
+	const struct nf_hook_entries *entries = moat_output_entries(state);
+	struct nf_hook_state rest = *state;
+	unsigned int i;
+
+	rest.okfn = moat_output_requeued;
+	for (i = 0; entries && i < entries->num_hook_entries; i++)
+		if (entries->hooks[i].hook == moat_output_hook)
+			return nf_hook_slow(skb, &rest, entries, i + 1);
+	return 1;
+}
+
+/* Verdict for a packet that is ours now: its local sender learns of err. */
+static unsigned int moat_output_stolen(int err)
+{
+	return err < 0 ? NF_STOLEN | NF_DROP_ERR(err) : NF_STOLEN;
+}
+
+static unsigned int moat_output_steal(struct moat_policy *policy,
+				      struct sk_buff *skb,
+				      const struct moat_flow *flow,
+				      const struct nf_hook_state *state)
+{
+	int err;
+
+	skb = skb_share_check(skb, GFP_ATOMIC);
+	if (!skb) {
+		moat_drop(policy->mn, NULL, policy, MOAT_DROP_OUT_NOMEM);
+		return moat_output_stolen(-ENOMEM);
+	}
+	err = moat_output_other_hooks(skb, state);
+	if (err != 1)
+		return moat_output_stolen(err);
+	atomic64_inc(&policy->packets);
+	atomic64_add(skb->len, &policy->bytes);
+	local_bh_disable();
+	err = moat_output_protect(policy, skb, flow);
+	local_bh_enable();
+	return moat_output_stolen(err);
+}
+
+static unsigned int moat_output_refuse(struct moat_net *mn,
+				       struct moat_policy *policy,
+				       enum moat_drop why)
+{
+	moat_drop(mn, NULL, policy, why);
+	return NF_DROP;
+}
+
+/*
+ * Not our business: what XFRM is about to transform, what a bridge forwards
+ * (such frames have no route, or the bridge's fake one), and what never
+ * leaves the host.
+ */
+static bool moat_output_foreign(const struct sk_buff *skb,
+				const struct nf_hook_state *state)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	return !dst || dst->flags & DST_FAKE_RTABLE || dst->xfrm ||
+	       (state->out && state->out->flags & IFF_LOOPBACK);
+}
+
+unsigned int moat_output_hook(void *priv, struct sk_buff *skb,
+			      const struct nf_hook_state *state)
+{
+	struct moat_net *mn = moat_net(state->net);
+	struct moat_policy *policy = NULL;
+	struct moat_flow flow;
+	u8 family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
+
+	if (!READ_ONCE(mn->policy_count) || moat_output_foreign(skb, state))
+		return NF_ACCEPT;
+	if (moat_parse_flow(skb, family, true, &flow))
+		return moat_output_refuse(mn, NULL, MOAT_DROP_OUT_MALFORMED);
+	if (moat_outer_ours(mn, &flow, skb))
+		return NF_ACCEPT;
+
+	switch (moat_classify(mn, &flow, &policy)) {
+	case MOAT_VERDICT_PROTECT:
+	case MOAT_VERDICT_HOLD:
+		return moat_output_steal(policy, skb, &flow, state);
+	case MOAT_VERDICT_DISCARD:
+		return moat_output_refuse(mn, policy, MOAT_DROP_DISCARD);
+	case MOAT_VERDICT_BYPASS:
+		moat_count(mn, BYPASSED, 1);
+		break;
+	default:
+		break;
+	}
+	policy = moat_nat_rewrote(mn, skb);
+	if (policy)
+		return moat_output_refuse(mn, policy, MOAT_DROP_NAT_REWROTE);
+	return NF_ACCEPT;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the paths read from the IP header of an inner packet. */
+#ifndef _MOAT_PARSE_H
+#define _MOAT_PARSE_H
+
+#include <linux/skbuff.h>
+
+#include "flow.h"
+
+/**
+ * moat_parse_flow() - Read what a packet is classified by.
+ * @skb: packet, skb_network_header() set; need not be linear
+ * @family: AF_INET or AF_INET6
+ * @outbound: its source is our side, else its destination is
+ * @flow: gets it
+ *
+ * Return: 0, or -EINVAL when the headers are malformed.
+ */
+int moat_parse_flow(const struct sk_buff *skb, u8 family, bool outbound,
+		    struct moat_flow *flow);
+
+/**
+ * moat_parse_dsfield() - DSCP and ECN of a packet.
+ * @skb: packet with its IP header in the linear part
+ * @family: AF_INET or AF_INET6
+ *
+ * Return: the octet of RFC 2474.
+ */
+u8 moat_parse_dsfield(const struct sk_buff *skb, u8 family);
+
+/**
+ * moat_parse_len() - Length of a packet as its IP header says.
+ * @skb: packet with its IP header in the linear part
+ * @family: AF_INET or AF_INET6
+ *
+ * Return: bytes, header included.
+ */
+unsigned int moat_parse_len(const struct sk_buff *skb, u8 family);
+
+#endif /* _MOAT_PARSE_H */

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How the paths are hooked in. Inbound ESP comes through XFRM's list of
+ * protocol handlers, beside and before XFRM's own: what is no SA of ours is
+ * answered with -EINVAL and goes on to the next. XFRM calls the other
+ * functions of every entry unconditionally, for its packets too.
+ */
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <net/esp.h>
+#include <net/ip6_route.h>
+#include <net/route.h>
+#include <net/xfrm.h>
+
+#include "input.h"
+#include "netns.h"
+#include "output.h"
+
+/* Before esp4 and its relatives, which have less. */
+#define MOAT_XFRM_PRIORITY 200
+
+static int moat_path_esp4(struct sk_buff *skb)
+{
+	return moat_input_esp(skb, AF_INET);
+}
+
+static int moat_path_esp6(struct sk_buff *skb)
+{
+	return moat_input_esp(skb, AF_INET6);
+}
+
+/* ESP that a socket was told to decapsulate: XFRM's. */
+static int moat_path_encap(struct sk_buff *skb, int nexthdr, __be32 spi,
+			   int encap_type)
+{
+	return -EINVAL;
+}
+
+/* Asked only about packets of XFRM's SAs; positive: not mine. */
+static int moat_path_cb(struct sk_buff *skb, int err)
+{
+	return 1;
+}
+
+/* Whether an ICMP error quotes a packet of one of our outbound SAs. */
+static bool moat_path_quoted(struct net *net, struct moat_sa_key *key,
+			     const struct sk_buff *skb, int offset)
+{
+	const struct ip_esp_hdr *esp;
+	struct ip_esp_hdr buf;
+
+	esp = skb_header_pointer(skb, offset, sizeof(buf), &buf);
+	if (!esp)
+		return false;
+	key->protocol = IPPROTO_ESP;
+	key->direction = MOAT_DIRECTION_OUT;
+	key->spi = esp->spi;
+	return moat_sa_find(moat_net(net), key);
+}
+
+/* 0: ours. The path MTU is learnt here; the next packet finds it. */
+static int moat_path_err4(struct sk_buff *skb, u32 info)
+{
+	const struct iphdr *ip = (const struct iphdr *)skb->data;
+	struct moat_sa_key key = { .family = AF_INET, .dst.ip = ip->daddr };
+	struct net *net = dev_net(skb->dev);
+
+	if (!moat_path_quoted(net, &key, skb, ip->ihl * 4))
+		return -ENOENT;
+	if (icmp_hdr(skb)->type == ICMP_DEST_UNREACH &&
+	    icmp_hdr(skb)->code == ICMP_FRAG_NEEDED)
+		ipv4_update_pmtu(skb, net, info, 0, IPPROTO_ESP);
+	return 0;
+}
+
+static int moat_path_err6(struct sk_buff *skb, struct inet6_skb_parm *opt,
+			  u8 type, u8 code, int offset, __be32 info)
+{
+	const struct ipv6hdr *ip = (const struct ipv6hdr *)skb->data;
+	struct moat_sa_key key = { .family = AF_INET6, .dst.in6 = ip->daddr };
+	struct net *net = dev_net(skb->dev);
+
+	if (!moat_path_quoted(net, &key, skb, offset))
+		return -ENOENT;
+	if (type == ICMPV6_PKT_TOOBIG)
+		ip6_update_pmtu(skb, net, info, 0, 0,
+				sock_net_uid(net, NULL));
+	return 0;
+}
+
+static struct xfrm4_protocol moat_esp4 = {
+	.handler = moat_path_esp4,
+	.input_handler = moat_path_encap,
+	.cb_handler = moat_path_cb,
+	.err_handler = moat_path_err4,
+	.priority = MOAT_XFRM_PRIORITY,
+};
+
+static struct xfrm6_protocol moat_esp6 = {
+	.handler = moat_path_esp6,
+	.input_handler = moat_path_encap,
+	.cb_handler = moat_path_cb,
+	.err_handler = moat_path_err6,
+	.priority = MOAT_XFRM_PRIORITY,
+};
+
+/*
+ * In first: the mark must be gone before anything looks at the route. Out
+ * last: after NAT and filters.
+ */
+static const struct nf_hook_ops moat_hooks[] = {
+	{
+		.hook = moat_input_hook,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_PRE_ROUTING,
+		.priority = NF_IP_PRI_FIRST,
+	},
+	{
+		.hook = moat_input_hook,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_PRE_ROUTING,
+		.priority = NF_IP6_PRI_FIRST,
+	},
+	{
+		.hook = moat_output_hook,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_POST_ROUTING,
+		.priority = NF_IP_PRI_LAST,
+	},
+	{
+		.hook = moat_output_hook,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_POST_ROUTING,
+		.priority = NF_IP6_PRI_LAST,
+	},
+};
+
+int moat_path_net_init(struct net *net)
+{
+	return nf_register_net_hooks(net, moat_hooks, ARRAY_SIZE(moat_hooks));
+}
+
+void moat_path_net_exit(struct net *net)
+{
+	nf_unregister_net_hooks(net, moat_hooks, ARRAY_SIZE(moat_hooks));
+}
+
+int moat_path_init(void)
+{
+	return moat_input_init();
+}
+
+void moat_path_exit(void)
+{
+	moat_input_exit();
+}
+
+int moat_path_start(void)
+{
+	int err;
+
+	err = xfrm4_protocol_register(&moat_esp4, IPPROTO_ESP);
+	if (err)
+		return err;
+	err = xfrm6_protocol_register(&moat_esp6, IPPROTO_ESP);
+	if (err)
+		xfrm4_protocol_deregister(&moat_esp4, IPPROTO_ESP);
+	return err;
+}
+
+void moat_path_stop(void)
+{
+	xfrm6_protocol_deregister(&moat_esp6, IPPROTO_ESP);
+	xfrm4_protocol_deregister(&moat_esp4, IPPROTO_ESP);
+}
