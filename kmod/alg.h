@@ -80,12 +80,14 @@ struct moat_alg_req {
  *	a combined-mode one or authenc
  * @cipher: row of the table
  * @integ: row of the table, NULL with a combined-mode one
+ * @key_bits: length of the cipher's key without its salt
  * @icv: bytes of ICV on the wire
  */
 struct moat_alg {
 	struct crypto_aead *aead;
 	const struct moat_cipher *cipher;
 	const struct moat_integ *integ;
+	u16 key_bits;
 	u8 icv;
 };
 
@@ -108,5 +110,11 @@ int moat_alg_init(struct moat_alg *alg, const struct moat_alg_req *req,
  * Context: may sleep.
  */
 void moat_alg_free(struct moat_alg *alg);
+
+/** moat_alg_enc() - The cipher as enum moat_enc. */
+u16 moat_alg_enc(const struct moat_alg *alg);
+
+/** moat_alg_auth() - The integrity algorithm as enum moat_auth. */
+u16 moat_alg_auth(const struct moat_alg *alg);
 
 #endif /* _MOAT_ALG_H */

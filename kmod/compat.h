@@ -16,6 +16,7 @@
  */
 #ifndef NL_SET_ERR_MSG_FMT
 #define NETLINK_MAX_FMTMSG_LEN 80
+#define MOAT_COMPAT_MSG_BUF
 
 char *moat_compat_msg_buf(void);
 

@@ -120,13 +120,11 @@ int moat_policy_add(struct moat_policy *policy,
  * @action: enum moat_action
  * @acquire_off: see struct moat_policy
  * @ends: new endpoints, or NULL for the old ones
- * @extack: gets the sentence of a refusal
  *
  * Return: 0 or a negative error; then nothing has changed.
  */
 int moat_policy_set(struct moat_policy *policy, u8 action, bool acquire_off,
-		    const struct moat_ends_key *ends,
-		    struct netlink_ext_ack *extack);
+		    const struct moat_ends_key *ends);
 
 /**
  * moat_policy_switch() - Add an outbound SA and move the policy to it; locked.
@@ -189,10 +187,11 @@ void moat_hold_release(struct moat_policy *policy, struct moat_sa *sa);
 /**
  * moat_hold_purge() - Drop what is held, forget a pending acquire; locked.
  * @policy: policy
+ * @dead: and hold nothing any more
  */
-void moat_hold_purge(struct moat_policy *policy);
+void moat_hold_purge(struct moat_policy *policy, bool dead);
 
-/** moat_hold_free() - Free what a policy without readers held packets in. */
+/** moat_hold_free() - Free a purged policy's means to hold packets. */
 void moat_hold_free(struct moat_policy *policy);
 
 /**

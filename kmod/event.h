@@ -11,7 +11,7 @@ struct moat_sa;
 /**
  * moat_event_acquire() - Traffic met a protect policy without an SA.
  * @policy: the policy
- * @flow: the first packet; NULL when it is repeated for held packets
+ * @flow: the first packet
  *
  * Context: softirq or process, like all events.
  */

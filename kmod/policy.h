@@ -52,6 +52,7 @@ struct moat_ends {
  * @acquire_off: without an SA drop, and raise no acquire; READ_ONCE()
  * @hold_lock: protects @hold and the move of @sa against packets being held
  * @hold: held packets and acquire, allocated with the first one
+ * @dead: deleted: nothing is held any more; under @hold_lock
  * @mn: its namespace
  * @packets: that met the policy, outbound
  * @bytes: likewise
@@ -69,6 +70,7 @@ struct moat_policy {
 	u8 action;
 	u8 mode;
 	bool acquire_off;
+	bool dead;
 	u32 id;
 	u32 priority;
 	spinlock_t hold_lock;	/* hold, and moves of sa */
@@ -146,8 +148,8 @@ bool moat_ends_known(const struct moat_net *mn, u8 family,
 /**
  * moat_hold() - Hold a packet until its policy has an SA.
  * @policy: protect policy without an SA
- * @skb: packet, network header set and its dst referenced, as
- *	moat_output_held() wants it back; consumed unless -EAGAIN
+ * @skb: packet as moat_output_held() wants it back, of whose cb only the
+ *	first 40 bytes stay; consumed unless -EAGAIN
  * @flow: the packet's
  *
  * Raises an acquire if none is pending.

@@ -5,6 +5,7 @@
 
 #include <linux/atomic.h>
 #include <linux/in.h>
+#include <linux/ktime.h>
 #include <linux/llist.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The module: what comes and goes with it and with a network namespace. */
+
+#include <linux/module.h>
+#include <net/genetlink.h>
+
+#include "db.h"
+#include "netlink.h"
+
+unsigned int moat_net_id;
+
+/* Frees SAs and expires them. */
+struct workqueue_struct *moat_wq;
+
+static int __net_init moat_net_init(struct net *net)
+{
+	struct moat_net *mn = moat_net(net);
+	int err;
+
+	mn->net = net;
+	mutex_init(&mn->lock);
+	mn->generation = 1;
+	mn->stats = alloc_percpu(struct moat_stats);
+	if (!mn->stats)
+		return -ENOMEM;
+	err = moat_sa_net_init(mn);
+	if (err)
+		goto free_stats;
+	err = moat_policy_net_init(mn);
+	if (err)
+		goto exit_sa;
+	err = moat_path_net_init(net);
+	if (err)
+		goto exit_policy;
+	return 0;
+
+exit_policy:
+	moat_policy_net_exit(mn);
+exit_sa:
+	moat_sa_net_exit(mn);
+free_stats:
+	free_percpu(mn->stats);
+	return err;
+}
+
+/*
+ * No packet and no request reaches the namespace once its hooks are gone,
+ * but packets may still be with the crypto API: their SAs are waited for.
+ */
+static void __net_exit moat_net_exit(struct net *net)
+{
+	struct moat_net *mn = moat_net(net);
+
+	moat_path_net_exit(net);
+	mutex_lock(&mn->lock);
+	moat_policy_flush(mn);
+	moat_sa_flush(mn);
+	mutex_unlock(&mn->lock);
+	moat_sa_net_exit(mn);
+	moat_policy_net_exit(mn);
+	free_percpu(mn->stats);
+}
+
+static struct pernet_operations moat_net_ops = {
+	.init = moat_net_init,
+	.exit = moat_net_exit,
+	.id = &moat_net_id,
+	.size = sizeof(struct moat_net),
+};
+
+static int __init moat_caches_init(void)
+{
+	int err;
+
+	moat_wq = alloc_workqueue("moat", WQ_UNBOUND, 0);
+	if (!moat_wq)
+		return -ENOMEM;
+	err = moat_sa_init();
+	if (err)
+		goto destroy_wq;
+	err = moat_policy_init();
+	if (!err)
+		return 0;
+	moat_sa_exit();
+destroy_wq:
+	destroy_workqueue(moat_wq);
+	return err;
+}
+
+/* The work that frees SAs ends before their cache does. */
+static void moat_caches_exit(void)
+{
+	destroy_workqueue(moat_wq);
+	moat_policy_exit();
+	moat_sa_exit();
+}
+
+static int __init moat_init(void)
+{
+	int err;
+
+	err = moat_caches_init();
+	if (err)
+		return err;
+	err = register_pernet_subsys(&moat_net_ops);
+	if (err)
+		goto exit_caches;
+	err = moat_path_init();
+	if (err)
+		goto exit_pernet;
+	err = moat_netlink_init();
+	if (err)
+		goto exit_path;
+	return 0;
+
+exit_path:
+	moat_path_exit();
+exit_pernet:
+	unregister_pernet_subsys(&moat_net_ops);
+exit_caches:
+	moat_caches_exit();
+	return err;
+}
+
+static void __exit moat_exit(void)
+{
+	moat_netlink_exit();
+	moat_path_exit();
+	unregister_pernet_subsys(&moat_net_ops);
+	moat_caches_exit();
+}
+
+module_init(moat_init);
+module_exit(moat_exit);
+
+/* No alias: a request of an unprivileged user must not load the module. */
+MODULE_SOFTDEP("pre: aesni_intel");
+MODULE_DESCRIPTION("IPsec gateway");
+MODULE_LICENSE("GPL");

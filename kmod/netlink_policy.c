@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests about policies, and what would happen to a packet. */
+
+#include <linux/in.h>
+#include <net/ndisc.h>
+
+#include "netlink.h"
+
+/* Both endpoints or none; *given says which. */
+static int moat_nl_ends(struct moat_ends_key *ends, bool *given,
+			struct nlattr **tb, struct netlink_ext_ack *extack)
+{
+	struct moat_nl_addr local, remote;
+	int err;
+
+	*given = tb[MOAT_A_POLICY_LOCAL] || tb[MOAT_A_POLICY_REMOTE];
+	if (!*given)
+		return 0;
+	err = moat_nl_addr(&local, tb[MOAT_A_POLICY_LOCAL], "policy.local",
+			   extack);
+	if (!err)
+		err = moat_nl_addr(&remote, tb[MOAT_A_POLICY_REMOTE],
+				   "policy.remote", extack);
+	if (err)
+		return err;
+	if (local.family != remote.family) {
+		NL_SET_ERR_MSG(extack, "policy.local and policy.remote are of different families");
+		return -EINVAL;
+	}
+	memset(ends, 0, sizeof(*ends));
+	ends->local = local.addr;
+	ends->remote = remote.addr;
+	ends->family = local.family;
+	return 0;
+}
+
+/* Endpoints go with protect, and only with it. */
+static int moat_nl_ends_fit(u8 action, bool given,
+			    struct netlink_ext_ack *extack)
+{
+	bool protect = action == MOAT_ACTION_PROTECT;
+
+	if (protect == given)
+		return 0;
+	NL_SET_ERR_MSG_FMT(extack, "%s", given ?
+		       "endpoints are of policies that protect only" :
+		       "a policy that protects needs both its endpoints");
+	return -EINVAL;
+}
+
+static int moat_nl_policy_fill(struct moat_policy *policy,
+			       struct nlattr **tb,
+			       struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (!tb[MOAT_A_POLICY_ID])
+		return moat_nl_missing("policy.id", extack);
+	policy->id = nla_get_u32(tb[MOAT_A_POLICY_ID]);
+	if (!policy->id) {
+		NL_SET_ERR_MSG(extack, "policy.id is 0, which stands for none");
+		return -EINVAL;
+	}
+	if (tb[MOAT_A_POLICY_PRIORITY])
+		policy->priority = nla_get_u32(tb[MOAT_A_POLICY_PRIORITY]);
+	policy->acquire_off = tb[MOAT_A_POLICY_ACQUIRE_OFF];
+	policy->action = MOAT_ACTION_PROTECT;
+	policy->mode = MOAT_MODE_TUNNEL;
+	err = moat_nl_one_of(&policy->action, tb[MOAT_A_POLICY_ACTION],
+			     MOAT_ACTION_PROTECT, MOAT_ACTION_DISCARD,
+			     "policy.action", extack);
+	if (!err)
+		err = moat_nl_mode(&policy->mode, tb[MOAT_A_POLICY_MODE],
+				   "policy.mode", extack);
+	if (!err)
+		err = moat_nl_selector(&policy->selector,
+				       tb[MOAT_A_POLICY_SELECTOR], extack);
+	return err;
+}
+
+int moat_nl_policy_add(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct nlattr *tb[MOAT_A_POLICY_MAX + 1];
+	struct moat_policy *policy;
+	struct moat_ends_key ends;
+	bool given;
+	int err;
+
+	err = moat_nl_once(info, 0);
+	if (!err)
+		err = moat_nl_nest(tb, MOAT_A_POLICY_MAX,
+				   info->attrs[MOAT_A_MAIN_POLICY],
+				   moat_nl_policy_new, "policy", info->extack);
+	if (err)
+		return err;
+	policy = moat_policy_alloc(mn);
+	if (!policy)
+		return -ENOMEM;
+	err = moat_nl_policy_fill(policy, tb, info->extack);
+	if (!err)
+		err = moat_nl_ends(&ends, &given, tb, info->extack);
+	if (!err)
+		err = moat_nl_ends_fit(policy->action, given, info->extack);
+	if (!err) {
+		mutex_lock(&mn->lock);
+		err = moat_policy_add(policy, given ? &ends : NULL,
+				      info->extack);
+		mutex_unlock(&mn->lock);
+	}
+	if (err)
+		moat_policy_free(policy);
+	return err;
+}
+
+/* Parses { policy { id … } } and finds the policy; locked. */
+static struct moat_policy *moat_nl_policy_named(struct moat_net *mn,
+						struct genl_info *info,
+						struct nlattr **tb,
+						const struct nla_policy *attrs)
+{
+	int err;
+
+	err = moat_nl_nest(tb, MOAT_A_POLICY_MAX,
+			   info->attrs[MOAT_A_MAIN_POLICY], attrs, "policy",
+			   info->extack);
+	if (err)
+		return ERR_PTR(err);
+	return moat_nl_find_policy(mn, tb[MOAT_A_POLICY_ID], info->extack);
+}
+
+static int moat_nl_policy_apply(struct moat_policy *policy, struct nlattr **tb,
+				struct netlink_ext_ack *extack)
+{
+	struct moat_ends_key ends;
+	u8 action = policy->action;
+	bool given;
+	int err;
+
+	err = moat_nl_one_of(&action, tb[MOAT_A_POLICY_ACTION],
+			     MOAT_ACTION_PROTECT, MOAT_ACTION_DISCARD,
+			     "policy.action", extack);
+	if (!err)
+		err = moat_nl_ends(&ends, &given, tb, extack);
+	/* Endpoints stay with a policy that does not protect for a while. */
+	if (!err && action == MOAT_ACTION_PROTECT)
+		err = moat_nl_ends_fit(action, given ||
+				       rcu_access_pointer(policy->ends),
+				       extack);
+	if (err)
+		return err;
+	return moat_policy_set(policy, action,
+			       tb[MOAT_A_POLICY_ACQUIRE_OFF],
+			       given ? &ends : NULL);
+}
+
+int moat_nl_policy_change(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct nlattr *tb[MOAT_A_POLICY_MAX + 1];
+	struct moat_policy *policy;
+	int err;
+
+	err = moat_nl_once(info, 0);
+	if (err)
+		return err;
+	mutex_lock(&mn->lock);
+	policy = moat_nl_policy_named(mn, info, tb, moat_nl_policy_set);
+	err = IS_ERR(policy) ? PTR_ERR(policy) :
+	      moat_nl_policy_apply(policy, tb, info->extack);
+	mutex_unlock(&mn->lock);
+	return err;
+}
+
+/* An outbound SA belongs to its policy in all respects. */
+static int moat_nl_switch_check(struct moat_policy *policy, struct moat_sa *sa,
+				struct netlink_ext_ack *extack)
+{
+	const struct moat_ends *ends =
+		rcu_dereference_protected(policy->ends, true);
+
+	if (policy->action != MOAT_ACTION_PROTECT) {
+		NL_SET_ERR_MSG_FMT(extack, "policy %u does not protect: it can have no SA",
+				   policy->id);
+		return -EINVAL;
+	}
+	if (sa->policy_id && sa->policy_id != policy->id) {
+		NL_SET_ERR_MSG_FMT(extack, "SPI 0x%08x is of policy %u, not %u",
+				   be32_to_cpu(sa->key.spi), sa->policy_id,
+				   policy->id);
+		return -EINVAL;
+	}
+	sa->policy_id = policy->id;
+	if (ends->key.family != sa->key.family ||
+	    !moat_addr_equal(&ends->key.local, &sa->src) ||
+	    !moat_addr_equal(&ends->key.remote, &sa->key.dst)) {
+		NL_SET_ERR_MSG_FMT(extack, "sa.src and sa.dst are not the endpoints of policy %u",
+				   policy->id);
+		return -EINVAL;
+	}
+	return moat_nl_sa_inherit(sa, policy, extack);
+}
+
+static int moat_nl_switch_to(struct moat_net *mn, struct genl_info *info,
+			     struct moat_sa *sa)
+{
+	struct nlattr *tb[MOAT_A_POLICY_MAX + 1];
+	struct moat_policy *policy;
+	int err;
+
+	policy = moat_nl_policy_named(mn, info, tb, moat_nl_policy_id);
+	if (IS_ERR(policy))
+		return PTR_ERR(policy);
+	err = moat_nl_switch_check(policy, sa, info->extack);
+	if (err)
+		return err;
+	return moat_policy_switch(policy, sa, info->extack);
+}
+
+int moat_nl_policy_switch(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct moat_sa *sa;
+	int err;
+
+	err = moat_nl_once(info, 0);
+	if (err)
+		return err;
+	sa = moat_nl_sa_make(mn, info->attrs[MOAT_A_MAIN_SA],
+			     MOAT_DIRECTION_OUT, info->extack);
+	if (IS_ERR(sa))
+		return PTR_ERR(sa);
+	mutex_lock(&mn->lock);
+	err = moat_nl_switch_to(mn, info, sa);
+	mutex_unlock(&mn->lock);
+	if (err)
+		moat_sa_put(sa);
+	return err;
+}
+
+static int moat_nl_policy_answer(struct sk_buff *msg, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct nlattr *tb[MOAT_A_POLICY_MAX + 1];
+	struct moat_policy *policy;
+	int err;
+
+	mutex_lock(&mn->lock);
+	policy = moat_nl_policy_named(mn, info, tb, moat_nl_policy_id);
+	err = PTR_ERR_OR_ZERO(policy);
+	if (!err) {
+		rcu_read_lock();
+		err = moat_nl_put_policy(msg, policy);
+		rcu_read_unlock();
+	}
+	mutex_unlock(&mn->lock);
+	return err;
+}
+
+int moat_nl_policy_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+
+	err = moat_nl_once(info, 0);
+	if (err)
+		return err;
+	msg = moat_nl_reply(info, MOAT_CMD_POLICY_GET, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	err = moat_nl_policy_answer(msg, info);
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+}
+
+int moat_nl_policy_del(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct nlattr *tb[MOAT_A_POLICY_MAX + 1];
+	struct moat_policy *policy;
+	int err;
+
+	err = moat_nl_once(info, 0);
+	if (err)
+		return err;
+	mutex_lock(&mn->lock);
+	policy = moat_nl_policy_named(mn, info, tb, moat_nl_policy_id);
+	err = PTR_ERR_OR_ZERO(policy);
+	if (!err)
+		moat_policy_del(policy);
+	mutex_unlock(&mn->lock);
+	return err;
+}
+
+int moat_nl_policy_flush(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+
+	mutex_lock(&mn->lock);
+	moat_policy_flush(mn);
+	mutex_unlock(&mn->lock);
+	return 0;
+}
+
+static int moat_nl_flow(struct moat_flow *flow, struct nlattr **tb,
+			struct netlink_ext_ack *extack)
+{
+	const struct nlattr *protocol = tb[MOAT_A_FLOW_PROTOCOL];
+	const struct nlattr *sport = tb[MOAT_A_FLOW_SPORT];
+	const struct nlattr *dport = tb[MOAT_A_FLOW_DPORT];
+	struct moat_nl_addr src, dst;
+	int err;
+
+	err = moat_nl_addr(&src, tb[MOAT_A_FLOW_SRC], "flow.src", extack);
+	if (!err)
+		err = moat_nl_addr(&dst, tb[MOAT_A_FLOW_DST], "flow.dst",
+				   extack);
+	if (err)
+		return err;
+	if (src.family != dst.family) {
+		NL_SET_ERR_MSG(extack, "flow.src and flow.dst are of different families");
+		return -EINVAL;
+	}
+	memset(flow, 0, sizeof(*flow));
+	flow->family = src.family;
+	flow->local = src.addr;
+	flow->remote = dst.addr;
+	flow->protocol = protocol ? nla_get_u8(protocol) : 0;
+	flow->local_port = sport ? nla_get_u16(sport) : 0;
+	flow->remote_port = dport ? nla_get_u16(dport) : 0;
+	return 0;
+}
+
+static int moat_nl_put_verdict(struct sk_buff *msg, struct moat_net *mn,
+			       const struct moat_flow *flow)
+{
+	enum moat_verdict verdict;
+	struct moat_policy *policy;
+	struct moat_sa *sa = NULL;
+
+	verdict = moat_classify(mn, flow, &policy);
+	if (verdict == MOAT_VERDICT_PROTECT)
+		sa = rcu_dereference(policy->sa);
+	if (verdict == MOAT_VERDICT_HOLD && READ_ONCE(policy->acquire_off))
+		verdict = MOAT_VERDICT_DISCARD;
+	if (moat_nl_put_flow(msg, flow) ||
+	    nla_put_u8(msg, MOAT_A_MAIN_VERDICT, verdict) ||
+	    (policy && moat_nl_put_policy(msg, policy)) ||
+	    (sa && moat_nl_put_sa(msg, sa)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+int moat_nl_flow_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct nlattr *tb[MOAT_A_FLOW_MAX + 1];
+	struct moat_flow flow;
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+
+	err = moat_nl_once(info, 0);
+	if (!err)
+		err = moat_nl_nest(tb, MOAT_A_FLOW_MAX,
+				   info->attrs[MOAT_A_MAIN_FLOW],
+				   moat_nl_flow_new, "flow", info->extack);
+	if (!err)
+		err = moat_nl_flow(&flow, tb, info->extack);
+	if (err)
+		return err;
+	msg = moat_nl_reply(info, MOAT_CMD_FLOW_GET, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	rcu_read_lock();
+	err = moat_nl_put_verdict(msg, mn, &flow);
+	rcu_read_unlock();
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+}

@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests about SAs. */
+
+#include <linux/in.h>
+#include <linux/slab.h>
+#include <net/sock.h>
+
+#include "netlink.h"
+
+/* Inbound SAs that one request adds. */
+#define MOAT_SAS_MAX 8
+
+#define MOAT_SPI_DEFAULT_MIN 0x1000
+
+static int moat_nl_sa_alg(struct moat_sa *sa, struct nlattr **tb,
+			  struct netlink_ext_ack *extack)
+{
+	const struct nlattr *enc_key = tb[MOAT_A_SA_ENC_KEY];
+	const struct nlattr *auth_key = tb[MOAT_A_SA_AUTH_KEY];
+	const struct nlattr *icv = tb[MOAT_A_SA_ICV_LEN];
+	const struct moat_alg_req req = {
+		.enc = tb[MOAT_A_SA_ENC] ? nla_get_u16(tb[MOAT_A_SA_ENC]) : 0,
+		.auth = tb[MOAT_A_SA_AUTH] ? nla_get_u16(tb[MOAT_A_SA_AUTH]) :
+			0,
+		.enc_key = enc_key ? nla_data(enc_key) : NULL,
+		.enc_key_len = enc_key ? nla_len(enc_key) : 0,
+		.auth_key = auth_key ? nla_data(auth_key) : NULL,
+		.auth_key_len = auth_key ? nla_len(auth_key) : 0,
+		.icv_len = icv ? nla_get_u8(icv) : 0,
+		.esn = sa->esn,
+	};
+
+	if (!tb[MOAT_A_SA_ENC])
+		return moat_nl_missing("sa.enc", extack);
+	return moat_alg_init(&sa->alg, &req, extack);
+}
+
+/* The request is ours alone, and an error would echo it. */
+static void moat_nl_wipe(const struct nlattr *key)
+{
+	if (key)
+		memzero_explicit(nla_data(key), nla_len(key));
+}
+
+static int moat_nl_limits(u64 *soft, u64 *hard, const struct nlattr *s,
+			  const struct nlattr *h, const char *unit,
+			  struct netlink_ext_ack *extack)
+{
+	*soft = s ? nla_get_u64(s) : U64_MAX;
+	*hard = h ? nla_get_u64(h) : U64_MAX;
+	if (!*soft || !*hard) {
+		NL_SET_ERR_MSG_FMT(extack, "a limit of 0 %s: leave it out for none",
+				   unit);
+		return -EINVAL;
+	}
+	if (s && h && *soft > *hard) {
+		NL_SET_ERR_MSG_FMT(extack, "soft limit of %llu %s is above the hard one of %llu",
+				   *soft, unit, *hard);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int moat_nl_sa_life(struct moat_sa *sa, struct nlattr **tb,
+			   struct netlink_ext_ack *extack)
+{
+	struct moat_life *life = &sa->life;
+	int err;
+
+	err = moat_nl_limits(&life->soft_seconds, &life->hard_seconds,
+			     tb[MOAT_A_SA_SOFT_SECONDS],
+			     tb[MOAT_A_SA_HARD_SECONDS], "seconds", extack);
+	if (!err)
+		err = moat_nl_limits(&life->soft_bytes, &life->hard_bytes,
+				     tb[MOAT_A_SA_SOFT_BYTES],
+				     tb[MOAT_A_SA_HARD_BYTES], "bytes",
+				     extack);
+	if (!err)
+		err = moat_nl_limits(&life->soft_packets, &life->hard_packets,
+				     tb[MOAT_A_SA_SOFT_PACKETS],
+				     tb[MOAT_A_SA_HARD_PACKETS], "packets",
+				     extack);
+	return err;
+}
+
+static int moat_nl_sa_encap(struct moat_sa *sa, struct nlattr **tb,
+			    struct netlink_ext_ack *extack)
+{
+	const struct nlattr *sport = tb[MOAT_A_SA_ENCAP_SPORT];
+	const struct nlattr *dport = tb[MOAT_A_SA_ENCAP_DPORT];
+
+	if (!sport && !dport)
+		return 0;
+	if (!sport || !dport || !nla_get_u16(sport) || !nla_get_u16(dport)) {
+		NL_SET_ERR_MSG(extack, "UDP encapsulation needs both its ports, and none is 0");
+		return -EINVAL;
+	}
+	sa->encap_sport = htons(nla_get_u16(sport));
+	sa->encap_dport = htons(nla_get_u16(dport));
+	return 0;
+}
+
+static int moat_nl_sa_replay(struct moat_sa *sa, const struct nlattr *attr,
+			     struct netlink_ext_ack *extack)
+{
+	u32 window;
+
+	if (sa->key.direction == MOAT_DIRECTION_OUT) {
+		if (!attr)
+			return 0;
+		NL_SET_ERR_MSG(extack, "sa.replay is of inbound SAs only");
+		return -EINVAL;
+	}
+	if (!attr)
+		return moat_nl_missing("sa.replay", extack);
+	window = nla_get_u32(attr);
+	if (window > MOAT_REPLAY_MAX) {
+		NL_SET_ERR_MSG_FMT(extack, "replay window of %u packets is above %u",
+				   window, MOAT_REPLAY_MAX);
+		return -EINVAL;
+	}
+	return moat_replay_init(&sa->replay, window);
+}
+
+static int moat_nl_sa_owner(struct moat_sa *sa, const struct nlattr *attr)
+{
+	if (!attr || !nla_len(attr))
+		return 0;
+	sa->owner = nla_memdup(attr, GFP_KERNEL);
+	sa->owner_len = nla_len(attr);
+	return sa->owner ? 0 : -ENOMEM;
+}
+
+static int moat_nl_sa_ends(struct moat_sa *sa, struct nlattr **tb,
+			   struct netlink_ext_ack *extack)
+{
+	struct moat_nl_addr src;
+	int err;
+
+	err = moat_nl_addr(&src, tb[MOAT_A_SA_SRC], "sa.src", extack);
+	if (err)
+		return err;
+	if (src.family != sa->key.family) {
+		NL_SET_ERR_MSG(extack, "sa.src and sa.dst are of different families");
+		return -EINVAL;
+	}
+	sa->src = src.addr;
+	return 0;
+}
+
+static int moat_nl_sa_mode(struct moat_sa *sa, struct nlattr **tb,
+			   struct netlink_ext_ack *extack)
+{
+	sa->mode = MOAT_MODE_TUNNEL;
+	if (tb[MOAT_A_SA_BUNDLE]) {
+		NL_SET_ERR_MSG(extack, "sa.bundle: AH over ESP is not supported");
+		return -EOPNOTSUPP;
+	}
+	return moat_nl_mode(&sa->mode, tb[MOAT_A_SA_MODE], "sa.mode", extack);
+}
+
+static int moat_nl_sa_selector(struct moat_sa *sa, struct nlattr **tb,
+			       struct netlink_ext_ack *extack)
+{
+	if (tb[MOAT_A_SA_POLICY])
+		sa->policy_id = nla_get_u32(tb[MOAT_A_SA_POLICY]);
+	if (!tb[MOAT_A_SA_SELECTOR])
+		return 0;
+	return moat_nl_selector(&sa->selector, tb[MOAT_A_SA_SELECTOR], extack);
+}
+
+static int moat_nl_sa_fill(struct moat_sa *sa, struct nlattr **tb,
+			   struct netlink_ext_ack *extack)
+{
+	int err;
+
+	sa->esn = tb[MOAT_A_SA_ESN];
+	err = moat_nl_sa_mode(sa, tb, extack);
+	if (!err)
+		err = moat_nl_sa_ends(sa, tb, extack);
+	if (!err)
+		err = moat_nl_sa_selector(sa, tb, extack);
+	if (!err)
+		err = moat_nl_sa_life(sa, tb, extack);
+	if (!err)
+		err = moat_nl_sa_encap(sa, tb, extack);
+	if (!err)
+		err = moat_nl_sa_replay(sa, tb[MOAT_A_SA_REPLAY], extack);
+	if (!err)
+		err = moat_nl_sa_owner(sa, tb[MOAT_A_SA_OWNER]);
+	if (!err)
+		err = moat_nl_sa_alg(sa, tb, extack);
+	return err;
+}
+
+struct moat_sa *moat_nl_sa_make(struct moat_net *mn, const struct nlattr *nest,
+				u8 direction, struct netlink_ext_ack *extack)
+{
+	struct nlattr *tb[MOAT_A_SA_MAX + 1];
+	struct moat_sa_key key;
+	struct moat_sa *sa;
+	int err;
+
+	err = moat_nl_nest(tb, MOAT_A_SA_MAX, nest, moat_nl_sa_new, "sa",
+			   extack);
+	if (!err)
+		err = moat_nl_sa_key(&key, tb, true, extack);
+	if (err)
+		return ERR_PTR(err);
+	if (!tb[MOAT_A_SA_DIRECTION])
+		key.direction = direction;
+	if (key.direction != direction) {
+		NL_SET_ERR_MSG_FMT(extack, "%s", direction == MOAT_DIRECTION_IN ?
+			       "sa-add takes inbound SAs; policy-switch takes outbound ones" :
+			       "policy-switch takes outbound SAs; sa-add takes inbound ones");
+		return ERR_PTR(-EINVAL);
+	}
+	sa = moat_sa_alloc(mn, &key);
+	if (!sa)
+		return ERR_PTR(-ENOMEM);
+	err = moat_nl_sa_fill(sa, tb, extack);
+	moat_nl_wipe(tb[MOAT_A_SA_ENC_KEY]);
+	moat_nl_wipe(tb[MOAT_A_SA_AUTH_KEY]);
+	if (err) {
+		moat_sa_put(sa);
+		return ERR_PTR(err);
+	}
+	sa->state = MOAT_SA_STATE_VALID;
+	return sa;
+}
+
+int moat_nl_sa_inherit(struct moat_sa *sa, const struct moat_policy *policy,
+		       struct netlink_ext_ack *extack)
+{
+	if (sa->mode != policy->mode) {
+		NL_SET_ERR_MSG_FMT(extack, "SPI 0x%08x and policy %u differ in their mode",
+				   be32_to_cpu(sa->key.spi), policy->id);
+		return -EINVAL;
+	}
+	if (!sa->selector.family)
+		sa->selector = policy->selector;
+	if (moat_selector_covers(&policy->selector, &sa->selector))
+		return 0;
+	NL_SET_ERR_MSG_FMT(extack, "selector of SPI 0x%08x is not inside that of policy %u",
+			   be32_to_cpu(sa->key.spi), policy->id);
+	return -EINVAL;
+}
+
+/* What is left of sa-add once the SAs stand; locked. */
+static int moat_nl_sa_commit(struct moat_net *mn, struct moat_sa **sas,
+			     unsigned int n, struct netlink_ext_ack *extack)
+{
+	struct moat_policy *policy;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < n; i++) {
+		if (!sas[i]->policy_id)
+			continue;
+		policy = xa_load(&mn->policies, sas[i]->policy_id);
+		if (!policy) {
+			NL_SET_ERR_MSG_FMT(extack, "policy %u does not exist",
+					   sas[i]->policy_id);
+			return -ENOENT;
+		}
+		err = moat_nl_sa_inherit(sas[i], policy, extack);
+		if (err)
+			return err;
+	}
+	return moat_sa_insert(mn, sas, n, extack);
+}
+
+static bool moat_nl_sa_twice(struct moat_sa **sas, unsigned int n,
+			     const struct moat_sa *sa)
+{
+	while (n--)
+		if (!memcmp(&sas[n]->key, &sa->key, sizeof(sa->key)))
+			return true;
+	return false;
+}
+
+/* Makes the SAs of a request; returns their number or a negative error. */
+static int moat_nl_sas_make(struct moat_net *mn, struct moat_sa **sas,
+			    struct genl_info *info)
+{
+	struct netlink_ext_ack *extack = info->extack;
+	const struct nlattr *attr;
+	int rem, n = 0, err = -EINVAL;
+	struct moat_sa *sa;
+
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem) {
+		if (nla_type(attr) != MOAT_A_MAIN_SA)
+			continue;
+		if (n == MOAT_SAS_MAX) {
+			NL_SET_ERR_MSG_FMT(extack, "more than %u SAs in one request",
+					   MOAT_SAS_MAX);
+			goto free;
+		}
+		sa = moat_nl_sa_make(mn, attr, MOAT_DIRECTION_IN, extack);
+		if (IS_ERR(sa)) {
+			err = PTR_ERR(sa);
+			goto free;
+		}
+		sas[n++] = sa;
+		if (moat_nl_sa_twice(sas, n - 1, sa)) {
+			NL_SET_ERR_MSG_FMT(extack, "SPI 0x%08x is given twice",
+					   be32_to_cpu(sa->key.spi));
+			goto free;
+		}
+	}
+	return n ?: moat_nl_missing("sa", extack);
+
+free:
+	while (n--)
+		moat_sa_put(sas[n]);
+	return err;
+}
+
+int moat_nl_sa_add(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct moat_sa *sas[MOAT_SAS_MAX];
+	int n, err;
+
+	err = moat_nl_once(info, MOAT_A_MAIN_SA);
+	if (err)
+		return err;
+	n = moat_nl_sas_make(mn, sas, info);
+	if (n < 0)
+		return n;
+	mutex_lock(&mn->lock);
+	err = moat_nl_sa_commit(mn, sas, n, info->extack);
+	mutex_unlock(&mn->lock);
+	while (err && n--)
+		moat_sa_put(sas[n]);
+	return err;
+}
+
+/* The SA that sa-get and sa-del name; locked. */
+static struct moat_sa *moat_nl_sa_find(struct moat_net *mn,
+				       struct genl_info *info)
+{
+	struct nlattr *tb[MOAT_A_SA_MAX + 1];
+	struct moat_sa_key key;
+	struct moat_sa *sa;
+	int err;
+
+	err = moat_nl_once(info, 0);
+	if (!err)
+		err = moat_nl_nest(tb, MOAT_A_SA_MAX,
+				   info->attrs[MOAT_A_MAIN_SA],
+				   moat_nl_sa_id, "sa", info->extack);
+	if (!err && !tb[MOAT_A_SA_DIRECTION])
+		err = moat_nl_missing("sa.direction", info->extack);
+	if (!err)
+		err = moat_nl_sa_key(&key, tb, true, info->extack);
+	if (err)
+		return ERR_PTR(err);
+	sa = moat_sa_find(mn, &key);
+	if (sa)
+		return sa;
+	NL_SET_ERR_MSG_FMT(info->extack, "no %s SA with SPI 0x%08x and this destination",
+			   key.direction == MOAT_DIRECTION_IN ? "inbound" :
+			   "outbound", be32_to_cpu(key.spi));
+	return ERR_PTR(-ENOENT);
+}
+
+static int moat_nl_sa_answer(struct sk_buff *msg, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct moat_sa *sa;
+	int err;
+
+	mutex_lock(&mn->lock);
+	sa = moat_nl_sa_find(mn, info);
+	err = IS_ERR(sa) ? PTR_ERR(sa) : moat_nl_put_sa(msg, sa);
+	mutex_unlock(&mn->lock);
+	return err;
+}
+
+int moat_nl_sa_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+
+	msg = moat_nl_reply(info, MOAT_CMD_SA_GET, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	err = moat_nl_sa_answer(msg, info);
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+}
+
+static int moat_nl_sa_dump_one(struct sk_buff *skb,
+			       struct netlink_callback *cb,
+			       struct moat_sa *sa)
+{
+	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+				cb->nlh->nlmsg_seq, &moat_genl_family,
+				NLM_F_MULTI, MOAT_CMD_SA_GET);
+
+	if (!hdr)
+		return -EMSGSIZE;
+	genl_dump_check_consistent(cb, hdr);
+	if (moat_nl_put_sa(skb, sa)) {
+		genlmsg_cancel(skb, hdr);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+/* By serial, which is never used again: a dump goes on where it was. */
+int moat_nl_sa_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct moat_net *mn = moat_net(sock_net(skb->sk));
+	unsigned long serial;
+	struct moat_sa *sa;
+
+	mutex_lock(&mn->lock);
+	cb->seq = mn->generation;
+	xa_for_each_start(&mn->serials, serial, sa, cb->args[0])
+		if (moat_nl_sa_dump_one(skb, cb, sa))
+			break;
+	/* Where to go on; behind the last one when the walk came to its end. */
+	cb->args[0] = sa ? serial : mn->next_serial;
+	mutex_unlock(&mn->lock);
+	return skb->len;
+}
+
+static int moat_nl_spi_range(struct genl_info *info, u32 *min, u32 *max)
+{
+	const struct nlattr *first = info->attrs[MOAT_A_MAIN_SPI_MIN];
+	const struct nlattr *last = info->attrs[MOAT_A_MAIN_SPI_MAX];
+
+	*min = first ? nla_get_u32(first) : MOAT_SPI_DEFAULT_MIN;
+	*max = last ? nla_get_u32(last) : U32_MAX;
+	if (*min < MOAT_SPI_MIN) {
+		NL_SET_ERR_MSG_FMT(info->extack, "spi-min 0x%x: up to 0xff is reserved",
+				   *min);
+		return -EINVAL;
+	}
+	if (*min > *max) {
+		NL_SET_ERR_MSG_FMT(info->extack, "spi-min 0x%x is above spi-max 0x%x",
+				   *min, *max);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int moat_nl_spi_request(struct genl_info *info, struct moat_sa_key *key,
+			       u32 *min, u32 *max)
+{
+	struct nlattr *tb[MOAT_A_SA_MAX + 1];
+	int err;
+
+	err = moat_nl_once(info, 0);
+	if (!err)
+		err = moat_nl_nest(tb, MOAT_A_SA_MAX,
+				   info->attrs[MOAT_A_MAIN_SA],
+				   moat_nl_sa_spi, "sa", info->extack);
+	if (!err)
+		err = moat_nl_sa_key(key, tb, false, info->extack);
+	if (!err && key->direction != MOAT_DIRECTION_IN) {
+		NL_SET_ERR_MSG(info->extack, "SPIs of outbound SAs are chosen by the peer");
+		err = -EINVAL;
+	}
+	return err ?: moat_nl_spi_range(info, min, max);
+}
+
+int moat_nl_spi_alloc(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct moat_sa_key key;
+	struct sk_buff *msg;
+	u32 min, max;
+	void *hdr;
+	int err;
+
+	err = moat_nl_spi_request(info, &key, &min, &max);
+	if (err)
+		return err;
+	msg = moat_nl_reply(info, MOAT_CMD_SPI_ALLOC, &hdr);
+	if (!msg)
+		return -ENOMEM;
+	mutex_lock(&mn->lock);
+	err = moat_spi_alloc(mn, &key, min, max, info->extack);
+	if (!err)
+		err = moat_nl_put_sa_id(msg, moat_sa_find(mn, &key));
+	mutex_unlock(&mn->lock);
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+}
+
+int moat_nl_sa_del(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	struct moat_sa *sa;
+	int err = 0;
+
+	mutex_lock(&mn->lock);
+	sa = moat_nl_sa_find(mn, info);
+	if (IS_ERR(sa))
+		err = PTR_ERR(sa);
+	else
+		moat_sa_del(sa);
+	mutex_unlock(&mn->lock);
+	return err;
+}
+
+int moat_nl_sa_flush(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+
+	mutex_lock(&mn->lock);
+	moat_sa_flush(mn);
+	mutex_unlock(&mn->lock);
+	return 0;
+}
