@@ -26,9 +26,9 @@ from network import Failed, run, until
 Sa = namedtuple("Sa", "direction spi packets bytes")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.environ.get("MOAT_TOP", os.path.dirname(os.path.dirname(HERE)))
-UNPACKED = os.path.join(TOP, "build", "peers")
-BUILD = os.path.join(TOP, "build")
+BUILD = os.environ.get("MOAT_BUILD", os.path.realpath(
+    os.path.join(HERE, os.pardir, os.pardir, "build")))
+UNPACKED = os.path.join(BUILD, "peers")
 
 START = 90  # seconds for a daemon's first start after boot, under emulation
 EXCHANGE = 40  # seconds for both phases
