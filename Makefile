@@ -176,6 +176,9 @@ kselftest: linux-source
 check:
 	@scripts/check-runner
 
+mutants:
+	@scripts/mutants
+
 demo: all
 	@scripts/demo-vm --kernel $(RELEASE)
 
@@ -193,12 +196,13 @@ help:
 	@echo '                KERNEL= a line (6.1), a release, or a build directory; SAN=1 sanitizers; V=1'
 	@echo 'make demo       the main job, shown in a guest'
 	@echo 'make check      all tests; closes with "N passed, N failed"'
+	@echo 'make mutants    each listed one-line fault turns a test red'
 	@echo 'make unit       unit and exchange tests of user space'
 	@echo 'make lint       style, static analysis, licences, purity'
 	@echo 'make install    programs and module (DESTDIR=…)'
 	@echo 'make clean      all but downloads and guest images; distclean: these too'
 
 
-.PHONY: all demo check kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
+.PHONY: all demo check mutants kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
 
 -include $(shell find $(B)/obj build/lint -name '*.d' 2>/dev/null)
