@@ -120,14 +120,15 @@ install: user module_install
 
 # --- tests of user space -----------------------------------------------------
 
-# selftests/unit and selftests/exchange: each *_test.c is one cmocka program,
+# selftests/unit, exchange and fuzz: each *_test.c is one cmocka program,
 # what else lies in its folder is linked into all of that folder. What lies in
 # io is in the programs and in no archive; tests of it name its objects below.
-test_sources := $(wildcard selftests/unit/*_test.c selftests/exchange/*_test.c)
+test_sources := $(wildcard $(patsubst %,selftests/%/*_test.c,unit exchange fuzz))
 tests := $(patsubst selftests/%.c,$(B)/tests/%,$(test_sources))
-helpers = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c,$(wildcard selftests/$(1)/*.c)))
+helpers = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c %_fuzzer.c,$(wildcard selftests/$(1)/*.c)))
 $(filter $(B)/tests/unit/%,$(tests)): $(call helpers,unit)
 $(filter $(B)/tests/exchange/%,$(tests)): $(call helpers,exchange)
+$(filter $(B)/tests/fuzz/%,$(tests)): $(call helpers,fuzz)
 
 $(tests): $(B)/tests/%: $(B)/obj/selftests/%.o $(B)/libmoatpriv.a $(B)/libmoatcore.a
 	$(call say,LD,$@)
@@ -139,6 +140,25 @@ tests: $(tests)
 # The vectors and other files of tests are found from the top of the tree.
 unit: $(tests)
 	$(Q)status=0; for t in $(tests); do $$t || status=1; done; exit $$status
+
+# Looks for what the seeded fuzzer of "make check" cannot reach, guided by
+# coverage, for TIME seconds; what it finds lies in build/fuzz.
+TIME ?= 60
+FUZZ_SOURCES := $(wildcard daemon/wire/*.c) $(patsubst %,daemon/ike/%.c, \
+	alg algstring dhprime dh crypt keys mismatch ikeproposal saproposal) \
+	selftests/fuzz/codec.c selftests/fuzz/codec_fuzzer.c
+fuzz: $(B)/tests/fuzz/codec_test
+	@command -v clang >/dev/null || { \
+		echo 'make fuzz needs clang with libFuzzer: apt-get install clang libclang-rt-14-dev' >&2; \
+		exit 1; }
+	@mkdir -p build/fuzz/corpus
+	$(Q)$< --corpus build/fuzz/corpus
+	$(call say,CLANG,build/fuzz/codec_fuzzer)
+	$(Q)clang -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$(CPPFLAGS) -o build/fuzz/codec_fuzzer $(FUZZ_SOURCES) \
+		$(shell pkg-config --libs libgcrypt)
+	cd build/fuzz && ./codec_fuzzer -max_total_time=$(TIME) -max_len=4096 \
+		-print_final_stats=1 corpus
 
 # --- lint --------------------------------------------------------------------
 
@@ -198,11 +218,12 @@ help:
 	@echo 'make check      all tests; closes with "N passed, N failed"'
 	@echo 'make mutants    each listed one-line fault turns a test red'
 	@echo 'make unit       unit and exchange tests of user space'
+	@echo 'make fuzz       the codec, guided by coverage, for TIME= seconds'
 	@echo 'make lint       style, static analysis, licences, purity'
 	@echo 'make install    programs and module (DESTDIR=…)'
 	@echo 'make clean      all but downloads and guest images; distclean: these too'
 
 
-.PHONY: all demo check mutants kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
+.PHONY: all demo check mutants fuzz kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
 
 -include $(shell find $(B)/obj build/lint -name '*.d' 2>/dev/null)
