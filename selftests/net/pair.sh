@@ -6,6 +6,7 @@
 spi_a=0xc0ffee01	# for gw-a
 spi_b=0xc0ffee02	# for gw-b
 pair_keys=$(mktemp -d)
+umask 077
 
 # moat GATEWAY WORD...
 moat()
