@@ -102,41 +102,31 @@ static int __init moat_init(void)
 	err = moat_caches_init();
 	if (err)
 		return err;
-	err = moat_path_init();
-	if (err)
-		goto exit_caches;
 	err = register_pernet_subsys(&moat_net_ops);
 	if (err)
-		goto exit_path;
-	err = moat_path_start();
+		goto exit_caches;
+	err = moat_path_init();
 	if (err)
 		goto exit_pernet;
 	err = moat_netlink_init();
 	if (err)
-		goto stop_path;
+		goto exit_path;
 	return 0;
 
-stop_path:
-	moat_path_stop();
-exit_pernet:
-	unregister_pernet_subsys(&moat_net_ops);
 exit_path:
 	moat_path_exit();
+exit_pernet:
+	unregister_pernet_subsys(&moat_net_ops);
 exit_caches:
 	moat_caches_exit();
 	return err;
 }
 
-/*
- * A packet that was with the crypto API is delivered while its namespace is
- * waited for; so what deliveries need goes after the namespaces.
- */
 static void __exit moat_exit(void)
 {
 	moat_netlink_exit();
-	moat_path_stop();
-	unregister_pernet_subsys(&moat_net_ops);
 	moat_path_exit();
+	unregister_pernet_subsys(&moat_net_ops);
 	moat_caches_exit();
 }
 

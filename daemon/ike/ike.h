@@ -369,4 +369,14 @@ bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index,
 bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int index,
 		   struct moat_pair_view *view);
 
+/**
+ * moat_ike_refused() - how many messages were refused for one reason
+ * @why: from 1 (enum moat_refuse)
+ * @name: the counter's name
+ *
+ * Return: the count, UINT64_MAX when there is no such reason.
+ */
+uint64_t moat_ike_refused(const struct moat_ike *ike, unsigned int why,
+			  const char **name);
+
 #endif

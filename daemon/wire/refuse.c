@@ -35,6 +35,12 @@ static const struct {
 	[MOAT_REFUSE_KEY] = { "key", MOAT_N_INVALID_KEY_INFORMATION },
 	[MOAT_REFUSE_NONCE] = { "nonce", MOAT_N_PAYLOAD_MALFORMED },
 	[MOAT_REFUSE_PADDING] = { "padding", MOAT_N_PAYLOAD_MALFORMED },
+	[MOAT_REFUSE_FLAGS] = { "flags", MOAT_N_INVALID_FLAGS },
+	[MOAT_REFUSE_HASH] = { "hash", MOAT_N_INVALID_HASH_INFORMATION },
+	[MOAT_REFUSE_STATE] = { "state", MOAT_N_INVALID_EXCHANGE_TYPE },
+	[MOAT_REFUSE_CHOICE] = { "choice", MOAT_N_NO_PROPOSAL_CHOSEN },
+	[MOAT_REFUSE_LIMIT] = { "limit", MOAT_N_INVALID_COOKIE },
+	[MOAT_REFUSE_UNKNOWN] = { "unknown", MOAT_N_INVALID_COOKIE },
 };
 
 void moat_refuse_say(struct moat_refusal *no, enum moat_refuse why, const char *fmt, ...)

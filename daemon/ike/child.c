@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Pairs of IPsec SAs: derived, installed, switched to, replaced, deleted. The
+ * order of installation is the design's; the comments say why it loses nothing.
+ */
+#include "ike/ike1.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SPARE_LIFE (2 * MOAT_SECOND) /* after the kernel should have deleted it */
+
+static void rekey_due(struct moat_ike *ike, void *owner);
+static void switch_due(struct moat_ike *ike, void *owner);
+static void end_due(struct moat_ike *ike, void *owner);
+
+static struct moat_ike *core(const struct moat_child *child)
+{
+	return child->pair->tunnel->ike;
+}
+
+static const char *tunnel_name(const struct moat_child *child)
+{
+	return child->pair->tunnel->conf.name;
+}
+
+/* What a later daemon needs to take the SA over: version, pair, tunnel. */
+static void fill_owner(struct moat_sa_params *params, const struct moat_pair *pair)
+{
+	const char *name = pair->tunnel->conf.name;
+	size_t index = (size_t)(pair - pair->tunnel->pairs);
+
+	params->owner[0] = 1;
+	moat_set32(params->owner + 1, (uint32_t)index);
+	memcpy(params->owner + 5, name, strlen(name));
+	params->owner_len = (uint16_t)(5 + strlen(name));
+}
+
+static struct moat_sa_params *make_params(const struct moat_child *child,
+					  uint8_t direction, uint64_t bytes)
+{
+	struct moat_sa_params *params = moat_alloc(sizeof(*params));
+	const struct moat_tunnel_conf *conf = &child->pair->tunnel->conf;
+	bool in = direction == MOAT_DIRECTION_IN;
+
+	params->direction = direction;
+	params->protocol = child->protocol;
+	params->spi = in ? child->spi_in : child->spi_out;
+	params->src = in ? child->remote : child->local;
+	params->dst = in ? child->local : child->remote;
+	params->mode = conf->mode;
+	params->enc = (uint16_t)child->alg.enc;
+	params->auth = (uint16_t)child->alg.auth;
+	params->icv_len = child->alg.icv_len;
+	params->esn = child->alg.esn;
+	params->replay = in ? conf->replay : 0;
+	params->policy = child->pair->policy;
+	params->selector = child->selector;
+	params->hard_seconds = child->life;
+	if (bytes) {
+		params->hard_bytes = bytes;
+		params->soft_bytes =
+			bytes - bytes / 5 + moat_core_jitter(core(child), bytes / 10);
+	}
+	fill_owner(params, child->pair);
+	return params;
+}
+
+static int fill_keys(struct moat_sa_params *params, const struct moat_child *child,
+		     const struct moat_child_input *in)
+{
+	struct moat_key_layout layout = moat_sa_alg_keys(&child->alg);
+	struct moat_keymat_input keymat = {
+		.gqmxy = in->gqmxy,
+		.protocol = MOAT_PROTO_ESP,
+		.spi = params->spi,
+		.ni = in->ni,
+		.nr = in->nr,
+	};
+	uint8_t keys[2 * MOAT_KEY_MAX];
+	int failed;
+
+	if (layout.enc_len > MOAT_KEY_MAX || layout.auth_len > MOAT_KEY_MAX)
+		return -1;
+	failed = moat_keymat(&in->sa->keys, &keymat, keys,
+			     (size_t)layout.enc_len + layout.auth_len);
+	params->enc_key_len = layout.enc_len;
+	params->auth_key_len = layout.auth_len;
+	memcpy(params->enc_key, keys, layout.enc_len);
+	memcpy(params->auth_key, keys + layout.enc_len, layout.auth_len);
+	moat_wipe(keys, sizeof(keys));
+	return failed;
+}
+
+/* Octet by octet; of two that agree so far the shorter is lower (RFC 7296). */
+static bool lower(struct moat_view a, struct moat_view b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+	int order = memcmp(a.data, b.data, len);
+
+	return order ? order < 0 : a.len < b.len;
+}
+
+static void free_child(struct moat_child *child)
+{
+	struct moat_ike *ike = core(child);
+
+	moat_core_forget(ike, child);
+	moat_timer_stop(&ike->timers, &child->rekey_timer);
+	moat_timer_stop(&ike->timers, &child->switch_timer);
+	moat_timer_stop(&ike->timers, &child->end_timer);
+	TAILQ_REMOVE(&child->pair->children, child, link);
+	if (child->in)
+		moat_wipe(child->in, sizeof(*child->in));
+	if (child->out)
+		moat_wipe(child->out, sizeof(*child->out));
+	free(child->in);
+	free(child->out);
+	moat_blob_clear(&child->nonce);
+	free(child);
+}
+
+struct moat_child *moat_child_new(const struct moat_child_input *in)
+{
+	struct moat_child *child = moat_alloc(sizeof(*child));
+	struct moat_view low = lower(in->ni, in->nr) ? in->ni : in->nr;
+	uint64_t bytes = in->life_kilobytes * 1024;
+
+	child->pair = in->pair;
+	child->protocol = MOAT_IPPROTO_ESP;
+	child->spi_in = in->spi_in;
+	child->spi_out = in->spi_out;
+	child->local = in->sa->local.addr;
+	child->remote = in->sa->remote.addr;
+	child->selector = *in->selector;
+	child->alg = *in->alg;
+	child->life = in->life_seconds;
+	child->initiator = in->initiator;
+	child->begun = in->begun;
+	moat_blob_set(&child->nonce, low.data, low.len);
+	child->rekey_timer = (struct moat_timer){ .fire = rekey_due, .owner = child };
+	child->switch_timer = (struct moat_timer){ .fire = switch_due, .owner = child };
+	child->end_timer = (struct moat_timer){ .fire = end_due, .owner = child };
+	TAILQ_INSERT_TAIL(&in->pair->children, child, link);
+	child->in = make_params(child, MOAT_DIRECTION_IN, bytes);
+	child->out = make_params(child, MOAT_DIRECTION_OUT, bytes);
+	if (fill_keys(child->in, child, in) || fill_keys(child->out, child, in)) {
+		free_child(child);
+		return NULL;
+	}
+	return child;
+}
+
+void moat_child_add(struct moat_child *child, void *owner, moat_answer_fn answer)
+{
+	struct moat_act *act = moat_act_new(core(child)->acts, MOAT_ACT_SA_ADD);
+
+	act->sa = child->in;
+	child->in = NULL;
+	child->in_added = true;
+	moat_core_ask(core(child), act, owner, answer);
+}
+
+/* ---- which of several is sent on ---- */
+
+static void end_after(struct moat_child *child, uint64_t seconds)
+{
+	uint64_t due = core(child)->now + seconds * MOAT_SECOND;
+
+	if (!child->end_timer.slot || due < child->end_timer.due)
+		moat_timer_set(&core(child)->timers, &child->end_timer, due);
+}
+
+static void make_redundant(struct moat_child *child)
+{
+	child->redundant = true;
+	moat_timer_stop(&core(child)->timers, &child->rekey_timer);
+	moat_timer_stop(&core(child)->timers, &child->switch_timer);
+	moat_act_log(
+		core(child)->acts, MOAT_LOG_INFO, "ipsec-redundant", tunnel_name(child),
+		"both sides began at once: the SAs %08x in, %08x out have the lowest "
+		"nonce and are not used",
+		child->spi_in, child->spi_out);
+	/* Peers that know no such rule may use it: only who began it ends it. */
+	if (child->initiator)
+		end_after(child, MOAT_OLD_INBOUND);
+}
+
+/* Was the other one under way when this one began, and the reverse? */
+static void resolve_collision(struct moat_child *child)
+{
+	struct moat_child *other;
+
+	TAILQ_FOREACH(other, &child->pair->children, link) {
+		if (other == child || !other->complete || other->old ||
+		    other->redundant || other->initiator == child->initiator ||
+		    child->begun > other->completed)
+			continue;
+		if (lower(moat_blob_view(&child->nonce), moat_blob_view(&other->nonce)))
+			make_redundant(child);
+		else
+			make_redundant(other);
+	}
+}
+
+static void switch_answer(struct moat_ike *ike, void *owner,
+			  const struct moat_event *event)
+{
+	struct moat_child *child = owner;
+
+	if (event->answer.ok)
+		return;
+	moat_act_log(ike->acts, MOAT_LOG_ERR, "ipsec-switch-failed", tunnel_name(child),
+		     "the kernel refused the outbound SA %08x: %s", child->spi_out,
+		     event->answer.text ? event->answer.text : "no reason given");
+	moat_child_end(child, true, "the kernel refused it");
+}
+
+static void retire(struct moat_child *old, const struct moat_child *by)
+{
+	struct moat_ike *ike = core(old);
+
+	old->old = true;
+	moat_timer_stop(&ike->timers, &old->rekey_timer);
+	moat_timer_stop(&ike->timers, &old->switch_timer);
+	/* Who asked for the new one deletes the old one; the other side is patient. */
+	end_after(old, by->initiator ? MOAT_OLD_INBOUND : 2 * MOAT_OLD_INBOUND);
+}
+
+static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answer)
+{
+	struct moat_pair *pair = child->pair;
+	struct moat_child *old = pair->current;
+	struct moat_act *act;
+
+	moat_timer_stop(&core(child)->timers, &child->switch_timer);
+	if (!moat_addr_equal(&pair->policy_remote, &child->remote)) {
+		pair->policy_remote = child->remote;
+		moat_pair_policy(pair, MOAT_ACT_POLICY_SET);
+	}
+	act = moat_act_new(core(child)->acts, MOAT_ACT_POLICY_SWITCH);
+	act->sa = child->out;
+	child->out = NULL;
+	child->switched = true;
+	moat_core_ask(core(child), act, owner ? owner : child,
+		      owner ? answer : switch_answer);
+	pair->current = child;
+	pair->asked = false;
+	if (old) {
+		pair->tunnel->rekeys++;
+		retire(old, child);
+	}
+	moat_tunnel_check(pair->tunnel);
+}
+
+static void log_established(const struct moat_child *child)
+{
+	char local[2 * MOAT_ADDR_STRLEN];
+	char remote[2 * MOAT_ADDR_STRLEN];
+	char alg[64];
+
+	moat_sa_alg_print(&child->alg, alg, sizeof(alg));
+	moat_act_log(core(child)->acts, MOAT_LOG_INFO, "ipsec-established",
+		     tunnel_name(child),
+		     "%s to %s: ESP %s, SPI %08x in, %08x out, as %s, "
+		     "expires in %u s",
+		     moat_range_str(&child->selector.local, local),
+		     moat_range_str(&child->selector.remote, remote), alg, child->spi_in,
+		     child->spi_out, child->initiator ? "initiator" : "responder",
+		     child->life);
+}
+
+bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer)
+{
+	struct moat_ike *ike = core(child);
+	struct moat_pair *pair = child->pair;
+	uint64_t life = child->life * MOAT_SECOND;
+
+	if (child->complete)
+		return false;
+	child->complete = true;
+	child->completed = ++ike->sequence;
+	child->established = ike->now;
+	child->expires = ike->now + life;
+	moat_timer_set(&ike->timers, &child->end_timer, child->expires + SPARE_LIFE);
+	moat_timer_after(ike, &child->rekey_timer,
+			 moat_rekey_after(ike, life, child->initiator));
+	log_established(child);
+	resolve_collision(child);
+	if (pair->current && child->redundant)
+		return false;
+	if (pair->current && child->initiator) {
+		/* strongSwan installs its SAs at message 3 only: let it get there. */
+		moat_timer_after(ike, &child->switch_timer,
+				 MOAT_SWITCH_WAIT * MOAT_SECOND);
+		return false;
+	}
+	switch_to(child, owner, answer);
+	return owner != NULL;
+}
+
+void moat_child_repeated(struct moat_child *child)
+{
+	if (child->switch_timer.slot)
+		moat_timer_after(core(child), &child->switch_timer,
+				 MOAT_SWITCH_WAIT * MOAT_SECOND);
+}
+
+static void switch_due(struct moat_ike *ike, void *owner)
+{
+	(void)ike;
+	switch_to(owner, NULL, NULL);
+}
+
+/* The next best when the current one has gone; a switched one cannot come back. */
+static struct moat_child *fallback(struct moat_pair *pair)
+{
+	struct moat_child *best = NULL;
+	struct moat_child *child;
+
+	TAILQ_FOREACH(child, &pair->children, link) {
+		if (child->complete && !child->switched && child->out &&
+		    (!best || child->completed > best->completed))
+			best = child;
+	}
+	return best;
+}
+
+/* ---- the end ---- */
+
+static void delete_sa(struct moat_child *child, uint8_t direction)
+{
+	struct moat_act *act = moat_act_new(core(child)->acts, MOAT_ACT_SA_DEL);
+	bool in = direction == MOAT_DIRECTION_IN;
+
+	act->sa = moat_alloc(sizeof(*act->sa));
+	act->sa->direction = direction;
+	act->sa->protocol = child->protocol;
+	act->sa->spi = in ? child->spi_in : child->spi_out;
+	act->sa->dst = in ? child->local : child->remote;
+	if (in)
+		child->in_added = false;
+	else
+		child->switched = false;
+}
+
+void moat_child_end(struct moat_child *child, bool notify, const char *why)
+{
+	struct moat_pair *pair = child->pair;
+	struct moat_isakmp *sa = notify ? moat_isakmp_ready(pair->tunnel) : NULL;
+
+	if (child->ending)
+		return;
+	child->ending = true;
+	if (sa)
+		moat_info_delete_child(sa, MOAT_PROTO_ESP, child->spi_in);
+	if (child->switched)
+		delete_sa(child, MOAT_DIRECTION_OUT);
+	if (child->in_added)
+		delete_sa(child, MOAT_DIRECTION_IN);
+	if (child->complete)
+		moat_act_log(core(child)->acts, MOAT_LOG_INFO, "ipsec-deleted",
+			     tunnel_name(child), "SAs %08x in, %08x out deleted: %s",
+			     child->spi_in, child->spi_out, why);
+	moat_quick_child_gone(child);
+	if (pair->current == child)
+		pair->current = NULL;
+	else
+		pair = NULL;
+	free_child(child);
+	if (pair)
+		moat_pair_lost(pair);
+}
+
+bool moat_child_fallback(struct moat_pair *pair)
+{
+	struct moat_child *child = fallback(pair);
+
+	if (!child)
+		return false;
+	switch_to(child, NULL, NULL);
+	return true;
+}
+
+static void end_due(struct moat_ike *ike, void *owner)
+{
+	struct moat_child *child = owner;
+	bool expired = ike->now >= child->expires;
+
+	moat_child_end(child, true,
+		       expired	    ? "their lifetime is over"
+		       : child->old ? "others have taken their place"
+				    : "they are redundant");
+}
+
+static void rekey_due(struct moat_ike *ike, void *owner)
+{
+	struct moat_child *child = owner;
+	struct moat_pair *pair = child->pair;
+
+	if (pair->current != child || pair->tunnel->down)
+		return;
+	moat_timer_after(ike, &child->rekey_timer, 5 * MOAT_SECOND);
+	if (pair->quick || pair->answering || child->switch_timer.slot || fallback(pair))
+		return;
+	moat_act_log(ike->acts, MOAT_LOG_INFO, "ipsec-rekey", tunnel_name(child),
+		     "SAs %08x in, %08x out expire: asking for new ones", child->spi_in,
+		     child->spi_out);
+	moat_pair_connect(pair);
+}
+
+static struct moat_child *find(struct moat_ike *ike, uint32_t policy, uint8_t direction,
+			       uint32_t spi)
+{
+	struct moat_pair *pair = moat_pair_find(ike, policy);
+	struct moat_child *child;
+
+	if (!pair)
+		return NULL;
+	TAILQ_FOREACH(child, &pair->children, link) {
+		if (spi ==
+		    (direction == MOAT_DIRECTION_IN ? child->spi_in : child->spi_out))
+			return child;
+	}
+	return NULL;
+}
+
+void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_child *child = find(ike, event->first_use.policy, MOAT_DIRECTION_IN,
+					event->first_use.spi);
+
+	if (!child)
+		return;
+	/* The peer sends on it, so it has message 2, and its inbound SA stands. */
+	if (!child->complete)
+		moat_quick_proved(child);
+	else if (child->switch_timer.slot)
+		switch_to(child, NULL, NULL);
+}
+
+void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_child *child = find(ike, event->expire.policy,
+					event->expire.direction, event->expire.spi);
+
+	if (!child)
+		return;
+	if (!event->expire.hard) {
+		rekey_due(ike, child);
+		return;
+	}
+	if (event->expire.direction == MOAT_DIRECTION_IN)
+		child->in_added = false;
+	else
+		child->switched = false;
+	moat_child_end(child, true, "the kernel ended them at their limit");
+}
+
+/* The peer deleted its inbound SA: nothing may be sent on ours any more. */
+static void deleted(struct moat_child *child)
+{
+	struct moat_pair *pair = child->pair;
+
+	if (child->switched &&
+	    (child->old || (pair->current == child && fallback(pair)))) {
+		/* What is on its way to our inbound SA shall still arrive. */
+		delete_sa(child, MOAT_DIRECTION_OUT);
+		if (pair->current == child)
+			switch_to(fallback(pair), NULL, NULL);
+		return;
+	}
+	moat_child_end(child, false, "the peer deleted them");
+}
+
+void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
+{
+	struct moat_tunnel *tunnel;
+	struct moat_child *child;
+
+	if (protocol != MOAT_PROTO_ESP)
+		return;
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
+				if (child->spi_out != spi)
+					continue;
+				deleted(child);
+				return;
+			}
+		}
+	}
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Copies of a tunnel's configuration, and what of it two tunnels share. */
+#include "ike/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void moat_conf_copy(struct moat_tunnel_conf *to, const struct moat_tunnel_conf *from)
+{
+	const char *file = from->file ? from->file : "";
+
+	*to = *from;
+	to->file = moat_dup(file, strlen(file) + 1);
+	to->remote = moat_dup(from->remote, from->n_remote * sizeof(*from->remote));
+	to->pairs = moat_dup(from->pairs, from->n_pairs * sizeof(*from->pairs));
+}
+
+void moat_conf_clear(struct moat_tunnel_conf *conf)
+{
+	free((char *)conf->file);
+	free(conf->remote);
+	free(conf->pairs);
+	memset(conf, 0, sizeof(*conf));
+}
+
+static bool same_identity(const struct moat_identity *a, const struct moat_identity *b)
+{
+	return a->type == b->type && a->len == b->len &&
+	       !memcmp(a->data, b->data, a->len);
+}
+
+static bool same_ike(const struct moat_ike_algs *a, const struct moat_ike_algs *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned int i = 0; i < a->count; i++) {
+		const struct moat_ike_alg *x = &a->alg[i];
+		const struct moat_ike_alg *y = &b->alg[i];
+
+		if (x->cipher != y->cipher || x->key_bits != y->key_bits ||
+		    x->hash != y->hash || x->group != y->group)
+			return false;
+	}
+	return true;
+}
+
+static bool same_sa(const struct moat_sa_algs *a, const struct moat_sa_algs *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned int i = 0; i < a->count; i++) {
+		const struct moat_sa_alg *x = &a->alg[i];
+		const struct moat_sa_alg *y = &b->alg[i];
+
+		if (x->protocol != y->protocol || x->enc != y->enc ||
+		    x->key_bits != y->key_bits || x->auth != y->auth ||
+		    x->icv_len != y->icv_len || x->group != y->group || x->esn != y->esn)
+			return false;
+	}
+	return true;
+}
+
+bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
+			 const struct moat_tunnel_conf *b)
+{
+	if (a == b)
+		return true;
+	if (a->n_remote != b->n_remote || !moat_addr_equal(&a->local, &b->local))
+		return false;
+	for (unsigned int i = 0; i < a->n_remote; i++) {
+		if (!moat_addr_equal(&a->remote[i], &b->remote[i]))
+			return false;
+	}
+	return a->action == b->action && a->auth == b->auth &&
+	       a->exchange == b->exchange && a->ike_lifetime == b->ike_lifetime &&
+	       same_identity(&a->local_id, &b->local_id) &&
+	       same_identity(&a->remote_id, &b->remote_id) && same_ike(&a->ike, &b->ike);
+}
+
+static bool same_selector(const struct moat_selector *a, const struct moat_selector *b)
+{
+	return moat_range_equal(&a->local, &b->local) &&
+	       moat_range_equal(&a->remote, &b->remote) && a->protocol == b->protocol &&
+	       a->local_port[0] == b->local_port[0] &&
+	       a->local_port[1] == b->local_port[1] &&
+	       a->remote_port[0] == b->remote_port[0] &&
+	       a->remote_port[1] == b->remote_port[1];
+}
+
+bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
+{
+	if (!moat_conf_same_peer(a, b) || a->n_pairs != b->n_pairs)
+		return false;
+	for (unsigned int i = 0; i < a->n_pairs; i++) {
+		if (!same_selector(&a->pairs[i].selector, &b->pairs[i].selector))
+			return false;
+	}
+	return !strcmp(a->name, b->name) && same_sa(&a->esp, &b->esp) &&
+	       a->mode == b->mode && a->priority == b->priority &&
+	       a->lifetime == b->lifetime && a->lifebytes == b->lifebytes &&
+	       a->replay == b->replay && a->narrow == b->narrow && a->routes == b->routes;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The core's own state, for the files of daemon/ike only. Ownership is a tree:
+ *
+ *	core -> tunnels -> pairs -> children (pairs of IPsec SAs)
+ *	core -> ISAKMP SAs -> quick modes
+ *
+ * An ISAKMP SA and a quick mode point at the tunnel and pair they serve; those
+ * end them before they go themselves.
+ */
+#ifndef MOAT_IKE_CORE_H
+#define MOAT_IKE_CORE_H
+
+#include <sys/queue.h>
+
+#include "ike/act.h"
+#include "ike/keys.h"
+#include "ike/proposal.h"
+
+#define MOAT_SECOND   1000ull
+#define MOAT_IKE_PORT 500
+
+/* Seconds; see daemon/README for the reasons. */
+#define MOAT_OLD_INBOUND    30 /* an old inbound SA stays after a switch */
+#define MOAT_SWITCH_WAIT    5  /* a rekey's initiator sends on the old SA */
+#define MOAT_HALF_OPEN_LIFE 30
+#define MOAT_HALF_OPEN_MAX  16 /* per address of a peer */
+
+/**
+ * struct moat_timer - something that shall happen at a time
+ * @due: milliseconds
+ * @slot: place in the heap, from 1; 0 while it is not armed
+ * @fire: called with @owner; the timer is no longer armed by then
+ */
+struct moat_timer {
+	uint64_t due;
+	unsigned int slot;
+	void (*fire)(struct moat_ike *ike, void *owner);
+	void *owner;
+};
+
+struct moat_timers {
+	struct moat_timer **heap;
+	unsigned int count;
+	unsigned int size;
+};
+
+void moat_timer_set(struct moat_timers *timers, struct moat_timer *timer, uint64_t due);
+void moat_timer_stop(struct moat_timers *timers, struct moat_timer *timer);
+
+/** moat_timer_next() - the timer that is due first, NULL for none */
+struct moat_timer *moat_timer_next(const struct moat_timers *timers);
+
+/** struct moat_blob - octets of our own */
+struct moat_blob {
+	uint8_t *data;
+	size_t len;
+};
+
+void moat_blob_set(struct moat_blob *blob, const void *data, size_t len);
+/** moat_blob_clear() - wipe and free */
+void moat_blob_clear(struct moat_blob *blob);
+static inline struct moat_view moat_blob_view(const struct moat_blob *blob)
+{
+	return moat_view(blob->data, blob->len);
+}
+
+struct moat_wait;
+struct moat_tunnel;
+struct moat_pair;
+struct moat_isakmp;
+struct moat_quick;
+TAILQ_HEAD(moat_tunnels, moat_tunnel);
+TAILQ_HEAD(moat_isakmps, moat_isakmp);
+
+/**
+ * struct moat_ike - a core
+ * @acts: where this step's actions go; NULL between steps
+ * @dead_isakmps: removed, memory goes at the end of the step; @dead_quicks likewise
+ * @refused: messages that were not taken, by reason
+ * @sequence: counts what happens, where the clock is too coarse for an order
+ */
+struct moat_ike {
+	moat_random_fn random;
+	void *random_ctx;
+	uint64_t now;
+	uint64_t sequence;
+	struct moat_acts *acts;
+	struct moat_timers timers;
+	LIST_HEAD(, moat_wait) waits;
+	uint32_t last_token;
+	uint32_t last_policy;
+	uint32_t last_isakmp;
+	struct moat_tunnels tunnels;
+	struct moat_isakmps isakmps;
+	struct moat_isakmps dead_isakmps;
+	LIST_HEAD(, moat_quick) dead_quicks;
+	uint64_t refused[MOAT_REFUSE_MAX];
+	uint64_t quiet_until;
+	unsigned int quiet;
+};
+
+typedef void (*moat_answer_fn)(struct moat_ike *ike, void *owner,
+			       const struct moat_event *event);
+
+/**
+ * moat_core_ask() - give an action a token and say who takes the answer
+ * @owner: told apart by address; moat_core_forget() ends all its questions
+ */
+void moat_core_ask(struct moat_ike *ike, struct moat_act *act, void *owner,
+		   moat_answer_fn answer);
+void moat_core_forget(struct moat_ike *ike, const void *owner);
+
+void moat_core_random(struct moat_ike *ike, void *buf, size_t len);
+/** moat_core_jitter() - a random number from 0 to @max */
+uint64_t moat_core_jitter(struct moat_ike *ike, uint64_t max);
+/** moat_core_calm() - may another line that a stranger can cause be logged? */
+bool moat_core_calm(struct moat_ike *ike);
+
+/**
+ * moat_rekey_after() - when to rekey, with jitter
+ * @life: milliseconds
+ * @initiator: did we begin it? Then we come first
+ */
+uint64_t moat_rekey_after(struct moat_ike *ike, uint64_t life, bool initiator);
+
+void moat_timer_after(struct moat_ike *ike, struct moat_timer *timer, uint64_t ms);
+
+/* ---- tunnels and pairs: tunnel.c, pair.c ---- */
+
+struct moat_request {
+	STAILQ_ENTRY(moat_request) link;
+	uint32_t id;
+};
+
+TAILQ_HEAD(moat_children, moat_child);
+
+/**
+ * struct moat_pair - one local net towards one remote net
+ * @asked: an SA is wanted: by traffic, by an operator, by start = "up"
+ * @current: what the policy sends on
+ * @quick: our own quick mode in flight
+ * @answering: quick modes of the peer in flight
+ */
+struct moat_pair {
+	struct moat_tunnel *tunnel;
+	struct moat_selector selector;
+	uint32_t policy;
+	struct moat_addr policy_remote;
+	bool acquire_off;
+	bool asked;
+	struct moat_children children;
+	struct moat_child *current;
+	struct moat_quick *quick;
+	unsigned int answering;
+};
+
+/**
+ * struct moat_tunnel - a configured tunnel
+ * @remote: which of its remotes is tried
+ * @down: the operator took it down
+ * @requests: who waits for `up`
+ * @attempts: failed ones in a row
+ */
+struct moat_tunnel {
+	TAILQ_ENTRY(moat_tunnel) link;
+	struct moat_ike *ike;
+	struct moat_tunnel_conf conf;
+	struct moat_pair *pairs;
+	unsigned int remote;
+	bool down;
+	uint64_t rekeys;
+	STAILQ_HEAD(, moat_request) requests;
+	struct moat_timer retry;
+	unsigned int attempts;
+};
+
+void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event);
+void moat_tunnels_free(struct moat_ike *ike);
+void moat_tunnel_up(struct moat_ike *ike, const struct moat_event *event);
+void moat_tunnel_down(struct moat_ike *ike, const struct moat_event *event);
+struct moat_tunnel *moat_tunnel_find(struct moat_ike *ike, const char *name);
+
+/** moat_tunnel_same_peer() - may two tunnels share an ISAKMP SA? */
+bool moat_tunnel_same_peer(const struct moat_tunnel *a, const struct moat_tunnel *b);
+/** moat_peer_has_children() - has a tunnel of this peer live IPsec SAs? */
+bool moat_peer_has_children(const struct moat_tunnel *tunnel);
+/** moat_tunnel_persists() - shall it be up whether there is traffic or not? */
+bool moat_tunnel_persists(const struct moat_tunnel *tunnel);
+/** moat_peer_failed() - phase 1 failed for all tunnels that share it */
+void moat_peer_failed(struct moat_tunnel *tunnel, const char *why);
+/** moat_tunnel_failed() - an attempt ended: tell who waits, try again later */
+void moat_tunnel_failed(struct moat_tunnel *tunnel, const char *why);
+/** moat_tunnel_check() - a pair came up: tell who waits */
+void moat_tunnel_check(struct moat_tunnel *tunnel);
+/** moat_peer_forget_children() - end what is older than @before: the peer lost it */
+void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before);
+const char *moat_tunnel_state(const struct moat_tunnel *tunnel);
+
+struct moat_pair *moat_pair_find(struct moat_ike *ike, uint32_t policy);
+void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type);
+void moat_pair_acquire(struct moat_ike *ike, const struct moat_event *event);
+/** moat_pair_connect() - get this pair a (new) pair of SAs, by whatever it takes */
+void moat_pair_connect(struct moat_pair *pair);
+/** moat_peer_connect() - a phase 1 stands: start what waited for it */
+void moat_peer_connect(struct moat_tunnel *tunnel);
+/** moat_pair_lost() - the pair has no outbound SA any more */
+void moat_pair_lost(struct moat_pair *pair);
+/** moat_pair_failed() - a quick mode of ours ended without SAs */
+void moat_pair_failed(struct moat_pair *pair, const char *why);
+const char *moat_pair_state(const struct moat_pair *pair);
+
+/* ---- configuration: conf.c ---- */
+
+void moat_conf_copy(struct moat_tunnel_conf *to, const struct moat_tunnel_conf *from);
+void moat_conf_clear(struct moat_tunnel_conf *conf);
+/** moat_conf_same() - nothing differs that an SA or a policy depends on */
+bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b);
+/** moat_conf_same_peer() - nothing differs that phase 1 depends on */
+bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
+			 const struct moat_tunnel_conf *b);
+
+/* ---- pairs of IPsec SAs: child.c ---- */
+
+/**
+ * struct moat_child - a pair of IPsec SAs
+ * @in_added: the kernel was asked to add the inbound SA
+ * @complete: the handshake has ended: message 2 or 3 verified, or first use
+ * @switched: the outbound SA was given to the kernel; never again, its sequence
+ *	number would start over under the same key
+ * @old: another child has taken its place
+ * @redundant: the loser of two simultaneous quick modes
+ * @ending: moat_child_end() is at work
+ * @begun: sequence at which its quick mode began; @completed likewise
+ * @nonce: the lower of its two nonces
+ * @quick: the quick mode that makes it, while there is one
+ * @in: parameters of the inbound SA until the kernel has them; @out likewise
+ */
+struct moat_child {
+	TAILQ_ENTRY(moat_child) link;
+	struct moat_pair *pair;
+	struct moat_quick *quick;
+	uint8_t protocol;
+	uint32_t spi_in;
+	uint32_t spi_out;
+	struct moat_addr local;
+	struct moat_addr remote;
+	struct moat_selector selector;
+	struct moat_sa_alg alg;
+	uint32_t life;
+	bool initiator;
+	bool in_added;
+	bool complete;
+	bool switched;
+	bool old;
+	bool redundant;
+	bool ending;
+	uint64_t begun;
+	uint64_t completed;
+	uint64_t established;
+	uint64_t expires;
+	struct moat_blob nonce;
+	struct moat_sa_params *in;
+	struct moat_sa_params *out;
+	struct moat_timer rekey_timer;
+	struct moat_timer switch_timer;
+	struct moat_timer end_timer;
+};
+
+/**
+ * struct moat_child_input - what quick mode has agreed on
+ * @choice: algorithms, lifetimes, the peer's SPI
+ * @spi_in: our SPI
+ * @gqmxy: shared secret, empty without PFS
+ */
+struct moat_child_input {
+	struct moat_pair *pair;
+	struct moat_isakmp *sa;
+	const struct moat_selector *selector;
+	const struct moat_sa_alg *alg;
+	uint32_t life_seconds;
+	uint64_t life_kilobytes;
+	uint32_t spi_in;
+	uint32_t spi_out;
+	bool initiator;
+	uint64_t begun;
+	struct moat_view gqmxy;
+	struct moat_view ni;
+	struct moat_view nr;
+};
+
+/** moat_child_new() - derive the keys; nothing is installed. NULL when that failed */
+struct moat_child *moat_child_new(const struct moat_child_input *in);
+/** moat_child_add() - give the inbound SA to the kernel; @answer says how it went */
+void moat_child_add(struct moat_child *child, void *owner, moat_answer_fn answer);
+/**
+ * moat_child_complete() - the handshake has ended on this side
+ * @owner: who waits for the kernel's answer to a switch; NULL for nobody
+ *
+ * Return: true when the policy was switched and @answer will be called.
+ */
+bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer);
+/** moat_child_fallback() - send on the next best; false when there is none */
+bool moat_child_fallback(struct moat_pair *pair);
+/** moat_child_repeated() - message 2 came again: keep to the old SA a while longer */
+void moat_child_repeated(struct moat_child *child);
+void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event);
+void moat_child_expire(struct moat_ike *ike, const struct moat_event *event);
+/**
+ * moat_child_end() - take a child out of the kernel and free it
+ * @notify: tell the peer with a delete notification
+ */
+void moat_child_end(struct moat_child *child, bool notify, const char *why);
+/** moat_child_deleted() - the peer has deleted its inbound SA @spi */
+void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * IKEv1: ISAKMP SAs, their exchanges, and the table that says which message may
+ * come in which state. For the files of daemon/ike only.
+ */
+#ifndef MOAT_IKE_IKE1_H
+#define MOAT_IKE_IKE1_H
+
+#include "ike/core.h"
+
+#define MOAT_MESSAGE_MAX   8192
+#define MOAT_NONCE_LEN	   32
+#define MOAT_IPPROTO_ESP   50
+#define MOAT_ANSWERING_MAX 4 /* quick modes of the peer at once, per pair */
+
+/**
+ * enum moat_state - where an exchange stands
+ *
+ * Those of an ISAKMP SA have the seed's names and moments (contracts). Those of
+ * a quick mode are named after the message sent last.
+ */
+enum moat_state {
+	MOAT_STATE_NONE,
+	MOAT_MM_NO_STATE,
+	MOAT_MM_SA_SETUP,
+	MOAT_MM_KEY_EXCH,
+	MOAT_MM_KEY_AUTH,
+	MOAT_QM_IDLE,
+	MOAT_QUICK_NEW,
+	MOAT_QUICK_SENT_1,
+	MOAT_QUICK_SENT_2,
+	MOAT_QUICK_DONE,
+};
+
+const char *moat_state_name(enum moat_state state);
+
+/**
+ * struct moat_flight - the last message of an exchange, each way
+ * @sent: as on the wire
+ * @names: payloads of @sent, for the trace
+ * @number: of @sent in its exchange
+ * @answers: @sent answers the message with @digest; else a repeated one has no
+ *	answer (yet)
+ * @digest: SHA-256 of the message received last
+ * @heard: @digest holds
+ * @tries: how often @sent was sent
+ * @timer: sends again; its owner is the exchange
+ */
+struct moat_flight {
+	struct moat_blob sent;
+	char names[96];
+	unsigned int number;
+	bool answers;
+	bool heard;
+	uint8_t digest[32];
+	unsigned int tries;
+	unsigned int repeats;
+	struct moat_timer timer;
+};
+
+/**
+ * struct moat_isakmp - an ISAKMP SA, also while phase 1 is under way
+ * @verified: the peer's authentication was checked; only the check sets it
+ * @rekeying: a new one shall take its place
+ * @contact: message 5 says INITIAL-CONTACT, or did
+ * @told: wrong keys were reported
+ * @dead: removed; freed at the end of the step
+ * @nonces: initiator's and responder's
+ * @ke: public values, likewise
+ * @iv: last block of ciphertext of phase 1
+ * @pending: answers that are awaited before the exchange goes on
+ * @held: an encrypted message that came before the keys
+ * @hint: what an unauthenticated notification said
+ * @seen: message ids that had an exchange: each may have but one
+ */
+struct moat_isakmp {
+	TAILQ_ENTRY(moat_isakmp) link;
+	struct moat_ike *ike;
+	struct moat_tunnel *tunnel;
+	uint32_t id;
+	struct moat_cookies cky;
+	struct moat_endpoint local;
+	struct moat_endpoint remote;
+	bool marker;
+	bool initiator;
+	bool verified;
+	bool rekeying;
+	bool contact;
+	bool told;
+	bool dead;
+	enum moat_state state;
+	struct moat_ike_alg alg;
+	uint32_t life;
+	struct moat_blob sai;
+	struct moat_blob answer;
+	struct moat_blob nonces[2];
+	struct moat_blob ke[2];
+	struct moat_blob dh_private;
+	struct moat_blob gxy;
+	struct moat_blob skeyid;
+	struct moat_skeys keys;
+	bool has_keys;
+	uint8_t iv[MOAT_BLOCK_MAX];
+	unsigned int pending;
+	struct moat_blob held;
+	char hint[160];
+	struct moat_flight flight;
+	LIST_HEAD(, moat_quick) quicks;
+	uint32_t *seen;
+	unsigned int n_seen;
+	struct moat_timer life_timer;
+	struct moat_timer rekey_timer;
+	uint64_t created;
+	uint64_t established;
+	uint64_t expires;
+	unsigned int sent;
+	unsigned int received;
+};
+
+/**
+ * struct moat_quick - a quick mode
+ * @pair: what it is for; NULL once that is settled
+ * @dead: removed; freed at the end of the step
+ * @counted: it counts in pair->answering
+ * @hint: what a notification said
+ * @notify: what to tell the peer about a message 1 that is refused
+ * @child: the SAs, from message 2 on
+ * @iv: of the next message
+ * @spi_in: reserved by the kernel, 0 for not yet
+ */
+struct moat_quick {
+	LIST_ENTRY(moat_quick) link;
+	bool dead;
+	bool counted;
+	uint16_t notify;
+	char hint[160];
+	struct moat_isakmp *sa;
+	struct moat_pair *pair;
+	struct moat_child *child;
+	uint32_t message_id;
+	bool initiator;
+	enum moat_state state;
+	uint8_t iv[MOAT_BLOCK_MAX];
+	uint64_t begun;
+	struct moat_selector selector;
+	struct moat_sa_alg alg;
+	enum moat_group group;
+	uint32_t life_seconds;
+	uint64_t life_kilobytes;
+	uint32_t spi_in;
+	uint32_t spi_out;
+	struct moat_blob offer;
+	struct moat_blob ids[2];
+	struct moat_blob nonces[2];
+	struct moat_blob ke[2];
+	struct moat_blob dh_private;
+	struct moat_blob gqmxy;
+	unsigned int pending;
+	struct moat_flight flight;
+	struct moat_timer end_timer;
+};
+
+/**
+ * struct moat_ike1_in - a message on its way through the core
+ * @data: the datagram
+ * @plain: what follows the header, decrypted
+ * @row: what the table says about it
+ * @no: why it was refused
+ */
+struct moat_ike1_in {
+	struct moat_ike *ike;
+	struct moat_endpoint local;
+	struct moat_endpoint remote;
+	bool marker;
+	struct moat_view data;
+	struct moat_hdr hdr;
+	struct moat_message msg;
+	uint8_t plain[MOAT_MESSAGE_MAX];
+	uint8_t iv[MOAT_BLOCK_MAX];
+	uint8_t digest[32];
+	const struct moat_ike1_row *row;
+	struct moat_isakmp *sa;
+	struct moat_quick *quick;
+	struct moat_refusal no;
+	struct moat_ike_choice choice;
+};
+
+enum moat_ike1_hash { MOAT_HASH_NO, MOAT_HASH_1, MOAT_HASH_2, MOAT_HASH_3 };
+
+/**
+ * struct moat_ike1_row - one message in one state
+ * @exchange: enum moat_exchange of the wire
+ * @initiator: our role
+ * @state: in which it may come
+ * @number: of the message in its exchange
+ * @encrypted: must it be?
+ * @hash: which HASH(n) protects it, checked before anything else is looked at
+ * @required: payloads that must be there once, as bits; ID of quick mode twice
+ * @optional: payloads that may be there
+ * @verify: look at the payloads, keep what is needed, change nothing else;
+ *	returns 0, or -1 with in->no
+ * @received: state once it is verified
+ * @sent: state once its answer was sent
+ * @proceed: go on to the answer
+ */
+struct moat_ike1_row {
+	uint8_t exchange;
+	bool initiator;
+	enum moat_state state;
+	unsigned int number;
+	bool encrypted;
+	enum moat_ike1_hash hash;
+	uint32_t required;
+	uint32_t optional;
+	int (*verify)(struct moat_ike1_in *in);
+	enum moat_state received;
+	enum moat_state sent;
+	void (*proceed)(struct moat_ike1_in *in);
+};
+
+/** moat_ike1_row() - the row for a message, NULL when it has no place */
+const struct moat_ike1_row *moat_ike1_row(uint8_t exchange, bool initiator,
+					  enum moat_state state);
+/** moat_ike1_payloads() - are the payloads those of the row? 0 or -1 with @no */
+int moat_ike1_payloads(const struct moat_ike1_row *row, const struct moat_message *msg,
+		       struct moat_refusal *no);
+
+/* ---- messages: ike1_recv.c, ike1_send.c ---- */
+
+void moat_ike1_datagram(struct moat_ike *ike, const struct moat_event *event);
+/** moat_ike1_held() - the keys are there: look at the message that waited for them */
+void moat_ike1_held(struct moat_isakmp *sa);
+
+/**
+ * struct moat_ike1_out - a message being written
+ * @hash: where its HASH goes, NULL for none
+ */
+struct moat_ike1_out {
+	struct moat_build b;
+	uint8_t buf[MOAT_MESSAGE_MAX];
+	uint8_t *hash;
+	size_t hash_end;
+};
+
+void moat_ike1_begin(struct moat_ike1_out *out, const struct moat_isakmp *sa,
+		     uint8_t exchange, uint32_t message_id, bool encrypted);
+/** moat_ike1_hash() - leave room for HASH(n) */
+void moat_ike1_hash(struct moat_ike1_out *out, const struct moat_isakmp *sa);
+/** moat_ike1_hashed() - what HASH(1) and HASH(2) cover */
+struct moat_view moat_ike1_hashed(const struct moat_ike1_out *out);
+/**
+ * moat_ike1_send() - finish, encrypt and send a message
+ * @flight: keeps it for repetition; NULL for a message without an answer
+ * @iv: encrypts with it and moves it on; NULL in clear
+ * @number: of the message in its exchange
+ * @after: state of the ISAKMP SA once it is sent
+ *
+ * Return: 0, or -1 when it could not be written.
+ */
+int moat_ike1_send(struct moat_ike1_out *out, struct moat_isakmp *sa,
+		   struct moat_flight *flight, uint8_t *iv, unsigned int number,
+		   enum moat_state after);
+/** moat_ike1_retransmit() - send again until somebody stops it */
+void moat_ike1_retransmit(struct moat_ike *ike, struct moat_flight *flight);
+/** moat_ike1_again() - repeat the last message; false when there were enough */
+bool moat_ike1_again(struct moat_isakmp *sa, struct moat_flight *flight,
+		     const char *exchange, bool initiator);
+/** moat_ike1_answer_again() - a message came twice: so does its answer */
+void moat_ike1_answer_again(struct moat_isakmp *sa, struct moat_flight *flight,
+			    const char *exchange, bool initiator);
+/** moat_ike1_give_up() - no more tries; a valid answer may still come for 2 s */
+void moat_ike1_give_up(struct moat_ike *ike, struct moat_flight *flight);
+void moat_flight_clear(struct moat_ike *ike, struct moat_flight *flight);
+void moat_ike1_trace(struct moat_isakmp *sa, const char *exchange, bool sent,
+		     unsigned int number, const char *payloads, enum moat_state before,
+		     enum moat_state after, bool initiator, bool repeated);
+/** moat_ike1_id_body() - write an identity as the body of an ID payload */
+void moat_ike1_id_body(const struct moat_identity *id, struct moat_blob *body);
+
+#define MOAT_IDENTITY_STRLEN 128
+/** moat_identity_str() - an identity as text; what is not printable is masked */
+const char *moat_identity_str(uint8_t type, struct moat_view data,
+			      char buf[MOAT_IDENTITY_STRLEN]);
+
+/* ---- ISAKMP SAs: isakmp.c ---- */
+
+#define MOAT_ISAKMP_STRLEN 192
+
+struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, bool initiator);
+/** moat_isakmp_remove() - end it without a word; memory goes at the end of the step */
+void moat_isakmp_remove(struct moat_isakmp *sa);
+void moat_isakmp_reap(struct moat_ike *ike);
+/** moat_isakmp_fail() - phase 1 ends here: log, remove, tell the tunnel */
+void moat_isakmp_fail(struct moat_isakmp *sa, const char *why);
+/** moat_isakmp_established() - the one way to QM_IDLE; demands sa->verified */
+void moat_isakmp_established(struct moat_isakmp *sa);
+/** moat_isakmp_ready() - the newest one that stands towards a tunnel's peer */
+struct moat_isakmp *moat_isakmp_ready(struct moat_tunnel *tunnel);
+/** moat_isakmp_connecting() - one of ours that is under way */
+struct moat_isakmp *moat_isakmp_connecting(struct moat_tunnel *tunnel);
+/** moat_isakmp_name() - "peer 192.0.2.2 port 500, cookies 0011223344556677:..." */
+const char *moat_isakmp_name(const struct moat_isakmp *sa, char buf[MOAT_ISAKMP_STRLEN]);
+bool moat_isakmp_seen(const struct moat_isakmp *sa, uint32_t message_id);
+void moat_isakmp_see(struct moat_isakmp *sa, uint32_t message_id);
+uint32_t moat_isakmp_message_id(struct moat_isakmp *sa);
+/** moat_isakmp_close() - delete with notification */
+void moat_isakmp_close(struct moat_isakmp *sa, const char *why);
+
+/* ---- main mode: ike1_main.c ---- */
+
+void moat_main_start(struct moat_tunnel *tunnel);
+/** moat_main_accept() - message 1 of a stranger: an ISAKMP SA for it, or NULL */
+struct moat_isakmp *moat_main_accept(struct moat_ike1_in *in);
+int moat_main_verify_1(struct moat_ike1_in *in);
+int moat_main_verify_2(struct moat_ike1_in *in);
+int moat_main_verify_ke(struct moat_ike1_in *in);
+int moat_main_verify_auth(struct moat_ike1_in *in);
+void moat_main_answer_1(struct moat_ike1_in *in);
+void moat_main_answer_ke(struct moat_ike1_in *in);
+void moat_main_derive(struct moat_ike1_in *in);
+void moat_main_finish(struct moat_ike1_in *in);
+
+/* ---- quick mode: ike1_quick.c ---- */
+
+void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa);
+struct moat_quick *moat_quick_new(struct moat_isakmp *sa, uint32_t message_id,
+				  bool initiator);
+struct moat_quick *moat_quick_find(struct moat_isakmp *sa, uint32_t message_id);
+/** moat_quick_settle() - it has ended well; repeated messages are answered for a while */
+void moat_quick_settle(struct moat_quick *quick);
+void moat_quick_reap(struct moat_ike *ike);
+/** moat_quick_fail() - it ends here: drop unfinished SAs, tell the tunnel, remove */
+void moat_quick_fail(struct moat_quick *quick, const char *why);
+/** moat_quick_refused() - message 1 or 2 was authentic but not acceptable */
+void moat_quick_refused(struct moat_ike1_in *in);
+/** moat_quick_leave() - end all quick modes of a pair */
+void moat_quick_leave(struct moat_pair *pair, const char *why);
+/** moat_quick_child_gone() - its SAs were deleted by somebody else */
+void moat_quick_child_gone(struct moat_child *child);
+/** moat_quick_proved() - the first packet came on its inbound SA */
+void moat_quick_proved(struct moat_child *child);
+int moat_quick_verify_1(struct moat_ike1_in *in);
+int moat_quick_verify_2(struct moat_ike1_in *in);
+int moat_quick_verify_3(struct moat_ike1_in *in);
+void moat_quick_answer_1(struct moat_ike1_in *in);
+void moat_quick_answer_2(struct moat_ike1_in *in);
+void moat_quick_done(struct moat_ike1_in *in);
+
+/* Identities of quick mode and the selectors they stand for: ike1_ids.c */
+void moat_quick_id_build(const struct moat_range *range, uint8_t protocol, uint16_t port,
+			 struct moat_blob *body);
+int moat_quick_id_parse(struct moat_view body, struct moat_range *range,
+			uint8_t *protocol, uint16_t *port, struct moat_refusal *no);
+
+/* ---- informational exchange: ike1_info.c ---- */
+
+int moat_info_verify(struct moat_ike1_in *in);
+void moat_info_handle(struct moat_ike1_in *in);
+/** moat_info_clear() - an informational message without protection: a hint at most */
+void moat_info_clear(struct moat_ike1_in *in);
+/** moat_info_act() - notifications that came with another exchange */
+void moat_info_initial_contact(struct moat_isakmp *sa);
+/**
+ * moat_info_notify() - send a protected notification
+ * @keep: flight of a refused quick mode, to repeat the answer; or NULL
+ */
+void moat_info_notify(struct moat_isakmp *sa, struct moat_flight *keep, uint8_t protocol,
+		      uint16_t type, struct moat_view spi);
+/** moat_info_refuse() - answer message 1 in clear, without any state */
+void moat_info_refuse(struct moat_ike1_in *in, uint16_t type);
+void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type);
+/** moat_info_delete_child() - tell the peer that we deleted an inbound SA */
+void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
+void moat_info_delete_isakmp(struct moat_isakmp *sa);
+
+#endif

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Informational exchange: notifications and deletes, RFC 2409 section 5.7. */
+#include "ike/ike1.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NOTIFY_ERRORS 16384 /* below: errors; RFC 2408 section 3.14.1 */
+
+/* ---- sending ---- */
+
+static void begin_protected(struct moat_ike1_out *out, struct moat_isakmp *sa,
+			    uint32_t id)
+{
+	moat_ike1_begin(out, sa, MOAT_X_INFORMATIONAL, id, true);
+	moat_ike1_hash(out, sa);
+}
+
+static void send_protected(struct moat_ike1_out *out, struct moat_isakmp *sa, uint32_t id,
+			   struct moat_flight *keep)
+{
+	uint8_t iv[MOAT_BLOCK_MAX];
+
+	if (!out->hash || moat_hash_1(&sa->keys, id, moat_ike1_hashed(out), out->hash) ||
+	    moat_iv_exchange(&sa->alg, sa->iv, id, iv))
+		return;
+	moat_ike1_send(out, sa, keep, iv, 1, sa->state);
+}
+
+void moat_info_notify(struct moat_isakmp *sa, struct moat_flight *keep, uint8_t protocol,
+		      uint16_t type, struct moat_view spi)
+{
+	uint32_t id = moat_isakmp_message_id(sa);
+	struct moat_ike1_out out;
+
+	begin_protected(&out, sa, id);
+	moat_build_notify(&out.b, protocol, type, spi, moat_view(NULL, 0));
+	send_protected(&out, sa, id, keep);
+}
+
+void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
+{
+	uint32_t id = moat_isakmp_message_id(sa);
+	struct moat_ike1_out out;
+	uint8_t octets[4];
+
+	moat_set32(octets, spi);
+	begin_protected(&out, sa, id);
+	moat_build_delete(&out.b, protocol, sizeof(octets),
+			  moat_view(octets, sizeof(octets)));
+	send_protected(&out, sa, id, NULL);
+}
+
+void moat_info_delete_isakmp(struct moat_isakmp *sa)
+{
+	uint32_t id = moat_isakmp_message_id(sa);
+	uint8_t spi[2 * MOAT_COOKIE_LEN];
+	struct moat_ike1_out out;
+
+	memcpy(spi, sa->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN);
+	begin_protected(&out, sa, id);
+	moat_build_delete(&out.b, MOAT_PROTO_ISAKMP, sizeof(spi),
+			  moat_view(spi, sizeof(spi)));
+	send_protected(&out, sa, id, NULL);
+}
+
+static void send_clear(struct moat_isakmp *sa, uint16_t type)
+{
+	struct moat_ike1_out out;
+	uint32_t id;
+
+	moat_core_random(sa->ike, &id, sizeof(id));
+	moat_ike1_begin(&out, sa, MOAT_X_INFORMATIONAL, id | 1, false);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, type, moat_view(NULL, 0),
+			  moat_view(NULL, 0));
+	moat_ike1_send(&out, sa, NULL, NULL, 1, sa->state);
+}
+
+void moat_info_refuse(struct moat_ike1_in *in, uint16_t type)
+{
+	/* The ISAKMP SA ends with this step: its cookie is for this message only. */
+	moat_core_random(in->ike, in->sa->cky.r, MOAT_COOKIE_LEN);
+	send_clear(in->sa, type);
+}
+
+void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type)
+{
+	send_clear(sa, type);
+}
+
+/* ---- receiving in clear ---- */
+
+/*
+ * Anybody on the path could have sent it. So it ends nothing: it gives the
+ * operator a hint, and an attempt that has no better news gives up soon.
+ */
+void moat_info_clear(struct moat_ike1_in *in)
+{
+	struct moat_isakmp *sa = in->sa;
+	size_t len = in->data.len - MOAT_HDR_LEN;
+	const struct moat_payload *p;
+	struct moat_mismatch offered;
+	struct moat_ike_want want;
+	struct moat_notify n;
+
+	if (!sa->initiator || sa->state == MOAT_QM_IDLE || sa->told)
+		return;
+	memcpy(in->plain, in->data.data + MOAT_HDR_LEN, len);
+	if (moat_chain_parse(in->hdr.next_payload, moat_view(in->plain, len), false,
+			     &in->msg, &in->no))
+		return;
+	p = moat_message_find(&in->msg, MOAT_P_NOTIFY);
+	if (!p || moat_notify_parse(p->body, &n, &in->no) || n.type >= NOTIFY_ERRORS)
+		return;
+	sa->told = true;
+	snprintf(sa->hint, sizeof(sa->hint), "the peer says %s (not authenticated)%s",
+		 moat_notify_name(n.type),
+		 n.type == MOAT_N_AUTHENTICATION_FAILED
+			 ? ": the pre-shared keys most likely differ"
+			 : "");
+	want.algs = &sa->tunnel->conf.ike;
+	want.method = sa->tunnel->conf.auth;
+	want.life_seconds = sa->tunnel->conf.ike_lifetime;
+	offered.text[0] = '\0';
+	if (n.type == MOAT_N_NO_PROPOSAL_CHOSEN)
+		moat_ike_want_print(&want, &offered);
+	moat_act_log(in->ike->acts, MOAT_LOG_WARN,
+		     n.type == MOAT_N_NO_PROPOSAL_CHOSEN ? "ike-no-proposal"
+							 : "ike-notify",
+		     sa->tunnel->conf.name, "phase 1: %s%s%s (%s:%u)", sa->hint,
+		     offered.text[0] ? "; " : "", offered.text, sa->tunnel->conf.file,
+		     sa->tunnel->conf.line);
+	moat_ike1_give_up(in->ike, &sa->flight);
+}
+
+/* ---- receiving, protected ---- */
+
+int moat_info_verify(struct moat_ike1_in *in)
+{
+	const struct moat_payload *p;
+	struct moat_delete d;
+	struct moat_notify n;
+
+	moat_payload_for_each(p, &in->msg) {
+		if (p->type == MOAT_P_NOTIFY && moat_notify_parse(p->body, &n, &in->no))
+			return -1;
+		if (p->type == MOAT_P_DELETE && moat_delete_parse(p->body, &d, &in->no))
+			return -1;
+	}
+	return 0;
+}
+
+/* Which of our quick modes does an error speak of? */
+static struct moat_quick *quick_of(struct moat_isakmp *sa, const struct moat_notify *n)
+{
+	struct moat_quick *only = NULL;
+	struct moat_quick *quick;
+	unsigned int count = 0;
+
+	LIST_FOREACH(quick, &sa->quicks, link) {
+		if (!quick->initiator || quick->state != MOAT_QUICK_SENT_1)
+			continue;
+		if (n->spi.len == 4 && moat_get32(n->spi.data) == quick->spi_in)
+			return quick;
+		only = quick;
+		count++;
+	}
+	/* Some peers name no SPI: then it is clear when there is but one. */
+	return count == 1 ? only : NULL;
+}
+
+static void handle_error(struct moat_isakmp *sa, const struct moat_notify *n)
+{
+	struct moat_quick *quick = quick_of(sa, n);
+	struct moat_ike *ike = sa->ike;
+	struct moat_mismatch offered = { { 0 } };
+	const struct moat_tunnel_conf *conf = &sa->tunnel->conf;
+	char name[MOAT_ISAKMP_STRLEN];
+	char why[800];
+
+	if (quick)
+		conf = &quick->pair->tunnel->conf;
+	if (n->type == MOAT_N_NO_PROPOSAL_CHOSEN && quick) {
+		struct moat_sa_want want = {
+			.esp = &conf->esp,
+			.mode = conf->mode,
+			.life_seconds = conf->lifetime,
+			.life_kilobytes = conf->lifebytes / 1024,
+		};
+
+		moat_sa_want_print(&want, &offered);
+	} else if (n->type == MOAT_N_INVALID_ID_INFORMATION && quick) {
+		snprintf(
+			offered.text, sizeof(offered.text),
+			"it has no such pair of networks; compare local-net and remote-net");
+	}
+	snprintf(why, sizeof(why), "the peer says %s (%u)%s%s", moat_notify_name(n->type),
+		 n->type, offered.text[0] ? ": " : "", offered.text);
+	moat_act_log(ike->acts, MOAT_LOG_WARN,
+		     n->type == MOAT_N_NO_PROPOSAL_CHOSEN ? "quick-no-proposal"
+							  : "ike-notify",
+		     conf->name, "%s (%s:%u); %s", why, conf->file, conf->line,
+		     moat_isakmp_name(sa, name));
+	if (quick)
+		moat_quick_fail(quick, why);
+}
+
+static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)
+{
+	char name[MOAT_ISAKMP_STRLEN];
+	struct moat_notify n;
+
+	if (moat_notify_parse(p->body, &n, NULL))
+		return;
+	if (n.type == MOAT_N_INITIAL_CONTACT)
+		moat_info_initial_contact(sa);
+	else if (n.type < NOTIFY_ERRORS)
+		handle_error(sa, &n);
+	else
+		moat_act_log(sa->ike->acts, MOAT_LOG_DEBUG, "ike-notify",
+			     sa->tunnel->conf.name, "the peer says %s (%u); %s",
+			     moat_notify_name(n.type), n.type,
+			     moat_isakmp_name(sa, name));
+}
+
+static struct moat_isakmp *isakmp_of_spi(struct moat_isakmp *sa, const uint8_t *spi)
+{
+	struct moat_isakmp *other;
+
+	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
+		if (!memcmp(other->cky.i, spi, MOAT_COOKIE_LEN) &&
+		    !memcmp(other->cky.r, spi + MOAT_COOKIE_LEN, MOAT_COOKIE_LEN) &&
+		    moat_addr_equal(&other->remote.addr, &sa->remote.addr) &&
+		    other->state == MOAT_QM_IDLE)
+			return other;
+	}
+	return NULL;
+}
+
+static void handle_delete(struct moat_isakmp *sa, const struct moat_payload *p)
+{
+	char name[MOAT_ISAKMP_STRLEN];
+	struct moat_delete d;
+
+	if (moat_delete_parse(p->body, &d, NULL))
+		return;
+	for (unsigned int i = 0; i < d.count; i++) {
+		const uint8_t *spi = d.spis.data + (size_t)i * d.spi_size;
+		struct moat_isakmp *other;
+
+		if (d.protocol == MOAT_PROTO_ESP || d.protocol == MOAT_PROTO_AH) {
+			moat_child_deleted(sa, d.protocol, moat_get32(spi));
+			continue;
+		}
+		other = d.protocol == MOAT_PROTO_ISAKMP ? isakmp_of_spi(sa, spi) : NULL;
+		if (!other)
+			continue;
+		moat_act_log(sa->ike->acts, MOAT_LOG_INFO, "ike-deleted",
+			     other->tunnel->conf.name,
+			     "the peer deleted the ISAKMP SA, its IPsec SAs stay; %s",
+			     moat_isakmp_name(other, name));
+		moat_isakmp_remove(other);
+	}
+}
+
+void moat_info_handle(struct moat_ike1_in *in)
+{
+	const struct moat_payload *p;
+
+	moat_payload_for_each(p, &in->msg) {
+		if (p->type == MOAT_P_NOTIFY)
+			handle_notify(in->sa, p);
+		else if (p->type == MOAT_P_DELETE)
+			handle_delete(in->sa, p);
+	}
+}
+
+/*
+ * The peer has nothing in common with us any more: it was restarted. What is
+ * younger than this ISAKMP SA it knows, so that stays.
+ */
+void moat_info_initial_contact(struct moat_isakmp *sa)
+{
+	struct moat_ike *ike = sa->ike;
+	struct moat_isakmp *other = TAILQ_FIRST(&ike->isakmps);
+	char name[MOAT_ISAKMP_STRLEN];
+
+	if (sa->contact)
+		return;
+	sa->contact = true;
+	moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-initial-contact",
+		     sa->tunnel->conf.name,
+		     "the peer starts afresh: SAs from before end; %s",
+		     moat_isakmp_name(sa, name));
+	while (other) {
+		struct moat_isakmp *next = TAILQ_NEXT(other, link);
+
+		if (other != sa && other->state == MOAT_QM_IDLE &&
+		    other->established < sa->created &&
+		    moat_tunnel_same_peer(other->tunnel, sa->tunnel))
+			moat_isakmp_remove(other);
+		other = next;
+	}
+	moat_peer_forget_children(sa->tunnel, sa->created);
+}

@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Quick mode, both roles, with and without PFS: RFC 2409 section 5.5. */
+#include "ike/dh.h"
+#include "ike/ike1.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int ours(const struct moat_quick *quick)
+{
+	return quick->initiator ? 0 : 1;
+}
+
+static struct moat_sa_want want(const struct moat_tunnel_conf *conf)
+{
+	return (struct moat_sa_want){
+		.esp = &conf->esp,
+		.mode = conf->mode,
+		.life_seconds = conf->lifetime,
+		.life_kilobytes = conf->lifebytes / 1024,
+	};
+}
+
+static void no_answer(struct moat_ike *ike, void *owner)
+{
+	struct moat_quick *quick = owner;
+	char why[96];
+
+	(void)ike;
+	if (moat_ike1_again(quick->sa, &quick->flight, "quick", quick->initiator))
+		return;
+	snprintf(why, sizeof(why), "no valid answer to message %u after %u tries",
+		 quick->flight.number, quick->flight.tries);
+	moat_quick_fail(quick, quick->hint[0] ? quick->hint : why);
+}
+
+static void watch(struct moat_quick *quick)
+{
+	quick->flight.timer.fire = no_answer;
+	quick->flight.timer.owner = quick;
+	moat_ike1_retransmit(quick->sa->ike, &quick->flight);
+}
+
+/* ---- asking the kernel for an SPI and the workers for Diffie-Hellman ---- */
+
+static void have_parts(struct moat_quick *quick);
+
+static void have_spi(struct moat_ike *ike, void *owner, const struct moat_event *event)
+{
+	struct moat_quick *quick = owner;
+
+	(void)ike;
+	if (!event->answer.ok || !event->answer.spi) {
+		moat_quick_fail(quick, event->answer.text ? event->answer.text
+							  : "the kernel gave no SPI");
+		return;
+	}
+	quick->spi_in = event->answer.spi;
+	if (--quick->pending == 0)
+		have_parts(quick);
+}
+
+static void have_dh(struct moat_ike *ike, void *owner, const struct moat_event *event)
+{
+	struct moat_quick *quick = owner;
+
+	(void)ike;
+	if (!event->answer.ok || event->answer.len != moat_dh_public_len(quick->group)) {
+		moat_quick_fail(quick, "no Diffie-Hellman value could be computed");
+		return;
+	}
+	moat_blob_set(&quick->ke[ours(quick)], event->answer.data, event->answer.len);
+	moat_blob_set(&quick->dh_private, event->answer.secret, event->answer.secret_len);
+	if (--quick->pending == 0)
+		have_parts(quick);
+}
+
+static void ask_parts(struct moat_quick *quick)
+{
+	struct moat_ike *ike = quick->sa->ike;
+	uint8_t nonce[MOAT_NONCE_LEN];
+	struct moat_act *act;
+
+	moat_core_random(ike, nonce, sizeof(nonce));
+	moat_blob_set(&quick->nonces[ours(quick)], nonce, sizeof(nonce));
+	act = moat_act_new(ike->acts, MOAT_ACT_SPI_ALLOC);
+	act->spi_alloc.protocol = MOAT_IPPROTO_ESP;
+	act->spi_alloc.dst = quick->sa->local.addr;
+	quick->pending = 1;
+	moat_core_ask(ike, act, quick, have_spi);
+	if (quick->group == MOAT_GROUP_NONE)
+		return;
+	act = moat_act_new(ike->acts, MOAT_ACT_DH_GENERATE);
+	act->dh_generate.group = quick->group;
+	quick->pending++;
+	moat_core_ask(ike, act, quick, have_dh);
+}
+
+static void install(struct moat_quick *quick);
+
+static void have_secret(struct moat_ike *ike, void *owner, const struct moat_event *event)
+{
+	struct moat_quick *quick = owner;
+
+	(void)ike;
+	quick->pending--;
+	if (!event->answer.ok) {
+		moat_quick_fail(quick, event->answer.text ? event->answer.text
+							  : "no shared secret");
+		return;
+	}
+	moat_blob_set(&quick->gqmxy, event->answer.data, event->answer.len);
+	install(quick);
+}
+
+/* KEYMAT needs g(qm)^xy first when there is PFS. */
+static void derive(struct moat_quick *quick)
+{
+	const struct moat_blob *peer = &quick->ke[!ours(quick)];
+	struct moat_act *act;
+
+	if (quick->group == MOAT_GROUP_NONE) {
+		install(quick);
+		return;
+	}
+	act = moat_act_new(quick->sa->ike->acts, MOAT_ACT_DH_SHARED);
+	act->dh_shared.group = quick->group;
+	act->dh_shared.secret = moat_dup(quick->dh_private.data, quick->dh_private.len);
+	act->dh_shared.secret_len = quick->dh_private.len;
+	act->dh_shared.peer = moat_dup(peer->data, peer->len);
+	act->dh_shared.peer_len = peer->len;
+	moat_blob_clear(&quick->dh_private);
+	quick->pending++;
+	moat_core_ask(quick->sa->ike, act, quick, have_secret);
+}
+
+static void installed(struct moat_ike *ike, void *owner, const struct moat_event *event);
+
+static void install(struct moat_quick *quick)
+{
+	struct moat_child_input input = {
+		.pair = quick->pair,
+		.sa = quick->sa,
+		.selector = &quick->selector,
+		.alg = &quick->alg,
+		.life_seconds = quick->life_seconds,
+		.life_kilobytes = quick->life_kilobytes,
+		.spi_in = quick->spi_in,
+		.spi_out = quick->spi_out,
+		.initiator = quick->initiator,
+		.begun = quick->begun,
+		.gqmxy = moat_blob_view(&quick->gqmxy),
+		.ni = moat_blob_view(&quick->nonces[0]),
+		.nr = moat_blob_view(&quick->nonces[1]),
+	};
+
+	quick->child = moat_child_new(&input);
+	moat_blob_clear(&quick->gqmxy);
+	if (!quick->child) {
+		moat_quick_fail(quick, "KEYMAT could not be derived");
+		return;
+	}
+	quick->child->quick = quick;
+	quick->pending++;
+	moat_child_add(quick->child, quick, installed);
+}
+
+/* ---- messages ---- */
+
+static void build_ids(struct moat_quick *quick)
+{
+	const struct moat_selector *s = &quick->selector;
+	uint16_t local = s->local_port[0] == s->local_port[1] ? s->local_port[0] : 0;
+	uint16_t remote = s->remote_port[0] == s->remote_port[1] ? s->remote_port[0] : 0;
+
+	moat_quick_id_build(&s->local, s->protocol, local, &quick->ids[ours(quick)]);
+	moat_quick_id_build(&s->remote, s->protocol, remote, &quick->ids[!ours(quick)]);
+}
+
+static void build_rest(struct moat_quick *quick, struct moat_build *b)
+{
+	int me = ours(quick);
+
+	moat_build_payload(b, MOAT_P_NONCE, moat_blob_view(&quick->nonces[me]));
+	if (quick->group != MOAT_GROUP_NONE)
+		moat_build_payload(b, MOAT_P_KE, moat_blob_view(&quick->ke[me]));
+	if (!quick->ids[0].len)
+		return;
+	moat_build_payload(b, MOAT_P_ID, moat_blob_view(&quick->ids[0]));
+	moat_build_payload(b, MOAT_P_ID, moat_blob_view(&quick->ids[1]));
+}
+
+static int send_1(struct moat_quick *quick)
+{
+	struct moat_isakmp *sa = quick->sa;
+	struct moat_sa_want wanted = want(&quick->pair->tunnel->conf);
+	struct moat_ike1_out out;
+
+	build_ids(quick);
+	moat_ike1_begin(&out, sa, MOAT_X_QUICK, quick->message_id, true);
+	moat_ike1_hash(&out, sa);
+	moat_sa_offer_build(&out.b, &wanted, quick->spi_in, 0);
+	build_rest(quick, &out.b);
+	if (!out.hash ||
+	    moat_hash_1(&sa->keys, quick->message_id, moat_ike1_hashed(&out), out.hash))
+		return -1;
+	quick->state = MOAT_QUICK_SENT_1;
+	return moat_ike1_send(&out, sa, &quick->flight, quick->iv, 1, sa->state);
+}
+
+/* The choice is made again from the offer: its views must not outlive a step. */
+static int send_2(struct moat_quick *quick)
+{
+	struct moat_isakmp *sa = quick->sa;
+	struct moat_sa_want wanted = want(&quick->pair->tunnel->conf);
+	struct moat_sa_payload offer;
+	struct moat_sa_choice choice;
+	struct moat_ike1_out out;
+
+	if (moat_sa_parse(moat_blob_view(&quick->offer), &offer, NULL) ||
+	    moat_sa_choose(&wanted, &offer, MOAT_SA_OFFER, &choice,
+			   &(struct moat_mismatch){ 0 }))
+		return -1;
+	moat_ike1_begin(&out, sa, MOAT_X_QUICK, quick->message_id, true);
+	moat_ike1_hash(&out, sa);
+	moat_sa_answer_build(&out.b, &choice, quick->spi_in, 0);
+	build_rest(quick, &out.b);
+	if (!out.hash ||
+	    moat_hash_2(&sa->keys, quick->message_id, moat_blob_view(&quick->nonces[0]),
+			moat_ike1_hashed(&out), out.hash))
+		return -1;
+	quick->state = MOAT_QUICK_SENT_2;
+	return moat_ike1_send(&out, sa, &quick->flight, quick->iv, 2, sa->state);
+}
+
+static int send_3(struct moat_quick *quick)
+{
+	struct moat_isakmp *sa = quick->sa;
+	struct moat_ike1_out out;
+
+	moat_ike1_begin(&out, sa, MOAT_X_QUICK, quick->message_id, true);
+	moat_ike1_hash(&out, sa);
+	if (!out.hash ||
+	    moat_hash_3(&sa->keys, quick->message_id, moat_blob_view(&quick->nonces[0]),
+			moat_blob_view(&quick->nonces[1]), out.hash))
+		return -1;
+	return moat_ike1_send(&out, sa, &quick->flight, quick->iv, 3, sa->state);
+}
+
+/* SPI and public value are there: message 1 goes out, or message 2 is prepared. */
+static void have_parts(struct moat_quick *quick)
+{
+	if (!quick->initiator)
+		derive(quick);
+	else if (send_1(quick))
+		moat_quick_fail(quick, "message 1 could not be written");
+	else
+		watch(quick);
+}
+
+static void finish_initiator(struct moat_quick *quick)
+{
+	if (send_3(quick))
+		moat_quick_fail(quick, "message 3 could not be written");
+	else
+		moat_quick_settle(quick);
+}
+
+static void switched(struct moat_ike *ike, void *owner, const struct moat_event *event)
+{
+	struct moat_quick *quick = owner;
+
+	(void)ike;
+	quick->pending--;
+	if (!event->answer.ok)
+		moat_child_end(quick->child, true, event->answer.text);
+	else
+		finish_initiator(quick);
+}
+
+static void installed(struct moat_ike *ike, void *owner, const struct moat_event *event)
+{
+	struct moat_quick *quick = owner;
+
+	(void)ike;
+	quick->pending--;
+	if (!event->answer.ok) {
+		quick->child->in_added = false;
+		moat_quick_fail(quick, event->answer.text ? event->answer.text
+							  : "the kernel refused the SA");
+		return;
+	}
+	if (!quick->initiator) {
+		if (send_2(quick))
+			moat_quick_fail(quick, "message 2 could not be written");
+		else
+			watch(quick);
+		return;
+	}
+	/* The first SA of a policy: both at once, and the peer hears of it after. */
+	quick->pending++;
+	if (moat_child_complete(quick->child, quick, switched))
+		return;
+	quick->pending--;
+	finish_initiator(quick);
+}
+
+void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa)
+{
+	struct moat_quick *quick = moat_quick_new(sa, moat_isakmp_message_id(sa), true);
+	struct moat_sa_want wanted = want(&pair->tunnel->conf);
+
+	quick->pair = pair;
+	pair->quick = quick;
+	quick->selector = pair->selector;
+	quick->group = moat_sa_want_group(&wanted);
+	ask_parts(quick);
+}
+
+/* ---- message 1 arrives ---- */
+
+static int refuse_choice(struct moat_ike1_in *in, uint16_t notify)
+{
+	in->quick->notify = notify;
+	in->ike->refused[MOAT_REFUSE_CHOICE]++;
+	return -1;
+}
+
+static int read_selector(struct moat_ike1_in *in, struct moat_selector *s)
+{
+	const struct moat_payload *id = moat_message_find(&in->msg, MOAT_P_ID);
+	uint8_t protocol[2] = { 0 };
+	uint16_t port[2] = { 0 };
+
+	memset(s, 0, sizeof(*s));
+	s->local_port[1] = s->remote_port[1] = UINT16_MAX;
+	if (!id) {
+		/* None at all means the gateways themselves. */
+		s->remote.first = s->remote.last = in->sa->remote.addr;
+		s->local.first = s->local.last = in->sa->local.addr;
+		return 0;
+	}
+	if (moat_quick_id_parse(id[0].body, &s->remote, &protocol[0], &port[0], &in->no))
+		return -1;
+	moat_blob_set(&in->quick->ids[0], id[0].body.data, id[0].body.len);
+	do {
+		id++;
+	} while (id->type != MOAT_P_ID);
+	if (moat_quick_id_parse(id->body, &s->local, &protocol[1], &port[1], &in->no))
+		return -1;
+	moat_blob_set(&in->quick->ids[1], id->body.data, id->body.len);
+	if (protocol[0] != protocol[1])
+		return moat_refuse(&in->no, MOAT_REFUSE_ID,
+				   "IDci and IDcr differ in protocol");
+	s->protocol = protocol[0];
+	if (port[0])
+		s->remote_port[0] = s->remote_port[1] = port[0];
+	if (port[1])
+		s->local_port[0] = s->local_port[1] = port[1];
+	return 0;
+}
+
+static bool ports_equal(const uint16_t a[2], const uint16_t b[2])
+{
+	return a[0] == b[0] && a[1] == b[1];
+}
+
+static bool selector_fits(const struct moat_selector *have,
+			  const struct moat_selector *asked, bool narrow)
+{
+	if (have->protocol != asked->protocol ||
+	    !ports_equal(have->local_port, asked->local_port) ||
+	    !ports_equal(have->remote_port, asked->remote_port))
+		return false;
+	if (narrow)
+		return moat_range_within(&asked->local, &have->local) &&
+		       moat_range_within(&asked->remote, &have->remote);
+	return moat_range_equal(&asked->local, &have->local) &&
+	       moat_range_equal(&asked->remote, &have->remote);
+}
+
+static struct moat_pair *find_pair(struct moat_isakmp *sa, const struct moat_selector *s)
+{
+	struct moat_tunnel *tunnel;
+
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (tunnel->down || !moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+			if (selector_fits(&tunnel->pairs[i].selector, s,
+					  tunnel->conf.narrow))
+				return &tunnel->pairs[i];
+		}
+	}
+	return NULL;
+}
+
+static struct moat_pair *pair_of_offer(struct moat_ike1_in *in,
+				       const struct moat_selector *s)
+{
+	struct moat_pair *pair = find_pair(in->sa, s);
+	const struct moat_tunnel *tunnel = in->sa->tunnel;
+	char local[2 * MOAT_ADDR_STRLEN];
+	char remote[2 * MOAT_ADDR_STRLEN];
+	char name[MOAT_ISAKMP_STRLEN];
+
+	if (pair)
+		return pair;
+	moat_act_log(
+		in->ike->acts, MOAT_LOG_WARN, "quick-no-pair", tunnel->conf.name,
+		"the peer asks for local-net %s and remote-net %s (protocol %u, ports "
+		"%u and %u), and no tunnel with this peer that is not down has just "
+		"this pair; compare local-net and remote-net (%s:%u) with the peer's; %s",
+		moat_range_str(&s->local, local), moat_range_str(&s->remote, remote),
+		s->protocol, s->local_port[0], s->remote_port[0], tunnel->conf.file,
+		tunnel->conf.line, moat_isakmp_name(in->sa, name));
+	refuse_choice(in, MOAT_N_INVALID_ID_INFORMATION);
+	return NULL;
+}
+
+static void explain(struct moat_ike1_in *in, const struct moat_tunnel *tunnel,
+		    const char *what, const struct moat_mismatch *why)
+{
+	char name[MOAT_ISAKMP_STRLEN];
+
+	moat_act_log(in->ike->acts, MOAT_LOG_WARN, "quick-no-proposal", tunnel->conf.name,
+		     "%s: %s (%s:%u); %s", what, why->text, tunnel->conf.file,
+		     tunnel->conf.line, moat_isakmp_name(in->sa, name));
+	refuse_choice(in, MOAT_N_NO_PROPOSAL_CHOSEN);
+}
+
+/* NONCE and KE; a KE must be there exactly when a group was agreed on. */
+static int read_values(struct moat_ike1_in *in, enum moat_group group)
+{
+	struct moat_quick *quick = in->quick;
+	const struct moat_payload *nonce = moat_message_find(&in->msg, MOAT_P_NONCE);
+	const struct moat_payload *ke = moat_message_find(&in->msg, MOAT_P_KE);
+	int peer = !ours(quick);
+
+	if (moat_nonce_check(nonce->body, &in->no))
+		return -1;
+	if (!ke != (group == MOAT_GROUP_NONE))
+		return moat_refuse(&in->no, MOAT_REFUSE_KEY,
+				   ke ? "KE without a group in the proposal"
+				      : "a group in the proposal without KE");
+	if (ke && moat_dh_check(group, ke->body, &in->no))
+		return -1;
+	moat_blob_set(&quick->nonces[peer], nonce->body.data, nonce->body.len);
+	if (ke)
+		moat_blob_set(&quick->ke[peer], ke->body.data, ke->body.len);
+	quick->group = group;
+	return 0;
+}
+
+static void keep_choice(struct moat_quick *quick, const struct moat_sa_choice *choice)
+{
+	quick->alg = choice->esp.alg;
+	quick->spi_out = choice->esp.spi;
+	quick->life_seconds = choice->life_seconds;
+	quick->life_kilobytes = choice->life_kilobytes;
+}
+
+int moat_quick_verify_1(struct moat_ike1_in *in)
+{
+	struct moat_quick *quick = in->quick;
+	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_SA);
+	struct moat_selector selector;
+	struct moat_sa_payload offer;
+	struct moat_sa_choice choice;
+	struct moat_mismatch why;
+	struct moat_sa_want wanted;
+	struct moat_pair *pair;
+
+	if (moat_sa_parse(p->body, &offer, &in->no))
+		return -1;
+	if (offer.proposals[0].spi.len == 4)
+		quick->spi_out = moat_get32(offer.proposals[0].spi.data);
+	if (read_selector(in, &selector))
+		return -1;
+	pair = pair_of_offer(in, &selector);
+	if (!pair)
+		return -1;
+	if (pair->answering >= MOAT_ANSWERING_MAX)
+		return moat_refuse(&in->no, MOAT_REFUSE_LIMIT,
+				   "%u quick modes for this pair are under way",
+				   pair->answering);
+	wanted = want(&pair->tunnel->conf);
+	if (moat_sa_choose(&wanted, &offer, MOAT_SA_OFFER, &choice, &why)) {
+		explain(in, pair->tunnel, "no proposal of phase 2 fits that was offered",
+			&why);
+		return -1;
+	}
+	if (read_values(in, choice.group))
+		return -1;
+	keep_choice(quick, &choice);
+	moat_blob_set(&quick->offer, p->body.data, p->body.len);
+	quick->selector = selector;
+	quick->pair = pair;
+	return 0;
+}
+
+void moat_quick_answer_1(struct moat_ike1_in *in)
+{
+	in->quick->pair->answering++;
+	in->quick->counted = true;
+	ask_parts(in->quick);
+}
+
+/* ---- message 2 arrives ---- */
+
+static int same_ids(struct moat_ike1_in *in)
+{
+	const struct moat_payload *p;
+	unsigned int i = 0;
+
+	moat_payload_for_each(p, &in->msg) {
+		if (p->type != MOAT_P_ID)
+			continue;
+		if (!moat_view_equal(p->body, moat_blob_view(&in->quick->ids[i])))
+			return moat_refuse(
+				&in->no, MOAT_REFUSE_ID,
+				"%s of message 2 is not what message 1 asked for",
+				i ? "IDcr" : "IDci");
+		i++;
+	}
+	if (i != 2)
+		return moat_refuse(&in->no, MOAT_REFUSE_ID,
+				   "message 2 lacks IDci and IDcr");
+	return 0;
+}
+
+int moat_quick_verify_2(struct moat_ike1_in *in)
+{
+	struct moat_quick *quick = in->quick;
+	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_SA);
+	const struct moat_tunnel *tunnel = quick->pair->tunnel;
+	struct moat_sa_want wanted = want(&tunnel->conf);
+	struct moat_sa_payload answer;
+	struct moat_sa_choice choice;
+	struct moat_mismatch why;
+
+	if (moat_sa_parse(p->body, &answer, &in->no) || same_ids(in))
+		return -1;
+	if (moat_sa_choose(&wanted, &answer, MOAT_SA_ANSWER, &choice, &why)) {
+		explain(in, tunnel, "message 2 chooses what we did not offer", &why);
+		return -1;
+	}
+	if (choice.group != quick->group) {
+		snprintf(why.text, sizeof(why.text), "its group is %s, ours %s",
+			 moat_group_name(choice.group), moat_group_name(quick->group));
+		explain(in, tunnel, "message 2 chooses another group", &why);
+		return -1;
+	}
+	if (read_values(in, choice.group))
+		return -1;
+	keep_choice(quick, &choice);
+	return 0;
+}
+
+void moat_quick_answer_2(struct moat_ike1_in *in)
+{
+	derive(in->quick);
+}
+
+/* ---- message 3 arrives ---- */
+
+int moat_quick_verify_3(struct moat_ike1_in *in)
+{
+	(void)in;
+	return 0; /* HASH(3) is all there is, and it was checked */
+}
+
+void moat_quick_done(struct moat_ike1_in *in)
+{
+	struct moat_quick *quick = in->quick;
+
+	moat_child_complete(quick->child, NULL, NULL);
+	moat_quick_settle(quick);
+}

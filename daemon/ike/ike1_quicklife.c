@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Life of a quick mode: made, settled, failed, forgotten. */
+#include "ike/ike1.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Repeated messages are answered for longer than the peer repeats them. */
+#define SETTLED_LIFE (60 * MOAT_SECOND)
+
+static void forget_quick(struct moat_ike *ike, void *owner);
+
+struct moat_quick *moat_quick_new(struct moat_isakmp *sa, uint32_t message_id,
+				  bool initiator)
+{
+	struct moat_quick *quick = moat_alloc(sizeof(*quick));
+
+	quick->sa = sa;
+	quick->message_id = message_id;
+	quick->initiator = initiator;
+	quick->state = MOAT_QUICK_NEW;
+	quick->begun = ++sa->ike->sequence;
+	quick->end_timer = (struct moat_timer){ .fire = forget_quick, .owner = quick };
+	moat_iv_exchange(&sa->alg, sa->iv, message_id, quick->iv);
+	LIST_INSERT_HEAD(&sa->quicks, quick, link);
+	return quick;
+}
+
+struct moat_quick *moat_quick_find(struct moat_isakmp *sa, uint32_t message_id)
+{
+	struct moat_quick *quick;
+
+	LIST_FOREACH(quick, &sa->quicks, link) {
+		if (quick->message_id == message_id)
+			return quick;
+	}
+	return NULL;
+}
+
+/* The pair no longer waits for this quick mode. */
+static void leave_pair(struct moat_quick *quick)
+{
+	struct moat_pair *pair = quick->pair;
+
+	quick->pair = NULL;
+	if (!pair)
+		return;
+	if (pair->quick == quick)
+		pair->quick = NULL;
+	if (quick->counted)
+		pair->answering--;
+	quick->counted = false;
+}
+
+static void remove_quick(struct moat_quick *quick)
+{
+	struct moat_ike *ike = quick->sa->ike;
+
+	quick->dead = true;
+	LIST_REMOVE(quick, link);
+	LIST_INSERT_HEAD(&ike->dead_quicks, quick, link);
+	moat_core_forget(ike, quick);
+	moat_timer_stop(&ike->timers, &quick->end_timer);
+	moat_flight_clear(ike, &quick->flight);
+	if (quick->child)
+		quick->child->quick = NULL;
+	leave_pair(quick);
+}
+
+static void forget_quick(struct moat_ike *ike, void *owner)
+{
+	(void)ike;
+	remove_quick(owner);
+}
+
+void moat_quick_reap(struct moat_ike *ike)
+{
+	while (!LIST_EMPTY(&ike->dead_quicks)) {
+		struct moat_quick *quick = LIST_FIRST(&ike->dead_quicks);
+
+		LIST_REMOVE(quick, link);
+		moat_blob_clear(&quick->offer);
+		moat_blob_clear(&quick->dh_private);
+		moat_blob_clear(&quick->gqmxy);
+		for (int i = 0; i < 2; i++) {
+			moat_blob_clear(&quick->ids[i]);
+			moat_blob_clear(&quick->nonces[i]);
+			moat_blob_clear(&quick->ke[i]);
+		}
+		free(quick);
+	}
+}
+
+void moat_quick_settle(struct moat_quick *quick)
+{
+	if (quick->dead)
+		return;
+	quick->state = MOAT_QUICK_DONE;
+	moat_timer_stop(&quick->sa->ike->timers, &quick->flight.timer);
+	leave_pair(quick);
+	moat_timer_after(quick->sa->ike, &quick->end_timer, SETTLED_LIFE);
+}
+
+void moat_quick_fail(struct moat_quick *quick, const char *why)
+{
+	struct moat_child *child = quick->child;
+	struct moat_pair *pair = quick->pair;
+	struct moat_isakmp *sa = quick->sa;
+	char name[MOAT_ISAKMP_STRLEN];
+
+	if (quick->dead)
+		return;
+	remove_quick(quick);
+	if (pair)
+		moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "quick-failed",
+			     pair->tunnel->conf.name,
+			     "quick mode %08x as %s failed: %s; %s", quick->message_id,
+			     quick->initiator ? "initiator" : "responder", why,
+			     moat_isakmp_name(sa, name));
+	/* The peer may believe that it stands: message 3 could have been lost. */
+	if (child && !child->complete)
+		moat_child_end(child, child->in_added, why);
+	if (!pair)
+		return;
+	if (pair->asked &&
+	    (!quick->initiator || (sa->dead && moat_isakmp_ready(pair->tunnel))))
+		moat_pair_connect(pair);
+	else if (quick->initiator)
+		moat_pair_failed(pair, why);
+}
+
+void moat_quick_refused(struct moat_ike1_in *in)
+{
+	struct moat_quick *quick = in->quick;
+	uint8_t spi[4];
+	uint16_t type = quick->notify ? quick->notify : moat_refuse_notify(in->no.why);
+	struct moat_flight *keep = NULL;
+
+	moat_set32(spi, quick->initiator ? quick->spi_in : quick->spi_out);
+	if (!quick->initiator) {
+		keep = &quick->flight;
+		memcpy(keep->digest, in->digest, sizeof(keep->digest));
+		keep->heard = true;
+	}
+	moat_info_notify(in->sa, keep, MOAT_PROTO_ESP, type, moat_view(spi, sizeof(spi)));
+	if (quick->initiator)
+		moat_quick_fail(quick,
+				in->no.why ? in->no.text : "message 2 is not acceptable");
+	else
+		moat_quick_settle(quick);
+}
+
+void moat_quick_child_gone(struct moat_child *child)
+{
+	struct moat_quick *quick = child->quick;
+
+	if (!quick)
+		return;
+	quick->child = NULL;
+	child->quick = NULL;
+	if (quick->pair)
+		moat_quick_fail(quick, "its IPsec SAs were deleted");
+}
+
+void moat_quick_proved(struct moat_child *child)
+{
+	struct moat_quick *quick = child->quick;
+
+	if (!quick || quick->initiator || quick->state != MOAT_QUICK_SENT_2)
+		return;
+	moat_child_complete(child, NULL, NULL);
+	moat_quick_settle(quick);
+}
+
+void moat_quick_leave(struct moat_pair *pair, const char *why)
+{
+	struct moat_isakmp *sa;
+
+	TAILQ_FOREACH(sa, &pair->tunnel->ike->isakmps, link) {
+		struct moat_quick *quick = LIST_FIRST(&sa->quicks);
+
+		while (quick) {
+			struct moat_quick *next = LIST_NEXT(quick, link);
+
+			if (quick->pair == pair)
+				moat_quick_fail(quick, why);
+			quick = next;
+		}
+	}
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Life of an ISAKMP SA: made, established, rekeyed, expired, deleted. */
+#include "ike/ike1.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ATTEMPT_LIFE	 (150 * MOAT_SECOND) /* longer than all tries of all messages */
+#define REPLACED_LIFE	 (10 * MOAT_SECOND)  /* for quick modes that are under way */
+#define SIMULTANEOUS	 (60 * MOAT_SECOND)
+#define REKEY_MARGIN_MAX (300 * MOAT_SECOND)
+
+static void life_over(struct moat_ike *ike, void *owner);
+static void rekey_due(struct moat_ike *ike, void *owner);
+
+struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, bool initiator)
+{
+	struct moat_ike *ike = tunnel->ike;
+	struct moat_isakmp *sa = moat_alloc(sizeof(*sa));
+
+	sa->ike = ike;
+	sa->tunnel = tunnel;
+	sa->id = ++ike->last_isakmp;
+	sa->initiator = initiator;
+	sa->state = MOAT_MM_NO_STATE;
+	sa->created = ike->now;
+	sa->life_timer = (struct moat_timer){ .fire = life_over, .owner = sa };
+	sa->rekey_timer = (struct moat_timer){ .fire = rekey_due, .owner = sa };
+	LIST_INIT(&sa->quicks);
+	TAILQ_INSERT_TAIL(&ike->isakmps, sa, link);
+	moat_timer_after(ike, &sa->life_timer,
+			 initiator ? ATTEMPT_LIFE : MOAT_HALF_OPEN_LIFE * MOAT_SECOND);
+	return sa;
+}
+
+/* What only the exchange itself needed. */
+static void forget_exchange(struct moat_isakmp *sa)
+{
+	moat_blob_clear(&sa->sai);
+	moat_blob_clear(&sa->answer);
+	moat_blob_clear(&sa->dh_private);
+	moat_blob_clear(&sa->gxy);
+	moat_blob_clear(&sa->skeyid);
+	moat_blob_clear(&sa->held);
+	for (int i = 0; i < 2; i++) {
+		moat_blob_clear(&sa->nonces[i]);
+		moat_blob_clear(&sa->ke[i]);
+	}
+}
+
+void moat_isakmp_remove(struct moat_isakmp *sa)
+{
+	struct moat_ike *ike = sa->ike;
+
+	if (sa->dead)
+		return;
+	sa->dead = true;
+	TAILQ_REMOVE(&ike->isakmps, sa, link);
+	TAILQ_INSERT_TAIL(&ike->dead_isakmps, sa, link);
+	moat_core_forget(ike, sa);
+	moat_timer_stop(&ike->timers, &sa->life_timer);
+	moat_timer_stop(&ike->timers, &sa->rekey_timer);
+	moat_flight_clear(ike, &sa->flight);
+	while (!LIST_EMPTY(&sa->quicks))
+		moat_quick_fail(LIST_FIRST(&sa->quicks), "its ISAKMP SA has gone");
+}
+
+void moat_isakmp_reap(struct moat_ike *ike)
+{
+	while (!TAILQ_EMPTY(&ike->dead_isakmps)) {
+		struct moat_isakmp *sa = TAILQ_FIRST(&ike->dead_isakmps);
+
+		TAILQ_REMOVE(&ike->dead_isakmps, sa, link);
+		forget_exchange(sa);
+		moat_wipe(&sa->keys, sizeof(sa->keys));
+		free(sa->seen);
+		free(sa);
+	}
+}
+
+const char *moat_isakmp_name(const struct moat_isakmp *sa, char buf[MOAT_ISAKMP_STRLEN])
+{
+	char addr[MOAT_ADDR_STRLEN];
+	char *at = buf;
+
+	at += snprintf(at, MOAT_ISAKMP_STRLEN, "peer %s port %u, cookies ",
+		       moat_addr_str(&sa->remote.addr, addr), sa->remote.port);
+	for (int i = 0; i < MOAT_COOKIE_LEN; i++)
+		at += sprintf(at, "%02x", sa->cky.i[i]);
+	*at++ = ':';
+	for (int i = 0; i < MOAT_COOKIE_LEN; i++)
+		at += sprintf(at, "%02x", sa->cky.r[i]);
+	return buf;
+}
+
+void moat_isakmp_fail(struct moat_isakmp *sa, const char *why)
+{
+	struct moat_tunnel *tunnel = sa->tunnel;
+	char name[MOAT_ISAKMP_STRLEN];
+	char text[400];
+
+	snprintf(text, sizeof(text), "%s%s%s", why, sa->hint[0] ? "; " : "", sa->hint);
+	moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "ike-failed", tunnel->conf.name,
+		     "phase 1 as %s failed in state %s: %s; %s",
+		     sa->initiator ? "initiator" : "responder",
+		     moat_state_name(sa->state), text, moat_isakmp_name(sa, name));
+	moat_isakmp_remove(sa);
+	if (!sa->initiator)
+		return;
+	if (moat_isakmp_ready(tunnel))
+		moat_peer_connect(tunnel);
+	else if (!moat_isakmp_connecting(tunnel))
+		moat_peer_failed(tunnel, text);
+}
+
+bool moat_isakmp_seen(const struct moat_isakmp *sa, uint32_t message_id)
+{
+	for (unsigned int i = 0; i < sa->n_seen; i++) {
+		if (sa->seen[i] == message_id)
+			return true;
+	}
+	return false;
+}
+
+void moat_isakmp_see(struct moat_isakmp *sa, uint32_t message_id)
+{
+	/* Grows by doubling; the lifetime of the ISAKMP SA bounds it. */
+	if (!(sa->n_seen & (sa->n_seen - 1))) {
+		unsigned int size = sa->n_seen ? 2 * sa->n_seen : 1;
+
+		sa->seen = realloc(sa->seen, size * sizeof(*sa->seen));
+		if (!sa->seen)
+			abort();
+	}
+	sa->seen[sa->n_seen++] = message_id;
+}
+
+uint32_t moat_isakmp_message_id(struct moat_isakmp *sa)
+{
+	uint32_t id;
+
+	do {
+		moat_core_random(sa->ike, &id, sizeof(id));
+	} while (!id || moat_isakmp_seen(sa, id));
+	moat_isakmp_see(sa, id);
+	return id;
+}
+
+struct moat_isakmp *moat_isakmp_ready(struct moat_tunnel *tunnel)
+{
+	struct moat_isakmp *best = NULL;
+	struct moat_isakmp *sa;
+
+	TAILQ_FOREACH(sa, &tunnel->ike->isakmps, link) {
+		if (sa->state == MOAT_QM_IDLE &&
+		    moat_tunnel_same_peer(sa->tunnel, tunnel) &&
+		    (!best || sa->established >= best->established))
+			best = sa;
+	}
+	return best;
+}
+
+struct moat_isakmp *moat_isakmp_connecting(struct moat_tunnel *tunnel)
+{
+	struct moat_isakmp *sa;
+
+	TAILQ_FOREACH(sa, &tunnel->ike->isakmps, link) {
+		if (sa->state != MOAT_QM_IDLE && sa->initiator &&
+		    moat_tunnel_same_peer(sa->tunnel, tunnel))
+			return sa;
+	}
+	return NULL;
+}
+
+/* Both sides must agree on which of two is newer, also when both began at once. */
+static bool newer(const struct moat_isakmp *a, const struct moat_isakmp *b)
+{
+	if (a->established > b->established + SIMULTANEOUS)
+		return true;
+	if (b->established > a->established + SIMULTANEOUS)
+		return false;
+	return memcmp(a->cky.i, b->cky.i, MOAT_COOKIE_LEN) > 0;
+}
+
+static bool has_newer(const struct moat_isakmp *sa)
+{
+	const struct moat_isakmp *other;
+
+	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
+		if (other != sa && other->state == MOAT_QM_IDLE &&
+		    moat_tunnel_same_peer(other->tunnel, sa->tunnel) && newer(other, sa))
+			return true;
+	}
+	return false;
+}
+
+void moat_isakmp_close(struct moat_isakmp *sa, const char *why)
+{
+	char name[MOAT_ISAKMP_STRLEN];
+
+	if (sa->dead)
+		return;
+	if (sa->state == MOAT_QM_IDLE)
+		moat_info_delete_isakmp(sa);
+	moat_act_log(sa->ike->acts, MOAT_LOG_INFO, "ike-deleted", sa->tunnel->conf.name,
+		     "%s; %s", why, moat_isakmp_name(sa, name));
+	moat_isakmp_remove(sa);
+}
+
+/*
+ * A delete is sent only when another phase 1 stands or nothing hangs on this
+ * one: strongSwan takes its IPsec SAs down with the ISAKMP SA.
+ */
+static void expire(struct moat_isakmp *sa)
+{
+	struct moat_isakmp *other;
+	char name[MOAT_ISAKMP_STRLEN];
+
+	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
+		if (other != sa && other->state == MOAT_QM_IDLE &&
+		    moat_tunnel_same_peer(other->tunnel, sa->tunnel))
+			break;
+	}
+	if (other || !moat_peer_has_children(sa->tunnel)) {
+		moat_isakmp_close(sa, sa->rekeying && other
+					      ? "a new one has taken its place"
+					      : "its lifetime is over");
+		return;
+	}
+	moat_act_log(sa->ike->acts, MOAT_LOG_INFO, "ike-expired", sa->tunnel->conf.name,
+		     "the lifetime of the ISAKMP SA is over, its IPsec SAs stay; %s",
+		     moat_isakmp_name(sa, name));
+	moat_isakmp_remove(sa);
+}
+
+static void life_over(struct moat_ike *ike, void *owner)
+{
+	struct moat_isakmp *sa = owner;
+
+	(void)ike;
+	if (sa->state == MOAT_QM_IDLE)
+		expire(sa);
+	else
+		moat_isakmp_fail(sa, "it was not finished in time");
+}
+
+static void rekey_due(struct moat_ike *ike, void *owner)
+{
+	struct moat_isakmp *sa = owner;
+	struct moat_tunnel *tunnel = sa->tunnel;
+
+	if (has_newer(sa))
+		return;
+	if (!moat_peer_has_children(tunnel) && !moat_tunnel_persists(tunnel))
+		return;
+	sa->rekeying = true;
+	if (!moat_isakmp_connecting(tunnel)) {
+		moat_act_log(
+			ike->acts, MOAT_LOG_INFO, "ike-rekey", tunnel->conf.name,
+			"the ISAKMP SA expires in %llu s: starting a new one",
+			(unsigned long long)((sa->expires - ike->now) / MOAT_SECOND));
+		moat_main_start(tunnel);
+	}
+	/* Should the attempt fail, there may be time for another. */
+	moat_timer_after(ike, &sa->rekey_timer, 10 * MOAT_SECOND);
+}
+
+uint64_t moat_rekey_after(struct moat_ike *ike, uint64_t life, bool initiator)
+{
+	uint64_t margin = life / 4;
+
+	if (margin > REKEY_MARGIN_MAX)
+		margin = REKEY_MARGIN_MAX;
+	/* Who was the initiator is so again, unless it fails to come. */
+	if (initiator)
+		return life - margin - moat_core_jitter(ike, margin);
+	return life - margin / 2 - moat_core_jitter(ike, margin / 4);
+}
+
+/* Those that were to be rekeyed have served; quick modes under way may end. */
+static void replace_old(struct moat_isakmp *sa)
+{
+	struct moat_isakmp *other;
+
+	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
+		if (other == sa || !other->rekeying || other->state != MOAT_QM_IDLE ||
+		    !moat_tunnel_same_peer(other->tunnel, sa->tunnel))
+			continue;
+		moat_timer_stop(&sa->ike->timers, &other->rekey_timer);
+		if (other->expires > sa->ike->now + REPLACED_LIFE)
+			moat_timer_after(sa->ike, &other->life_timer, REPLACED_LIFE);
+	}
+}
+
+void moat_isakmp_established(struct moat_isakmp *sa)
+{
+	struct moat_ike *ike = sa->ike;
+	uint64_t life = sa->life * MOAT_SECOND;
+	char name[MOAT_ISAKMP_STRLEN];
+	char alg[64];
+
+	if (!sa->verified)
+		return;
+	moat_ike1_trace(sa, "main", false, 0, "", sa->state, MOAT_QM_IDLE, sa->initiator,
+			false);
+	sa->state = MOAT_QM_IDLE;
+	sa->established = ike->now;
+	sa->expires = ike->now + life;
+	sa->hint[0] = '\0';
+	forget_exchange(sa);
+	moat_timer_set(&ike->timers, &sa->life_timer, sa->expires);
+	moat_timer_after(ike, &sa->rekey_timer,
+			 moat_rekey_after(ike, life, sa->initiator));
+	moat_ike_alg_print(&sa->alg, alg, sizeof(alg));
+	moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-established", sa->tunnel->conf.name,
+		     "ISAKMP SA established as %s, %s, expires in %u s; %s",
+		     sa->initiator ? "initiator" : "responder", alg, sa->life,
+		     moat_isakmp_name(sa, name));
+	replace_old(sa);
+	moat_peer_connect(sa->tunnel);
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Pairs: one local net towards one remote net, one policy, one quick mode. */
+#include "ike/ike1.h"
+
+#include <string.h>
+
+struct moat_pair *moat_pair_find(struct moat_ike *ike, uint32_t policy)
+{
+	struct moat_tunnel *tunnel;
+
+	/* A tunnel's policies are numbered in a row. */
+	TAILQ_FOREACH(tunnel, &ike->tunnels, link) {
+		uint32_t first = tunnel->conf.n_pairs ? tunnel->pairs[0].policy : 0;
+
+		if (policy >= first && policy - first < tunnel->conf.n_pairs)
+			return &tunnel->pairs[policy - first];
+	}
+	return NULL;
+}
+
+void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
+{
+	const struct moat_tunnel_conf *conf = &pair->tunnel->conf;
+	struct moat_act *act = moat_act_new(pair->tunnel->ike->acts, type);
+	struct moat_policy_params *policy = &act->policy;
+
+	policy->id = pair->policy;
+	if (type == MOAT_ACT_POLICY_DEL)
+		return;
+	policy->selector = pair->selector;
+	policy->action = conf->action;
+	policy->priority = conf->priority;
+	policy->mode = conf->mode;
+	if (conf->action != MOAT_ACTION_PROTECT)
+		return;
+	policy->local = conf->local;
+	policy->remote = pair->policy_remote;
+	policy->acquire_off = pair->acquire_off;
+	policy->route = conf->routes;
+}
+
+void moat_pair_connect(struct moat_pair *pair)
+{
+	struct moat_tunnel *tunnel = pair->tunnel;
+	struct moat_isakmp *sa;
+
+	if (tunnel->down || tunnel->conf.action != MOAT_ACTION_PROTECT)
+		return;
+	pair->asked = true;
+	/* Two quick modes for one pair help nobody: wait for the one under way. */
+	if (pair->quick || pair->answering)
+		return;
+	sa = moat_isakmp_ready(tunnel);
+	if (sa)
+		moat_quick_start(pair, sa);
+	else if (!moat_isakmp_connecting(tunnel))
+		moat_main_start(tunnel);
+}
+
+void moat_pair_acquire(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_pair *pair = moat_pair_find(ike, event->acquire.policy);
+	char local[2 * MOAT_ADDR_STRLEN];
+	char remote[2 * MOAT_ADDR_STRLEN];
+
+	if (!pair || pair->current || pair->acquire_off)
+		return;
+	if (!pair->asked)
+		moat_act_log(ike->acts, MOAT_LOG_INFO, "acquire", pair->tunnel->conf.name,
+			     "traffic from %s to %s asks for SAs",
+			     moat_range_str(&pair->selector.local, local),
+			     moat_range_str(&pair->selector.remote, remote));
+	moat_pair_connect(pair);
+}
+
+void moat_pair_failed(struct moat_pair *pair, const char *why)
+{
+	/* A rekey that failed is tried again by the timer of the SAs that stand. */
+	pair->asked = false;
+	if (!pair->current)
+		moat_tunnel_failed(pair->tunnel, why);
+}
+
+void moat_pair_lost(struct moat_pair *pair)
+{
+	struct moat_tunnel *tunnel = pair->tunnel;
+
+	if (tunnel->down || moat_child_fallback(pair))
+		return;
+	moat_act_log(tunnel->ike->acts, MOAT_LOG_INFO, "pair-lost", tunnel->conf.name,
+		     "policy %u has no SAs any more", pair->policy);
+	/* Traffic asks again by itself; start = "up" does not wait for it. */
+	if (moat_tunnel_persists(tunnel) && !tunnel->retry.slot)
+		moat_timer_after(tunnel->ike, &tunnel->retry,
+				 MOAT_SECOND +
+					 moat_core_jitter(tunnel->ike, MOAT_SECOND));
+}
+
+const char *moat_pair_state(const struct moat_pair *pair)
+{
+	if (pair->current)
+		return "up";
+	if (pair->asked || pair->answering)
+		return "connecting";
+	if (pair->acquire_off)
+		return "down";
+	return "waiting";
+}

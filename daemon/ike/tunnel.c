@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Tunnels: configured, reconfigured, brought up, taken down. */
+#include "ike/ike1.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_FIRST (5 * MOAT_SECOND)
+#define RETRY_STEPS 6 /* 5 s ... 320 s */
+
+static void retry_due(struct moat_ike *ike, void *owner);
+
+bool moat_tunnel_same_peer(const struct moat_tunnel *a, const struct moat_tunnel *b)
+{
+	return a == b || moat_conf_same_peer(&a->conf, &b->conf);
+}
+
+bool moat_tunnel_persists(const struct moat_tunnel *tunnel)
+{
+	return tunnel->conf.start == MOAT_START_UP && !tunnel->down;
+}
+
+struct moat_tunnel *moat_tunnel_find(struct moat_ike *ike, const char *name)
+{
+	struct moat_tunnel *tunnel;
+
+	TAILQ_FOREACH(tunnel, &ike->tunnels, link) {
+		if (!strcmp(tunnel->conf.name, name))
+			return tunnel;
+	}
+	return NULL;
+}
+
+bool moat_peer_has_children(const struct moat_tunnel *tunnel)
+{
+	const struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(other, tunnel))
+			continue;
+		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
+			if (other->pairs[i].current)
+				return true;
+		}
+	}
+	return false;
+}
+
+void moat_peer_connect(struct moat_tunnel *tunnel)
+{
+	struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(other, tunnel))
+			continue;
+		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
+			if (other->pairs[i].asked)
+				moat_pair_connect(&other->pairs[i]);
+		}
+	}
+}
+
+void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before)
+{
+	struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(other, tunnel))
+			continue;
+		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
+			struct moat_child *child = TAILQ_FIRST(&other->pairs[i].children);
+
+			while (child) {
+				struct moat_child *next = TAILQ_NEXT(child, link);
+
+				if (child->complete && child->established < before)
+					moat_child_end(child, false,
+						       "the peer was restarted");
+				child = next;
+			}
+		}
+	}
+}
+
+/* ---- requests of the operator, and attempts that fail ---- */
+
+static void done(struct moat_ike *ike, uint32_t request, bool ok, const char *text)
+{
+	struct moat_act *act = moat_act_new(ike->acts, MOAT_ACT_CONTROL_DONE);
+
+	act->done.request = request;
+	act->done.ok = ok;
+	act->done.text = moat_dup(text, strlen(text) + 1);
+}
+
+static void answer_requests(struct moat_tunnel *tunnel, bool ok, const char *text)
+{
+	while (!STAILQ_EMPTY(&tunnel->requests)) {
+		struct moat_request *request = STAILQ_FIRST(&tunnel->requests);
+
+		STAILQ_REMOVE_HEAD(&tunnel->requests, link);
+		done(tunnel->ike, request->id, ok, text);
+		free(request);
+	}
+}
+
+static bool all_up(const struct moat_tunnel *tunnel)
+{
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		if (!tunnel->pairs[i].current)
+			return false;
+	}
+	return true;
+}
+
+void moat_tunnel_check(struct moat_tunnel *tunnel)
+{
+	tunnel->attempts = 0;
+	if (!all_up(tunnel))
+		return;
+	moat_timer_stop(&tunnel->ike->timers, &tunnel->retry);
+	answer_requests(tunnel, true, "up");
+}
+
+void moat_tunnel_failed(struct moat_tunnel *tunnel, const char *why)
+{
+	uint64_t wait = RETRY_FIRST << (tunnel->attempts < RETRY_STEPS ? tunnel->attempts
+								       : RETRY_STEPS);
+
+	answer_requests(tunnel, false, why);
+	if (!moat_tunnel_persists(tunnel) || tunnel->retry.slot)
+		return;
+	tunnel->attempts++;
+	tunnel->remote++;
+	moat_timer_after(tunnel->ike, &tunnel->retry,
+			 wait + moat_core_jitter(tunnel->ike, wait / 10));
+}
+
+void moat_peer_failed(struct moat_tunnel *tunnel, const char *why)
+{
+	struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
+		bool asked = false;
+
+		if (other->down || !moat_tunnel_same_peer(other, tunnel))
+			continue;
+		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
+			asked |= other->pairs[i].asked;
+			other->pairs[i].asked = false;
+		}
+		if (asked)
+			moat_tunnel_failed(other, why);
+	}
+}
+
+static void connect_all(struct moat_tunnel *tunnel)
+{
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		if (!tunnel->pairs[i].current)
+			tunnel->pairs[i].asked = true;
+	}
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		if (tunnel->pairs[i].asked)
+			moat_pair_connect(&tunnel->pairs[i]);
+	}
+}
+
+static void retry_due(struct moat_ike *ike, void *owner)
+{
+	(void)ike;
+	connect_all(owner);
+}
+
+static void set_acquire(struct moat_tunnel *tunnel, bool off)
+{
+	if (tunnel->conf.action != MOAT_ACTION_PROTECT)
+		return;
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		struct moat_pair *pair = &tunnel->pairs[i];
+
+		if (pair->acquire_off == off)
+			continue;
+		pair->acquire_off = off;
+		moat_pair_policy(pair, MOAT_ACT_POLICY_SET);
+	}
+}
+
+void moat_tunnel_up(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_tunnel *tunnel = moat_tunnel_find(ike, event->control.tunnel);
+	struct moat_request *request;
+
+	if (!tunnel || tunnel->conf.action != MOAT_ACTION_PROTECT) {
+		done(ike, event->control.request, false,
+		     tunnel ? "the tunnel protects nothing, so there is nothing to bring up"
+			    : "there is no tunnel of this name");
+		return;
+	}
+	tunnel->down = false;
+	set_acquire(tunnel, tunnel->conf.start == MOAT_START_NONE);
+	if (all_up(tunnel)) {
+		done(ike, event->control.request, true, "up already");
+		return;
+	}
+	request = moat_alloc(sizeof(*request));
+	request->id = event->control.request;
+	STAILQ_INSERT_TAIL(&tunnel->requests, request, link);
+	connect_all(tunnel);
+}
+
+/* ---- the end of a tunnel's SAs ---- */
+
+static bool peer_used(const struct moat_tunnel *tunnel)
+{
+	const struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
+		if (other != tunnel && !other->down &&
+		    moat_tunnel_same_peer(other, tunnel))
+			return true;
+	}
+	return false;
+}
+
+/* An ISAKMP SA that other tunnels use passes to one of them. */
+static void leave_isakmps(struct moat_tunnel *tunnel, const char *why)
+{
+	struct moat_ike *ike = tunnel->ike;
+	struct moat_isakmp *sa = TAILQ_FIRST(&ike->isakmps);
+	bool used = peer_used(tunnel);
+	struct moat_tunnel *other;
+
+	while (sa) {
+		struct moat_isakmp *next = TAILQ_NEXT(sa, link);
+
+		if (!used && moat_tunnel_same_peer(sa->tunnel, tunnel)) {
+			moat_isakmp_close(sa, why);
+		} else if (sa->tunnel == tunnel) {
+			TAILQ_FOREACH(other, &ike->tunnels, link) {
+				if (other != tunnel && !other->down &&
+				    moat_tunnel_same_peer(other, tunnel))
+					sa->tunnel = other;
+			}
+		}
+		sa = next;
+	}
+}
+
+static void end_sas(struct moat_tunnel *tunnel, const char *why)
+{
+	tunnel->down = true;
+	moat_timer_stop(&tunnel->ike->timers, &tunnel->retry);
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		struct moat_pair *pair = &tunnel->pairs[i];
+
+		pair->asked = false;
+		while (!TAILQ_EMPTY(&pair->children))
+			moat_child_end(TAILQ_FIRST(&pair->children), true, why);
+		moat_quick_leave(pair, why);
+	}
+	leave_isakmps(tunnel, why);
+}
+
+void moat_tunnel_down(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_tunnel *tunnel = moat_tunnel_find(ike, event->control.tunnel);
+
+	if (!tunnel || tunnel->conf.action != MOAT_ACTION_PROTECT) {
+		done(ike, event->control.request, false,
+		     tunnel ? "the tunnel protects nothing, so there is nothing to take down"
+			    : "there is no tunnel of this name");
+		return;
+	}
+	set_acquire(tunnel, true);
+	end_sas(tunnel, "the operator took the tunnel down");
+	answer_requests(tunnel, false, "the operator took the tunnel down");
+	done(ike, event->control.request, true, "down");
+}
+
+/* ---- configuration ---- */
+
+static void add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)
+{
+	struct moat_tunnel *tunnel = moat_alloc(sizeof(*tunnel));
+
+	tunnel->ike = ike;
+	moat_conf_copy(&tunnel->conf, conf);
+	STAILQ_INIT(&tunnel->requests);
+	tunnel->retry = (struct moat_timer){ .fire = retry_due, .owner = tunnel };
+	tunnel->pairs = moat_alloc(conf->n_pairs * sizeof(*tunnel->pairs));
+	TAILQ_INSERT_TAIL(&ike->tunnels, tunnel, link);
+	for (unsigned int i = 0; i < conf->n_pairs; i++) {
+		struct moat_pair *pair = &tunnel->pairs[i];
+
+		TAILQ_INIT(&pair->children);
+		pair->tunnel = tunnel;
+		pair->selector = conf->pairs[i].selector;
+		pair->policy = ike->last_policy++;
+		tunnel->conf.pairs[i].policy = pair->policy;
+		conf->pairs[i].policy = pair->policy;
+		if (conf->n_remote)
+			pair->policy_remote = conf->remote[0];
+		pair->acquire_off = conf->start == MOAT_START_NONE;
+		moat_pair_policy(pair, MOAT_ACT_POLICY_ADD);
+	}
+	if (moat_tunnel_persists(tunnel) && conf->action == MOAT_ACTION_PROTECT)
+		connect_all(tunnel);
+}
+
+static void free_tunnel(struct moat_tunnel *tunnel)
+{
+	TAILQ_REMOVE(&tunnel->ike->tunnels, tunnel, link);
+	moat_conf_clear(&tunnel->conf);
+	free(tunnel->pairs);
+	free(tunnel);
+}
+
+static void remove_tunnel(struct moat_tunnel *tunnel)
+{
+	struct moat_ike *ike = tunnel->ike;
+
+	moat_act_log(ike->acts, MOAT_LOG_INFO, "tunnel-removed", tunnel->conf.name,
+		     "no longer configured as it was");
+	end_sas(tunnel, "the tunnel is no longer configured as it was");
+	answer_requests(tunnel, false, "the tunnel is no longer configured as it was");
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++)
+		moat_pair_policy(&tunnel->pairs[i], MOAT_ACT_POLICY_DEL);
+	/* Nothing may point here any more: those that ended are still to be freed. */
+	moat_quick_reap(ike);
+	moat_isakmp_reap(ike);
+	free_tunnel(tunnel);
+}
+
+/* Where it stands and how it starts may change without touching an SA. */
+static void update_tunnel(struct moat_tunnel *tunnel, const struct moat_tunnel_conf *conf)
+{
+	bool start = conf->start != tunnel->conf.start;
+
+	free((char *)tunnel->conf.file);
+	tunnel->conf.file = moat_dup(conf->file ? conf->file : "",
+				     conf->file ? strlen(conf->file) + 1 : 1);
+	tunnel->conf.line = conf->line;
+	tunnel->conf.start = conf->start;
+	for (unsigned int i = 0; i < conf->n_pairs; i++)
+		conf->pairs[i].policy = tunnel->pairs[i].policy;
+	if (!start || tunnel->down)
+		return;
+	set_acquire(tunnel, conf->start == MOAT_START_NONE);
+	if (moat_tunnel_persists(tunnel))
+		connect_all(tunnel);
+}
+
+static struct moat_tunnel_conf *find_conf(const struct moat_event *event,
+					  const struct moat_tunnel_conf *like)
+{
+	for (unsigned int i = 0; i < event->config.n_tunnels; i++) {
+		if (moat_conf_same(event->config.tunnels[i], like))
+			return event->config.tunnels[i];
+	}
+	return NULL;
+}
+
+void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_tunnel *tunnel = TAILQ_FIRST(&ike->tunnels);
+
+	while (tunnel) {
+		struct moat_tunnel *next = TAILQ_NEXT(tunnel, link);
+
+		if (!find_conf(event, &tunnel->conf))
+			remove_tunnel(tunnel);
+		tunnel = next;
+	}
+	for (unsigned int i = 0; i < event->config.n_tunnels; i++) {
+		struct moat_tunnel_conf *conf = event->config.tunnels[i];
+
+		tunnel = moat_tunnel_find(ike, conf->name);
+		if (tunnel)
+			update_tunnel(tunnel, conf);
+		else
+			add_tunnel(ike, conf);
+	}
+}
+
+void moat_tunnels_free(struct moat_ike *ike)
+{
+	while (!TAILQ_EMPTY(&ike->tunnels)) {
+		struct moat_tunnel *tunnel = TAILQ_FIRST(&ike->tunnels);
+
+		end_sas(tunnel, "the daemon ends");
+		answer_requests(tunnel, false, "the daemon ends");
+		moat_quick_reap(ike);
+		moat_isakmp_reap(ike);
+		free_tunnel(tunnel);
+	}
+}
+
+const char *moat_tunnel_state(const struct moat_tunnel *tunnel)
+{
+	unsigned int up = 0;
+	unsigned int asked = 0;
+	unsigned int off = 0;
+
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		const struct moat_pair *pair = &tunnel->pairs[i];
+
+		if (pair->current)
+			up++;
+		else if (pair->asked || pair->answering)
+			asked++;
+		else if (pair->acquire_off)
+			off++;
+	}
+	if (up)
+		return asked ? "partial" : "up";
+	if (asked)
+		return "connecting";
+	return off ? "down" : "waiting";
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Snapshots of the core for status and show. */
+#include "ike/ike1.h"
+
+#include <string.h>
+
+bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
+		     struct moat_isakmp_view *view)
+{
+	const struct moat_isakmp *sa;
+
+	TAILQ_FOREACH(sa, &ike->isakmps, link) {
+		if (index-- == 0)
+			break;
+	}
+	if (!sa)
+		return false;
+	memset(view, 0, sizeof(*view));
+	view->id = sa->id;
+	view->tunnel = sa->tunnel->conf.name;
+	view->local = sa->local;
+	view->remote = sa->remote;
+	view->state = moat_state_name(sa->state);
+	view->initiator = sa->initiator;
+	view->exchange = "main";
+	memcpy(view->cookies[0], sa->cky.i, MOAT_COOKIE_LEN);
+	memcpy(view->cookies[1], sa->cky.r, MOAT_COOKIE_LEN);
+	if (sa->alg.cipher)
+		moat_ike_alg_print(&sa->alg, view->proposal, sizeof(view->proposal));
+	view->established = sa->established;
+	view->expires = sa->expires;
+	view->sent = sa->sent;
+	view->received = sa->received;
+	return true;
+}
+
+static const struct moat_tunnel *tunnel_at(const struct moat_ike *ike, unsigned int index)
+{
+	const struct moat_tunnel *tunnel;
+
+	TAILQ_FOREACH(tunnel, &ike->tunnels, link) {
+		if (index-- == 0)
+			break;
+	}
+	return tunnel;
+}
+
+bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index,
+		     struct moat_tunnel_view *view)
+{
+	const struct moat_tunnel *tunnel = tunnel_at(ike, index);
+
+	if (!tunnel)
+		return false;
+	memset(view, 0, sizeof(*view));
+	view->name = tunnel->conf.name;
+	view->state = moat_tunnel_state(tunnel);
+	view->local = tunnel->conf.local;
+	if (tunnel->conf.n_remote)
+		view->remote =
+			tunnel->conf.remote[tunnel->remote % tunnel->conf.n_remote];
+	view->rekeys = tunnel->rekeys;
+	view->n_pairs = tunnel->conf.n_pairs;
+	return true;
+}
+
+bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int index,
+		   struct moat_pair_view *view)
+{
+	const struct moat_tunnel *t = tunnel_at(ike, tunnel);
+	const struct moat_pair *pair;
+
+	if (!t || index >= t->conf.n_pairs)
+		return false;
+	pair = &t->pairs[index];
+	memset(view, 0, sizeof(*view));
+	view->selector = pair->selector;
+	view->policy = pair->policy;
+	view->state = moat_pair_state(pair);
+	view->mode = t->conf.mode;
+	if (!pair->current)
+		return true;
+	view->protocol = pair->current->protocol;
+	view->spi_in = pair->current->spi_in;
+	view->spi_out = pair->current->spi_out;
+	moat_sa_alg_print(&pair->current->alg, view->proposal, sizeof(view->proposal));
+	view->established = pair->current->established;
+	view->expires = pair->current->expires;
+	return true;
+}
+
+uint64_t moat_ike_refused(const struct moat_ike *ike, unsigned int why, const char **name)
+{
+	if (why == MOAT_REFUSE_NONE || why >= MOAT_REFUSE_MAX)
+		return UINT64_MAX;
+	*name = moat_refuse_name(why);
+	return ike->refused[why];
+}

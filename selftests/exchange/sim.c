@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The simulation: what happens between two cores, and when. */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim_internal.h"
+#include "wire/isakmp.h"
+
+static void *copy(const void *data, size_t len)
+{
+	void *to = malloc(len ? len : 1);
+
+	if (!to)
+		abort();
+	if (len)
+		memcpy(to, data, len);
+	return to;
+}
+
+/* splitmix64: small, and good enough to choose what gets lost. */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9e3779b97f4a7c15ull);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+uint64_t sim_random(struct sim *sim, uint64_t below)
+{
+	return below ? next_random(&sim->random) % below : 0;
+}
+
+static void core_random(void *ctx, void *buf, size_t len)
+{
+	struct sim_side *side = ctx;
+	uint8_t *to = buf;
+
+	while (len--)
+		*to++ = (uint8_t)next_random(&side->random);
+}
+
+/* ---- the queue ---- */
+
+struct sim_item *sim_later(struct sim *sim, uint64_t ms, enum sim_item_type type,
+			   int side)
+{
+	struct sim_item *item = calloc(1, sizeof(*item));
+	struct sim_item **at = &sim->queue;
+
+	if (!item)
+		abort();
+	item->due = sim->now + ms;
+	item->type = type;
+	item->side = side;
+	while (*at && (*at)->due <= item->due)
+		at = &(*at)->next;
+	item->next = *at;
+	*at = item;
+	return item;
+}
+
+static void free_item(struct sim_item *item)
+{
+	free(item->data);
+	free(item->secret);
+	free(item);
+}
+
+static void verbose(const struct sim *sim, int side, const char *kind, const char *text)
+{
+	if (sim->options.verbose)
+		printf("# %8.3f %c %s %s\n", sim->now / 1000.0, 'A' + side, kind, text);
+}
+
+/* ---- events into a core, actions out of it ---- */
+
+void sim_step(struct sim *sim, int side, struct moat_event *event)
+{
+	struct moat_acts acts;
+
+	if (!sim->side[side].ike)
+		return;
+	event->now = sim->now;
+	moat_acts_init(&acts);
+	moat_ike_step(sim->side[side].ike, event, &acts);
+	for (struct moat_act *act = acts.first; act; act = act->next)
+		sim_act(sim, side, act);
+	moat_acts_free(&acts);
+}
+
+static void record(struct sim *sim, const uint8_t *data, size_t len, int to)
+{
+	struct sim_record *r;
+
+	if (sim->n_records == SIM_RECORDS)
+		return;
+	r = &sim->records[sim->n_records++];
+	r->data = copy(data, len);
+	r->len = len;
+	r->to = to;
+}
+
+static void deliver(struct sim *sim, const struct moat_act *act, int to)
+{
+	uint64_t delay = 5 + sim_random(sim, 15);
+	struct sim_item *item;
+
+	if (sim_random(sim, 100) < sim->options.reorder)
+		delay += sim_random(sim, 3000);
+	item = sim_later(sim, delay, SIM_DATAGRAM, to);
+	item->data = copy(act->send.data, act->send.len);
+	item->len = act->send.len;
+	item->from = act->send.local;
+	item->to = act->send.remote;
+}
+
+void sim_send(struct sim *sim, int side, const struct moat_act *act)
+{
+	int to = !side;
+
+	if (act->send.len < MOAT_HDR_LEN)
+		abort();
+	record(sim, act->send.data, act->send.len, to);
+	sim->side[side].sent[act->send.data[18]]++;
+	if (!moat_addr_equal(&act->send.remote.addr, &sim->side[to].addr))
+		return;
+	if (sim_random(sim, 100) >= sim->options.loss)
+		deliver(sim, act, to);
+	if (sim_random(sim, 100) < sim->options.duplicate)
+		deliver(sim, act, to);
+}
+
+static void datagram(struct sim *sim, int side, const struct moat_endpoint *from,
+		     const struct moat_endpoint *to, const uint8_t *data, size_t len)
+{
+	struct moat_event event = { .type = MOAT_EV_DATAGRAM };
+
+	event.datagram.local = *to;
+	event.datagram.remote = *from;
+	event.datagram.data = data;
+	event.datagram.len = len;
+	sim_step(sim, side, &event);
+}
+
+void sim_inject_from(struct sim *sim, int to, const char *from, const uint8_t *data,
+		     size_t len)
+{
+	struct moat_endpoint source = { .port = 500 };
+	struct moat_endpoint target = { .addr = sim->side[to].addr, .port = 500 };
+
+	if (!moat_addr_parse(from, &source.addr))
+		abort();
+	datagram(sim, to, &source, &target, data, len);
+}
+
+void sim_inject(struct sim *sim, int to, const uint8_t *data, size_t len)
+{
+	struct moat_endpoint source = { .addr = sim->side[!to].addr, .port = 500 };
+	struct moat_endpoint target = { .addr = sim->side[to].addr, .port = 500 };
+
+	datagram(sim, to, &source, &target, data, len);
+}
+
+static void answer(struct sim *sim, struct sim_item *item)
+{
+	struct moat_event event = { .type = MOAT_EV_ANSWER };
+
+	event.answer.token = item->token;
+	event.answer.ok = item->ok;
+	event.answer.text = item->text;
+	event.answer.data = item->data;
+	event.answer.len = item->len;
+	event.answer.secret = item->secret;
+	event.answer.secret_len = item->secret_len;
+	event.answer.spi = item->spi;
+	sim_step(sim, item->side, &event);
+}
+
+/* ---- packets of the tunnels ---- */
+
+static void send_packet(struct sim *sim, int side, struct sim_policy *policy)
+{
+	struct sim_item *item = sim_later(sim, 5, SIM_PACKET, !side);
+
+	item->spi = policy->out->params.spi;
+	item->data = copy(&policy->out->params, sizeof(policy->out->params));
+	policy->out->bytes += 100;
+}
+
+static void check_bytes(struct sim *sim, int side, struct sim_sa *sa)
+{
+	struct moat_event event = { .type = MOAT_EV_EXPIRE };
+	bool hard = sa->params.hard_bytes && sa->bytes >= sa->params.hard_bytes;
+
+	if (!sa->params.soft_bytes || sa->bytes < sa->params.soft_bytes ||
+	    (sa->soft && !hard))
+		return;
+	sa->soft = true;
+	event.expire.direction = sa->params.direction;
+	event.expire.protocol = 50;
+	event.expire.spi = sa->params.spi;
+	event.expire.dst = sa->params.dst;
+	event.expire.policy = sa->params.policy;
+	event.expire.hard = hard;
+	if (hard)
+		sim_kernel_del(&sim->side[side].kernel, &sa->params);
+	sim_step(sim, side, &event);
+}
+
+static void acquire(struct sim *sim, int side, struct sim_policy *policy)
+{
+	struct moat_event event = { .type = MOAT_EV_ACQUIRE };
+
+	if (policy->params.acquire_off ||
+	    (policy->acquired && sim->now < policy->acquired + 5000))
+		return;
+	policy->acquired = sim->now;
+	event.acquire.policy = policy->params.id;
+	sim_step(sim, side, &event);
+}
+
+/* A packet without an SA is held; it counts from when it is sent. */
+static void packet_out(struct sim *sim, int side, uint32_t id)
+{
+	struct sim_policy *policy = sim_kernel_policy(&sim->side[side].kernel, id);
+
+	if (!policy)
+		return;
+	if (!policy->out) {
+		acquire(sim, side, policy);
+		return;
+	}
+	send_packet(sim, side, policy);
+	check_bytes(sim, side, policy->out);
+}
+
+static bool keys_equal(const struct moat_sa_params *a, const struct moat_sa_params *b)
+{
+	return a->enc == b->enc && a->auth == b->auth && a->icv_len == b->icv_len &&
+	       a->enc_key_len == b->enc_key_len && a->auth_key_len == b->auth_key_len &&
+	       !memcmp(a->enc_key, b->enc_key, a->enc_key_len) &&
+	       !memcmp(a->auth_key, b->auth_key, a->auth_key_len);
+}
+
+static void packet_in(struct sim *sim, struct sim_item *item)
+{
+	const struct moat_sa_params *out = (const void *)item->data;
+	struct sim_sa *sa = sim_kernel_sa(&sim->side[item->side].kernel,
+					  MOAT_DIRECTION_IN, out->spi, &out->dst);
+	struct sim_item *first;
+	char text[64];
+
+	if (!sa || sa->reserved || !keys_equal(&sa->params, out)) {
+		snprintf(text, sizeof(text), "packet for SPI %08x", out->spi);
+		verbose(sim, item->side, "LOST", text);
+		sim->lost++;
+		return;
+	}
+	sim->delivered++;
+	if (sa->used)
+		return;
+	sa->used = true;
+	first = sim_later(sim, 1, SIM_FIRST_USE, item->side);
+	first->spi = out->spi;
+	first->token = sa->params.policy;
+}
+
+static void first_use(struct sim *sim, struct sim_item *item)
+{
+	struct moat_event event = { .type = MOAT_EV_FIRST_USE };
+
+	event.first_use.protocol = 50;
+	event.first_use.spi = item->spi;
+	event.first_use.dst = sim->side[item->side].addr;
+	event.first_use.policy = item->token;
+	sim_step(sim, item->side, &event);
+}
+
+static void traffic(struct sim *sim)
+{
+	uint32_t ids[SIM_NETS_MAX * SIM_NETS_MAX];
+
+	for (int side = 0; side < (sim->options.one_way ? 1 : 2); side++) {
+		unsigned int count = 0;
+		struct sim_policy *policy = sim->side[side].kernel.policies;
+
+		for (; policy; policy = policy->next)
+			ids[count++] = policy->params.id;
+		while (count)
+			packet_out(sim, side, ids[--count]);
+	}
+	if (sim->options.traffic)
+		sim_later(sim, sim->options.traffic, SIM_TRAFFIC, 0);
+}
+
+/* ---- limits that the kernel watches ---- */
+
+static void expire_sas(struct sim *sim, int side)
+{
+	struct sim_sa *sa = sim->side[side].kernel.sas;
+
+	while (sa) {
+		struct moat_event event = { .type = MOAT_EV_EXPIRE };
+
+		if (sa->ends > sim->now) {
+			sa = sa->next;
+			continue;
+		}
+		event.expire.direction = sa->params.direction;
+		event.expire.protocol = 50;
+		event.expire.spi = sa->params.spi;
+		event.expire.dst = sa->params.dst;
+		event.expire.policy = sa->params.policy;
+		event.expire.hard = true;
+		if (sa->reserved) {
+			sim_kernel_del(&sim->side[side].kernel, &sa->params);
+		} else {
+			sim_kernel_del(&sim->side[side].kernel, &sa->params);
+			sim_step(sim, side, &event);
+		}
+		sa = sim->side[side].kernel.sas;
+	}
+}
+
+static void tick(struct sim *sim)
+{
+	for (int side = 0; side < 2; side++)
+		expire_sas(sim, side);
+	sim_later(sim, 500, SIM_TICK, 0);
+}
+
+/* ---- time ---- */
+
+static void run_item(struct sim *sim, struct sim_item *item)
+{
+	switch (item->type) {
+	case SIM_DATAGRAM:
+		datagram(sim, item->side, &item->from, &item->to, item->data, item->len);
+		break;
+	case SIM_ANSWER:
+		if (item->boot == sim->side[item->side].boot)
+			answer(sim, item);
+		break;
+	case SIM_KERNEL:
+		sim_kernel_work(sim, item);
+		break;
+	case SIM_PACKET:
+		packet_in(sim, item);
+		break;
+	case SIM_FIRST_USE:
+		first_use(sim, item);
+		break;
+	case SIM_TRAFFIC:
+		traffic(sim);
+		break;
+	case SIM_TICK:
+		tick(sim);
+		break;
+	}
+	free_item(item);
+}
+
+void sim_run(struct sim *sim, uint64_t ms)
+{
+	uint64_t end = sim->now + ms;
+
+	for (;;) {
+		struct sim_item *item = sim->queue;
+		uint64_t due = item ? item->due : UINT64_MAX;
+		int side = -1;
+
+		for (int i = 0; i < 2; i++) {
+			uint64_t wake = moat_ike_wake(sim->side[i].ike);
+
+			if (wake < due) {
+				due = wake;
+				side = i;
+			}
+		}
+		if (due > end)
+			break;
+		if (due > sim->now)
+			sim->now = due;
+		if (side >= 0) {
+			struct moat_event event = { .type = MOAT_EV_TIMER };
+
+			sim_step(sim, side, &event);
+			continue;
+		}
+		sim->queue = item->next;
+		run_item(sim, item);
+	}
+	sim->now = end;
+}
+
+struct sim *sim_new(const struct sim_options *options)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+
+	if (!sim)
+		abort();
+	sim->options = *options;
+	sim->random = options->seed;
+	sim->now = 1000;
+	for (int side = 0; side < 2; side++) {
+		struct sim_side *s = &sim->side[side];
+
+		s->random = options->seed * 2 + (uint64_t)side + 77;
+		s->done = -1;
+		s->ike = moat_ike_new(core_random, s);
+		sim_setup(sim, side);
+	}
+	tick(sim);
+	for (int side = 0; side < 2; side++)
+		sim_configure(sim, side);
+	if (options->traffic)
+		traffic(sim);
+	return sim;
+}
+
+void sim_free(struct sim *sim)
+{
+	for (int side = 0; side < 2; side++) {
+		struct sim_side *s = &sim->side[side];
+
+		moat_ike_free(s->ike);
+		sim_kernel_clear(&s->kernel);
+		sim_forget_logs(s);
+		free(s->ladder);
+	}
+	while (sim->queue) {
+		struct sim_item *item = sim->queue;
+
+		sim->queue = item->next;
+		free_item(item);
+	}
+	for (unsigned int i = 0; i < sim->n_records; i++)
+		free(sim->records[i].data);
+	free(sim);
+}
+
+void sim_reboot(struct sim *sim, int side)
+{
+	struct sim_side *s = &sim->side[side];
+
+	moat_ike_free(s->ike);
+	sim_kernel_clear(&s->kernel);
+	s->boot++;
+	s->ike = moat_ike_new(core_random, s);
+	sim_configure(sim, side);
+}
+
+void sim_traffic(struct sim *sim, unsigned int every)
+{
+	bool runs = sim->options.traffic;
+
+	sim->options.traffic = every;
+	if (every && !runs)
+		traffic(sim);
+}
+
+void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
+		 unsigned int reorder)
+{
+	sim->options.loss = loss;
+	sim->options.duplicate = duplicate;
+	sim->options.reorder = reorder;
+}
+
+void sim_acquire(struct sim *sim, int side, unsigned int index)
+{
+	struct sim_policy *policy = sim->side[side].kernel.policies;
+
+	while (policy && index--)
+		policy = policy->next;
+	if (policy)
+		acquire(sim, side, policy);
+}
+
+static void control(struct sim *sim, int side, enum moat_event_type type)
+{
+	struct moat_event event = { .type = type };
+
+	sim->side[side].done = -1;
+	event.control.tunnel = "branch";
+	event.control.request = ++sim->side[side].requests;
+	sim_step(sim, side, &event);
+}
+
+void sim_up(struct sim *sim, int side)
+{
+	control(sim, side, MOAT_EV_UP);
+}
+
+void sim_down(struct sim *sim, int side)
+{
+	control(sim, side, MOAT_EV_DOWN);
+}

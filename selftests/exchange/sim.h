@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Two cores in one process: virtual time, a network that loses, repeats and
+ * reorders, a kernel that keeps SAs and policies, keys and Diffie-Hellman
+ * workers. All that happens follows from one seed.
+ */
+#ifndef MOAT_SIM_H
+#define MOAT_SIM_H
+
+#include "ike/ike.h"
+#include "ike/keys.h"
+
+#define SIM_NETS_MAX 4
+
+/**
+ * struct sim_options - one run
+ * @seed: of everything random
+ * @loss: percent of datagrams lost, of @duplicate repeated, of @reorder late
+ * @v6: gateways and networks by IPv6
+ * @nets: networks on each side; every pair of them is a policy
+ * @ike: phase 1 algorithms of each side; NULL for a fast default
+ * @esp: phase 2 algorithms of each side
+ * @psk: of each side
+ * @start: of each side
+ * @ike_lifetime: seconds, likewise @lifetime
+ * @traffic: one packet each way per policy every so many ms; 0 for none
+ * @one_way: only side 0 sends
+ * @verbose: print what happens
+ */
+struct sim_options {
+	uint64_t seed;
+	unsigned int loss;
+	unsigned int duplicate;
+	unsigned int reorder;
+	bool v6;
+	unsigned int nets;
+	const char *ike[2];
+	const char *esp[2];
+	const char *psk[2];
+	enum moat_start start[2];
+	uint32_t ike_lifetime;
+	uint32_t lifetime;
+	uint64_t lifebytes;
+	unsigned int traffic;
+	bool one_way;
+	bool verbose;
+};
+
+struct sim;
+
+struct sim *sim_new(const struct sim_options *options);
+/** sim_free() - free both cores without a word: leaks show */
+void sim_free(struct sim *sim);
+/** sim_run() - let @ms of virtual time pass */
+void sim_run(struct sim *sim, uint64_t ms);
+uint64_t sim_now(const struct sim *sim);
+struct moat_ike *sim_core(struct sim *sim, int side);
+uint64_t sim_random(struct sim *sim, uint64_t below);
+
+void sim_configure(struct sim *sim, int side);
+/** sim_unconfigure() - reload with no tunnel */
+void sim_unconfigure(struct sim *sim, int side);
+void sim_up(struct sim *sim, int side);
+void sim_down(struct sim *sim, int side);
+void sim_acquire(struct sim *sim, int side, unsigned int policy);
+void sim_traffic(struct sim *sim, unsigned int every);
+void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
+		 unsigned int reorder);
+/** sim_reboot() - a side forgets everything and is configured afresh */
+void sim_reboot(struct sim *sim, int side);
+/** sim_inject() - a datagram that seems to come from the other side, now */
+void sim_inject(struct sim *sim, int to, const uint8_t *data, size_t len);
+/** sim_inject_from() - a datagram from any address */
+void sim_inject_from(struct sim *sim, int to, const char *from, const uint8_t *data,
+		     size_t len);
+
+/* What was seen. */
+unsigned int sim_sent(const struct sim *sim, int side, uint8_t exchange);
+unsigned int sim_logged(const struct sim *sim, int side, const char *name);
+/** sim_log_text() - the last line of this name, "" for none */
+const char *sim_log_text(const struct sim *sim, int side, const char *name);
+/** sim_ladder() - all messages and states of one side, a line each */
+const char *sim_ladder(const struct sim *sim, int side);
+/** sim_done() - result of the last up or down: 1 ok, 0 failed, -1 none yet */
+int sim_done(const struct sim *sim, int side);
+unsigned long sim_packets_lost(const struct sim *sim);
+unsigned long sim_packets_delivered(const struct sim *sim);
+unsigned int sim_count(const struct sim *sim, int side, uint8_t direction);
+unsigned int sim_policies(const struct sim *sim, int side);
+unsigned int sim_reserved(const struct sim *sim, int side);
+unsigned int sim_isakmps(struct sim *sim, int side);
+const char *sim_state(struct sim *sim, int side);
+uint64_t sim_rekeys(struct sim *sim, int side);
+/** sim_datagram() - the @index-th datagram of all that were sent */
+const uint8_t *sim_datagram(const struct sim *sim, unsigned int index, size_t *len,
+			    int *to);
+
+/**
+ * sim_agree() - do both sides have what the other one needs?
+ *
+ * Each policy has an outbound SA; its peer has the inbound SA to it, with equal
+ * algorithms and keys and the mirrored selector.
+ *
+ * Return: NULL, or what is wrong.
+ */
+const char *sim_agree(struct sim *sim);
+
+#endif

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The configuration of the simulation, and what can be asked about a run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim_internal.h"
+
+static const char *const addresses[2][2] = {
+	{ "192.0.2.1", "192.0.2.2" },
+	{ "2001:db8::1", "2001:db8::2" },
+};
+
+void sim_setup(struct sim *sim, int side)
+{
+	if (!moat_addr_parse(addresses[sim->options.v6][side], &sim->side[side].addr))
+		abort();
+}
+
+static struct moat_range net(const struct sim *sim, int side, unsigned int index)
+{
+	struct moat_range range;
+	char text[MOAT_ADDR_STRLEN];
+
+	if (sim->options.v6)
+		snprintf(text, sizeof(text), "fd00:%d:%u::/48", side + 1, index);
+	else
+		snprintf(text, sizeof(text), "10.%d.%u.0/24", side + 1, index);
+	if (moat_range_parse(text, &range))
+		abort();
+	return range;
+}
+
+static void fill_pairs(const struct sim *sim, int side, struct moat_pair_conf *pairs)
+{
+	for (unsigned int i = 0; i < sim->options.nets; i++) {
+		for (unsigned int j = 0; j < sim->options.nets; j++) {
+			struct moat_selector *s = &pairs->selector;
+
+			memset(pairs, 0, sizeof(*pairs));
+			s->local = net(sim, side, i);
+			s->remote = net(sim, !side, j);
+			s->local_port[1] = s->remote_port[1] = UINT16_MAX;
+			pairs++;
+		}
+	}
+}
+
+static void fill_id(struct moat_identity *id, const struct moat_addr *addr)
+{
+	id->type = addr->len == 4 ? MOAT_ID_IPV4_ADDR : MOAT_ID_IPV6_ADDR;
+	id->len = addr->len;
+	memcpy(id->data, addr->bytes, addr->len);
+}
+
+static const char *or_default(const char *text, const char *fallback)
+{
+	return text ? text : fallback;
+}
+
+void sim_configure(struct sim *sim, int side)
+{
+	const struct sim_options *o = &sim->options;
+	struct moat_pair_conf pairs[SIM_NETS_MAX * SIM_NETS_MAX];
+	struct moat_event event = { .type = MOAT_EV_CONFIG };
+	struct moat_tunnel_conf conf = { .name = "branch",
+					 .file = "moat.conf",
+					 .line = 2 };
+	struct moat_tunnel_conf *list[1] = { &conf };
+	char err[160];
+
+	conf.local = sim->side[side].addr;
+	conf.remote = &sim->side[!side].addr;
+	conf.n_remote = 1;
+	fill_id(&conf.local_id, &sim->side[side].addr);
+	fill_id(&conf.remote_id, &sim->side[!side].addr);
+	conf.auth = MOAT_METHOD_PSK;
+	if (moat_ike_algs_add(&conf.ike, or_default(o->ike[side], "aes128-sha256-ecp256"),
+			      err, sizeof(err)) ||
+	    moat_sa_algs_add(&conf.esp, MOAT_PROTO_ESP,
+			     or_default(o->esp[side], "aes128gcm16"), err, sizeof(err)))
+		abort();
+	conf.mode = MOAT_MODE_TUNNEL;
+	conf.action = MOAT_ACTION_PROTECT;
+	conf.start = o->start[side];
+	conf.ike_lifetime = o->ike_lifetime ? o->ike_lifetime : 28800;
+	conf.lifetime = o->lifetime ? o->lifetime : 3600;
+	conf.lifebytes = o->lifebytes;
+	conf.replay = 1024;
+	conf.routes = true;
+	fill_pairs(sim, side, pairs);
+	conf.pairs = pairs;
+	conf.n_pairs = o->nets * o->nets;
+	event.config.tunnels = list;
+	event.config.n_tunnels = 1;
+	sim_step(sim, side, &event);
+}
+
+void sim_unconfigure(struct sim *sim, int side)
+{
+	struct moat_event event = { .type = MOAT_EV_CONFIG };
+
+	sim_step(sim, side, &event);
+}
+
+/* ---- questions ---- */
+
+uint64_t sim_now(const struct sim *sim)
+{
+	return sim->now;
+}
+
+struct moat_ike *sim_core(struct sim *sim, int side)
+{
+	return sim->side[side].ike;
+}
+
+unsigned int sim_sent(const struct sim *sim, int side, uint8_t exchange)
+{
+	return sim->side[side].sent[exchange];
+}
+
+static const struct sim_log *find_log(const struct sim *sim, int side, const char *name)
+{
+	const struct sim_log *log = sim->side[side].logs;
+
+	while (log && strcmp(log->name, name))
+		log = log->next;
+	return log;
+}
+
+unsigned int sim_logged(const struct sim *sim, int side, const char *name)
+{
+	const struct sim_log *log = find_log(sim, side, name);
+
+	return log ? log->count : 0;
+}
+
+const char *sim_log_text(const struct sim *sim, int side, const char *name)
+{
+	const struct sim_log *log = find_log(sim, side, name);
+
+	return log ? log->text : "";
+}
+
+const char *sim_ladder(const struct sim *sim, int side)
+{
+	return sim->side[side].ladder ? sim->side[side].ladder : "";
+}
+
+int sim_done(const struct sim *sim, int side)
+{
+	return sim->side[side].done;
+}
+
+unsigned long sim_packets_lost(const struct sim *sim)
+{
+	return sim->lost;
+}
+
+unsigned long sim_packets_delivered(const struct sim *sim)
+{
+	return sim->delivered;
+}
+
+unsigned int sim_count(const struct sim *sim, int side, uint8_t direction)
+{
+	const struct sim_sa *sa = sim->side[side].kernel.sas;
+	unsigned int count = 0;
+
+	for (; sa; sa = sa->next)
+		count += sa->params.direction == direction && !sa->reserved;
+	return count;
+}
+
+unsigned int sim_reserved(const struct sim *sim, int side)
+{
+	const struct sim_sa *sa = sim->side[side].kernel.sas;
+	unsigned int count = 0;
+
+	for (; sa; sa = sa->next)
+		count += sa->reserved;
+	return count;
+}
+
+unsigned int sim_policies(const struct sim *sim, int side)
+{
+	const struct sim_policy *policy = sim->side[side].kernel.policies;
+	unsigned int count = 0;
+
+	for (; policy; policy = policy->next)
+		count++;
+	return count;
+}
+
+unsigned int sim_isakmps(struct sim *sim, int side)
+{
+	struct moat_isakmp_view view;
+	unsigned int count = 0;
+
+	while (moat_ike_isakmp(sim->side[side].ike, count, &view))
+		count++;
+	return count;
+}
+
+const char *sim_state(struct sim *sim, int side)
+{
+	struct moat_tunnel_view view;
+
+	return moat_ike_tunnel(sim->side[side].ike, 0, &view) ? view.state : "none";
+}
+
+uint64_t sim_rekeys(struct sim *sim, int side)
+{
+	struct moat_tunnel_view view;
+
+	return moat_ike_tunnel(sim->side[side].ike, 0, &view) ? view.rekeys : 0;
+}
+
+const uint8_t *sim_datagram(const struct sim *sim, unsigned int index, size_t *len,
+			    int *to)
+{
+	if (index >= sim->n_records)
+		return NULL;
+	*len = sim->records[index].len;
+	*to = sim->records[index].to;
+	return sim->records[index].data;
+}
+
+static const char *agree_on(struct sim *sim, int side, const struct moat_sa_params *out)
+{
+	struct sim_sa *in = sim_kernel_sa(&sim->side[!side].kernel, MOAT_DIRECTION_IN,
+					  out->spi, &out->dst);
+	const struct moat_sa_params *p = in ? &in->params : NULL;
+
+	if (!in || in->reserved)
+		return "the peer has no inbound SA for an outbound one";
+	if (p->enc != out->enc || p->auth != out->auth || p->icv_len != out->icv_len ||
+	    p->protocol != out->protocol || p->mode != out->mode || p->esn != out->esn)
+		return "algorithms differ";
+	if (!out->enc_key_len || p->enc_key_len != out->enc_key_len ||
+	    memcmp(p->enc_key, out->enc_key, out->enc_key_len))
+		return "encryption keys differ";
+	if (p->auth_key_len != out->auth_key_len ||
+	    memcmp(p->auth_key, out->auth_key, out->auth_key_len))
+		return "integrity keys differ";
+	if (!moat_range_equal(&p->selector.local, &out->selector.remote) ||
+	    !moat_range_equal(&p->selector.remote, &out->selector.local) ||
+	    p->selector.protocol != out->selector.protocol)
+		return "selectors are not mirrored";
+	if (!moat_addr_equal(&p->src, &out->src) || p->hard_seconds != out->hard_seconds)
+		return "addresses or lifetimes differ";
+	return NULL;
+}
+
+const char *sim_agree(struct sim *sim)
+{
+	if (sim->wrong[0])
+		return sim->wrong;
+	for (int side = 0; side < 2; side++) {
+		const struct sim_policy *policy = sim->side[side].kernel.policies;
+
+		for (; policy; policy = policy->next) {
+			const char *why = "a policy has no outbound SA";
+
+			if (policy->out)
+				why = agree_on(sim, side, &policy->out->params);
+			if (!why)
+				continue;
+			snprintf(sim->wrong, sizeof(sim->wrong), "side %c policy %u: %s",
+				 'A' + side, policy->params.id, why);
+			return sim->wrong;
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the simulation share. */
+#ifndef MOAT_SIM_INTERNAL_H
+#define MOAT_SIM_INTERNAL_H
+
+#include "sim.h"
+#include "sim_kernel.h"
+
+#define SIM_RECORDS 4096
+
+enum sim_item_type {
+	SIM_DATAGRAM,
+	SIM_ANSWER,
+	SIM_KERNEL,
+	SIM_PACKET,
+	SIM_FIRST_USE,
+	SIM_TRAFFIC,
+	SIM_TICK,
+};
+
+struct sim_item {
+	struct sim_item *next;
+	uint64_t due;
+	enum sim_item_type type;
+	int side;
+	unsigned int boot;
+	struct moat_endpoint from;
+	struct moat_endpoint to;
+	uint8_t *data;
+	size_t len;
+	uint8_t *secret;
+	size_t secret_len;
+	uint32_t token;
+	bool ok;
+	const char *text;
+	uint32_t spi;
+	enum moat_action_type action;
+	struct moat_policy_params policy;
+	struct moat_addr dst;
+};
+
+struct sim_log {
+	struct sim_log *next;
+	char name[48];
+	char *text;
+	unsigned int count;
+};
+
+struct sim_record {
+	uint8_t *data;
+	size_t len;
+	int to;
+};
+
+struct sim_side {
+	struct moat_ike *ike;
+	struct moat_addr addr;
+	uint64_t random;
+	unsigned int boot;
+	struct sim_kernel kernel;
+	uint64_t kernel_busy;
+	unsigned int sent[256];
+	struct sim_log *logs;
+	char *ladder;
+	size_t ladder_len;
+	int done;
+	uint32_t requests;
+};
+
+struct sim {
+	struct sim_options options;
+	uint64_t random;
+	uint64_t now;
+	struct sim_side side[2];
+	struct sim_item *queue;
+	struct sim_record records[SIM_RECORDS];
+	unsigned int n_records;
+	unsigned long lost;
+	unsigned long delivered;
+	char wrong[256];
+};
+
+struct sim_item *sim_later(struct sim *sim, uint64_t ms, enum sim_item_type type,
+			   int side);
+void sim_step(struct sim *sim, int side, struct moat_event *event);
+void sim_send(struct sim *sim, int side, const struct moat_act *act);
+/** sim_act() - do what a core asks for */
+void sim_act(struct sim *sim, int side, const struct moat_act *act);
+void sim_kernel_work(struct sim *sim, struct sim_item *item);
+void sim_setup(struct sim *sim, int side);
+void sim_forget_logs(struct sim_side *side);
+
+#endif

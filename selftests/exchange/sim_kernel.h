@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The kernel of the simulation: SPIs, SAs and policies of one side. */
+#ifndef MOAT_SIM_KERNEL_H
+#define MOAT_SIM_KERNEL_H
+
+#include "ike/ike.h"
+
+/**
+ * struct sim_sa - an SA, or a reserved SPI
+ * @reserved: only the SPI; goes after 60 s
+ * @ends: ms
+ */
+struct sim_sa {
+	struct sim_sa *next;
+	struct moat_sa_params params;
+	bool reserved;
+	bool used;
+	bool soft;
+	uint64_t ends;
+	uint64_t bytes;
+};
+
+struct sim_policy {
+	struct sim_policy *next;
+	struct moat_policy_params params;
+	struct sim_sa *out;
+	uint64_t acquired;
+};
+
+struct sim_kernel {
+	struct sim_sa *sas;
+	struct sim_policy *policies;
+};
+
+void sim_kernel_clear(struct sim_kernel *kernel);
+struct sim_policy *sim_kernel_policy(struct sim_kernel *kernel, uint32_t id);
+struct sim_sa *sim_kernel_sa(struct sim_kernel *kernel, uint8_t direction, uint32_t spi,
+			     const struct moat_addr *dst);
+
+/** sim_kernel_reserve() - 0 when the SPI is in use */
+uint32_t sim_kernel_reserve(struct sim_kernel *kernel, uint32_t spi,
+			    const struct moat_addr *dst, uint64_t now);
+/** All others: NULL, or why it is refused. */
+const char *sim_kernel_add(struct sim_kernel *kernel, const struct moat_sa_params *sa,
+			   uint64_t now);
+const char *sim_kernel_switch(struct sim_kernel *kernel, const struct moat_sa_params *sa,
+			      uint64_t now);
+void sim_kernel_del(struct sim_kernel *kernel, const struct moat_sa_params *sa);
+const char *sim_kernel_policy_add(struct sim_kernel *kernel,
+				  const struct moat_policy_params *policy);
+const char *sim_kernel_policy_set(struct sim_kernel *kernel,
+				  const struct moat_policy_params *policy);
+void sim_kernel_policy_del(struct sim_kernel *kernel, uint32_t id);
+
+#endif
