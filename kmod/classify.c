@@ -235,7 +235,7 @@ static u64 moat_rank(const struct moat_policy *policy)
 	const struct moat_selector *sel = &policy->selector;
 	u32 fixed = sel->local_prefix + sel->remote_prefix;
 
-	fixed = fixed << 1 | !!sel->protocol;
+	fixed = fixed * 2 + (sel->protocol ? 1 : 0);
 	fixed = fixed << 17 | (0x1fffe -
 			       (sel->local_port_max - sel->local_port_min) -
 			       (sel->remote_port_max - sel->remote_port_min));

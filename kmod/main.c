@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The module: what comes and goes with it and with a network namespace. */
 
+#include <linux/kmod.h>
 #include <linux/module.h>
 #include <net/genetlink.h>
 
@@ -99,34 +100,50 @@ static int __init moat_init(void)
 {
 	int err;
 
+	/*
+	 * Without them the crypto API is content with generic code, which takes
+	 * ten times as long. A kernel without such drivers is fine too.
+	 */
+	request_module("crypto-aes");
+
 	err = moat_caches_init();
 	if (err)
 		return err;
-	err = register_pernet_subsys(&moat_net_ops);
+	err = moat_path_init();
 	if (err)
 		goto exit_caches;
-	err = moat_path_init();
+	err = register_pernet_subsys(&moat_net_ops);
+	if (err)
+		goto exit_path;
+	err = moat_path_start();
 	if (err)
 		goto exit_pernet;
 	err = moat_netlink_init();
 	if (err)
-		goto exit_path;
+		goto stop_path;
 	return 0;
 
-exit_path:
-	moat_path_exit();
+stop_path:
+	moat_path_stop();
 exit_pernet:
 	unregister_pernet_subsys(&moat_net_ops);
+exit_path:
+	moat_path_exit();
 exit_caches:
 	moat_caches_exit();
 	return err;
 }
 
+/*
+ * A packet that was with the crypto API is delivered while its namespace is
+ * waited for; so what deliveries need goes after the namespaces.
+ */
 static void __exit moat_exit(void)
 {
 	moat_netlink_exit();
-	moat_path_exit();
+	moat_path_stop();
 	unregister_pernet_subsys(&moat_net_ops);
+	moat_path_exit();
 	moat_caches_exit();
 }
 
@@ -134,6 +151,5 @@ module_init(moat_init);
 module_exit(moat_exit);
 
 /* No alias: a request of an unprivileged user must not load the module. */
-MODULE_SOFTDEP("pre: aesni_intel");
 MODULE_DESCRIPTION("IPsec gateway");
 MODULE_LICENSE("GPL");
