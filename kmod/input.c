@@ -197,6 +197,18 @@ static bool moat_input_foreign(const struct sk_buff *skb)
 	return nf_bridge_in_prerouting(skb) || skb->dev->flags & IFF_LOOPBACK;
 }
 
+/*
+ * A later fragment of what may be an IKE message has no ports to tell. It can
+ * do no harm: without its first fragment it is never put together.
+ */
+static bool moat_input_fragment(const struct moat_net *mn,
+				const struct moat_flow *flow)
+{
+	return flow->protocol == IPPROTO_UDP && !flow->local_port &&
+	       !flow->remote_port &&
+	       moat_ends_known(mn, flow->family, &flow->local, &flow->remote);
+}
+
 unsigned int moat_input_hook(void *priv, struct sk_buff *skb,
 			     const struct nf_hook_state *state)
 {
@@ -216,13 +228,15 @@ unsigned int moat_input_hook(void *priv, struct sk_buff *skb,
 	switch (moat_classify(mn, &flow, &policy)) {
 	case MOAT_VERDICT_PROTECT:
 	case MOAT_VERDICT_HOLD:
-		goto drop;
+		break;
 	case MOAT_VERDICT_DISCARD:
 		why = MOAT_DROP_DISCARD;
-		goto drop;
+		break;
 	default:
 		return NF_ACCEPT;
 	}
+	if (moat_input_fragment(mn, &flow))
+		return NF_ACCEPT;
 drop:
 	moat_drop(mn, NULL, policy, why);
 	return NF_DROP;

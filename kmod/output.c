@@ -326,11 +326,11 @@ static unsigned int moat_output_steal(struct moat_policy *policy,
 		moat_drop(policy->mn, NULL, policy, MOAT_DROP_OUT_NOMEM);
 		return moat_output_stolen(-ENOMEM);
 	}
+	atomic64_inc(&policy->packets);
+	atomic64_add(skb->len, &policy->bytes);
 	err = moat_output_other_hooks(skb, state);
 	if (err != 1)
 		return moat_output_stolen(err);
-	atomic64_inc(&policy->packets);
-	atomic64_add(skb->len, &policy->bytes);
 	local_bh_disable();
 	err = moat_output_protect(policy, skb, flow);
 	local_bh_enable();
