@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Identities of phase 1 as text, RFC 2407 section 4.6.2.1. */
+#include <string.h>
+
+#include "priv/config.h"
+#include "wire/isakmp.h"
+
+void moat_identity_from_addr(const struct moat_addr *addr, struct moat_identity *id)
+{
+	memset(id, 0, sizeof(*id));
+	id->type = addr->len == 4 ? MOAT_ID_IPV4_ADDR : MOAT_ID_IPV6_ADDR;
+	id->len = addr->len;
+	memcpy(id->data, addr->bytes, addr->len);
+}
+
+bool moat_identity_equal(const struct moat_identity *a, const struct moat_identity *b)
+{
+	return a->type == b->type && a->len == b->len &&
+	       !memcmp(a->data, b->data, a->len);
+}
+
+const char *moat_identity_parse(const char *text, struct moat_identity *id)
+{
+	struct moat_addr addr;
+	uint8_t type;
+	size_t len;
+
+	if (moat_addr_parse(text, &addr)) {
+		moat_identity_from_addr(&addr, id);
+		return NULL;
+	}
+	if (!strncmp(text, "dn:", 3))
+		return "is a distinguished name, which is not supported by this version";
+	if (!strncmp(text, "keyid:", 6)) {
+		type = MOAT_ID_KEY_ID;
+		text += 6;
+	} else {
+		type = strchr(text, '@') ? MOAT_ID_USER_FQDN : MOAT_ID_FQDN;
+		if (strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789-_.@+") != strlen(text))
+			return "is no identity: expected an address, FQDN, user@FQDN, "
+			       "or keyid:...";
+	}
+	len = strlen(text);
+	if (!len)
+		return "is empty";
+	if (len > MOAT_ID_MAX)
+		return "is too long: 256 characters at most";
+	memset(id, 0, sizeof(*id));
+	id->type = type;
+	id->len = len;
+	memcpy(id->data, text, len);
+	return NULL;
+}

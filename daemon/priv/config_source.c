@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * From a file to libconfig's tree, with what libconfig 1.5 passes over in
+ * silence or explains in two words.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "priv/config_internal.h"
+
+#define SOURCE_MAX (256u << 20) /* octets of one file */
+
+/* Return the whole file with a NUL behind it, or NULL. */
+static char *read_all(FILE *file, size_t *len)
+{
+	size_t size = 4096;
+	char *text = malloc(size);
+
+	*len = 0;
+	while (text) {
+		char *more;
+
+		*len += fread(text + *len, 1, size - *len - 1, file);
+		if (*len < size - 1)
+			break;
+		more = size < SOURCE_MAX ? realloc(text, 2 * size) : NULL;
+		if (!more) {
+			free(text);
+			errno = EFBIG;
+			return NULL;
+		}
+		text = more;
+		size *= 2;
+	}
+	if (text && ferror(file)) {
+		free(text);
+		return NULL;
+	}
+	if (text)
+		text[*len] = '\0';
+	return text;
+}
+
+/* Step over a string, a comment, or one character. */
+static const char *skip(const char *p, unsigned int *line)
+{
+	const char *start = p;
+
+	if (*p == '"') {
+		for (p++; *p && *p != '"'; p++)
+			p += *p == '\\' && p[1];
+		p += *p == '"';
+	} else if (*p == '#' || (*p == '/' && p[1] == '/')) {
+		p += strcspn(p, "\n");
+	} else if (*p == '/' && p[1] == '*') {
+		const char *end = strstr(p + 2, "*/");
+
+		p = end ? end + 2 : p + strlen(p);
+	} else {
+		p++;
+	}
+	for (; start < p; start++)
+		*line += *start == '\n';
+	return p;
+}
+
+/*
+ * libconfig reads an integer beyond 32 bits modulo 2^32 without a word, and
+ * takes @include from wherever the process stands.
+ */
+static bool check_text(struct moat_reader *reader, const char *text)
+{
+	unsigned int line = 1;
+	bool ok = true;
+
+	for (const char *p = text; *p;) {
+		char *end;
+
+		if (!strncmp(p, "@include", 8)) {
+			moat_mistake(reader->mistakes, reader->name, line,
+				     "@include is not taken: put the file into conf.d");
+			return false;
+		}
+		if (!isdigit((unsigned char)*p)) {
+			/* A name such as net2 holds no number. */
+			if (isalpha((unsigned char)*p))
+				p += strspn(p, "abcdefghijklmnopqrstuvwxyz-_*0123456789"
+					       "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+			else
+				p = skip(p, &line);
+			continue;
+		}
+		errno = 0;
+		if (strtoull(p, &end, 0) > INT_MAX && *end != 'L') {
+			moat_mistake(reader->mistakes, reader->name, line,
+				     "the number %.*s does not fit into 32 bits",
+				     (int)(end - p), p);
+			ok = false;
+		}
+		p = end;
+	}
+	return ok;
+}
+
+/* The common slips behind libconfig's bare "syntax error". */
+static const char *hint(const char *text, unsigned int line)
+{
+	const char *word;
+
+	while (line > 1 && (text = strchr(text, '\n'))) {
+		text++;
+		line--;
+	}
+	if (!text)
+		return "; is a bracket or a quote left open?";
+	word = text + strspn(text, " \t");
+	for (const char *p = word; *p && *p != '\n'; p++) {
+		if (*p == ',' && strchr("])", p[1 + strspn(p + 1, " \t")]))
+			return "; no comma may stand behind the last value of a list";
+	}
+	if (*word == ']' || *word == ')')
+		return "; no comma may stand behind the last value of a list";
+	if (isdigit((unsigned char)*word))
+		return "; names begin with a letter";
+	if (strcspn(word, ".") < strcspn(word, "=:\n\""))
+		return "; names hold no dot";
+	return "; settings are written name = value, text stands in double quotes";
+}
+
+bool moat_reader_open(struct moat_reader *reader, FILE *file)
+{
+	size_t len;
+	char *text = read_all(file, &len);
+	bool ok = false;
+
+	if (!text) {
+		moat_mistake(reader->mistakes, reader->name, 0, "cannot be read: %s",
+			     strerror(errno));
+		return false;
+	}
+	config_init(&reader->tree);
+	if (strlen(text) != len) {
+		moat_mistake(reader->mistakes, reader->name, 0,
+			     "holds a zero octet: this is no text file");
+	} else if (!check_text(reader, text)) {
+		/* said */
+	} else if (!config_read_string(&reader->tree, text)) {
+		unsigned int line = config_error_line(&reader->tree);
+		const char *what = config_error_text(&reader->tree);
+
+		moat_mistake(reader->mistakes, reader->name, line, "%s%s", what,
+			     strcmp(what, "syntax error") ? "" : hint(text, line));
+	} else {
+		ok = true;
+	}
+	if (!ok)
+		config_destroy(&reader->tree);
+	explicit_bzero(text, len);
+	free(text);
+	return ok;
+}
+
+void moat_reader_close(struct moat_reader *reader)
+{
+	config_destroy(&reader->tree);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Mistakes in configuration files, collected so that all are told at once. */
+#include "priv/mistake.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Words longer than this are compared up to here. */
+#define WORD_MAX 32
+
+void moat_mistake(struct moat_mistakes *mistakes, const char *file, unsigned int line,
+		  const char *format, ...)
+{
+	char *text = NULL, *whole = NULL, **list;
+	va_list args;
+	int written;
+
+	va_start(args, format);
+	written = vasprintf(&text, format, args);
+	va_end(args);
+	if (written < 0)
+		abort();
+	if (line)
+		written = asprintf(&whole, "%s:%u: %s", file, line, text);
+	else
+		written = asprintf(&whole, "%s%s%s", file ? file : "", file ? ": " : "",
+				   text);
+	free(text);
+	list = reallocarray(mistakes->list, mistakes->n + 1, sizeof(*list));
+	if (written < 0 || !list)
+		abort();
+	mistakes->list = list;
+	mistakes->list[mistakes->n++] = whole;
+}
+
+void moat_mistakes_free(struct moat_mistakes *mistakes)
+{
+	for (unsigned int i = 0; i < mistakes->n; i++)
+		free(mistakes->list[i]);
+	free(mistakes->list);
+	*mistakes = (struct moat_mistakes){ 0 };
+}
+
+static unsigned int least(unsigned int a, unsigned int b, unsigned int c)
+{
+	if (b < a)
+		a = b;
+	return c < a ? c : a;
+}
+
+/* How many letters must be changed, added or removed (Levenshtein). */
+static unsigned int distance(const char *a, const char *b)
+{
+	size_t la = strnlen(a, WORD_MAX), lb = strnlen(b, WORD_MAX);
+	unsigned int row[WORD_MAX + 1];
+
+	for (size_t j = 0; j <= lb; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= la; i++) {
+		unsigned int diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			unsigned int change = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			row[j] = least(row[j] + 1, row[j - 1] + 1, change);
+		}
+	}
+	return row[lb];
+}
+
+const char *moat_did_you_mean(const char *word, const char *const *known, size_t n)
+{
+	unsigned int best = strnlen(word, WORD_MAX) / 3 + 1;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned int d = distance(word, known[i]);
+
+		if (d < best || (d == best && !found)) {
+			best = d;
+			found = known[i];
+		}
+	}
+	return found;
+}

@@ -1,0 +1,583 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Configuration: what a good file becomes, and that each mistake is told with
+ * its place. Secrets: who may read them, how they are looked up.
+ */
+#include "priv/config.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "priv/secrets.h"
+#include "wire/isakmp.h"
+
+/* The four lines that are enough, without the braces around them. */
+#define ENOUGH                                            \
+	"local = \"192.0.2.1\"\nremote = \"192.0.2.2\"\n" \
+	"local-net = [ \"10.1.0.0/24\" ]\nremote-net = [ \"10.2.0.0/24\" ]\n"
+/* A tunnel's block; what is appended stands in line 6. */
+#define WITH(more) "tunnels = { branch = {\n" ENOUGH more "\n} }\n"
+
+static void read_text(struct moat_config *config, struct moat_mistakes *mistakes,
+		      const char *name, const char *text, size_t len)
+{
+	FILE *file = fmemopen((void *)text, len, "r");
+
+	assert_non_null(file);
+	moat_config_read(config, file, name, mistakes);
+	fclose(file);
+}
+
+static void expect_none(const struct moat_mistakes *mistakes)
+{
+	for (unsigned int i = 0; i < mistakes->n; i++)
+		print_error("%s\n", mistakes->list[i]);
+	assert_int_equal(mistakes->n, 0);
+}
+
+/* The whole list, in order; ends with NULL. */
+static void expect_mistakes(const char *text, const char *const *expected)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	unsigned int n = 0;
+
+	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+	moat_config_finish(&config, &mistakes);
+	for (; n < mistakes.n && expected[n]; n++)
+		assert_string_equal(mistakes.list[n], expected[n]);
+	if (n < mistakes.n)
+		fail_msg("not expected: %s", mistakes.list[n]);
+	if (expected[n])
+		fail_msg("missing: %s", expected[n]);
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
+#define EXPECT(text, ...) \
+	expect_mistakes(text, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void test_defaults(void **state)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	const struct moat_tunnel_conf *t;
+	char text[2 * MOAT_ADDR_STRLEN];
+
+	(void)state;
+	read_text(&config, &mistakes, "moat.conf", WITH(""), strlen(WITH("")));
+	moat_config_finish(&config, &mistakes);
+	expect_none(&mistakes);
+	assert_int_equal(config.n_tunnels, 1);
+	t = config.tunnels[0];
+	assert_string_equal(t->name, "branch");
+	assert_string_equal(t->file, "moat.conf");
+	assert_int_equal(t->line, 1);
+	assert_string_equal(moat_addr_str(&t->local, text), "192.0.2.1");
+	assert_int_equal(t->n_remote, 1);
+	assert_int_equal(t->local_id.type, MOAT_ID_IPV4_ADDR);
+	assert_int_equal(t->remote_id.len, 4);
+	assert_int_equal(t->exchange, MOAT_EXCHANGE_MAIN);
+	assert_int_equal(t->auth, MOAT_METHOD_PSK);
+	assert_int_equal(t->mode, MOAT_MODE_TUNNEL);
+	assert_int_equal(t->action, MOAT_ACTION_PROTECT);
+	assert_int_equal(t->start, MOAT_START_TRAP);
+	assert_int_equal(t->ike_lifetime, 28800);
+	assert_int_equal(t->lifetime, 3600);
+	assert_int_equal(t->lifebytes, 0);
+	assert_int_equal(t->replay, 1024);
+	assert_true(t->routes);
+	assert_false(t->narrow);
+	assert_true(t->ike.count > 0);
+	assert_true(t->esp.count > 0);
+	assert_int_equal(t->n_pairs, 1);
+	assert_string_equal(moat_range_str(&t->pairs[0].selector.remote, text),
+			    "10.2.0.0/24");
+	assert_int_equal(t->pairs[0].selector.local_port[1], 65535);
+	moat_config_free(&config);
+}
+
+static void test_all_keys(void **state)
+{
+	static const char text[] =
+		"tunnels = { hq = {\n"
+		"local = \"2001:db8::1\"; remote = ( \"2001:db8::2\", \"2001:db8::3\" );\n"
+		"local-net = [ \"10.1.0.0/24\", \"fd00:1::/64\" ]\n"
+		"remote-net = [ \"10.2.0.0/24\", \"10.3.0.0/16\", \"fd00:2::/64\" ]\n"
+		"auth = \"psk\"; exchange = \"main\"; mode = \"tunnel\"; nat-t = \"off\"\n"
+		"ike = [ \"aes256-sha384-ecp384\", \"aes128-sha1-modp2048\" ]\n"
+		"esp = \"aes256gcm16-dh14\"\n"
+		"start = \"up\"; local-id = \"a.example.org\"; remote-id = "
+		"\"b@example.org\"\n"
+		"ike-lifetime = 3600; lifetime = 600; lifebytes = \"100G\"; dpd = 0\n"
+		"priority = 7; replay = 4096; esn = \"off\"; narrow = true\n"
+		"routes = false; secpath = false; weak = false\n"
+		"} }\n";
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	const struct moat_tunnel_conf *t;
+
+	(void)state;
+	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+	moat_config_finish(&config, &mistakes);
+	expect_none(&mistakes);
+	t = config.tunnels[0];
+	assert_int_equal(t->n_remote, 2);
+	/* Two of IPv4, one of IPv6. */
+	assert_int_equal(t->n_pairs, 3);
+	assert_int_equal(t->ike.count, 2);
+	assert_int_equal(t->ike.alg[0].group, MOAT_GROUP_ECP384);
+	assert_int_equal(t->esp.alg[0].group, MOAT_GROUP_MODP2048);
+	assert_int_equal(t->start, MOAT_START_UP);
+	assert_int_equal(t->local_id.type, MOAT_ID_FQDN);
+	assert_memory_equal(t->local_id.data, "a.example.org", t->local_id.len);
+	assert_int_equal(t->remote_id.type, MOAT_ID_USER_FQDN);
+	assert_int_equal(t->lifebytes, 100ull << 30);
+	assert_int_equal(t->priority, 7);
+	assert_int_equal(t->replay, 4096);
+	assert_true(t->narrow);
+	assert_false(t->routes);
+	moat_config_free(&config);
+}
+
+static void test_bypass(void **state)
+{
+	static const char text[] =
+		"tunnels = { lan = {\nlocal-net = \"10.1.0.0/24\"\n"
+		"remote-net = \"10.1.9.0/24\"\naction = \"bypass\" } }";
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	(void)state;
+	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+	expect_none(&mistakes);
+	assert_int_equal(config.tunnels[0]->action, MOAT_ACTION_BYPASS);
+	moat_config_free(&config);
+}
+
+static void test_unknown_keys(void **state)
+{
+	(void)state;
+	EXPECT(WITH("lifetyme = 5"),
+	       "moat.conf:6: unknown key \"lifetyme\" in a tunnel, did you mean "
+	       "\"lifetime\"?");
+	EXPECT(WITH("colour = 5"), "moat.conf:6: unknown key \"colour\" in a tunnel");
+	EXPECT("tunels = { }",
+	       "moat.conf:1: unknown key \"tunels\" in a configuration file, did you mean "
+	       "\"tunnels\"?");
+	EXPECT("secrets = ( )",
+	       "moat.conf:1: secrets belong into secrets.conf, which only root may read");
+}
+
+static void test_addresses(void **state)
+{
+	(void)state;
+	EXPECT("tunnels = { t = {\nlocal = \"192.0.2\"\nremote = \"gw.example.org\"\n"
+	       "local-net = [ \"10.1.0.1/24\" ]\nremote-net = \"10.2.0.0/33\"\n} }",
+	       "moat.conf:2: local: \"192.0.2\" is no address",
+	       "moat.conf:3: remote: \"gw.example.org\" is no address, and DNS names are "
+	       "not supported by this version: write the address",
+	       "moat.conf:4: \"10.1.0.1/24\": bits behind the prefix are set; they must be "
+	       "zero",
+	       "moat.conf:5: \"10.2.0.0/33\": the prefix length must be 0 to 32");
+	EXPECT("tunnels = { t = {\nlocal = \"192.0.2.1\"\nremote = \"any\"\n"
+	       "local-net = \"10.1.0.0/24\"\nremote-net = \"10.2.0.0/24\" } }",
+	       "moat.conf:3: remote = \"any\" is not supported by this version: write the "
+	       "peer's address");
+	EXPECT("tunnels = { t = {\nlocal = \"192.0.2.1\"\nremote = \"2001:db8::1\"\n"
+	       "local-net = \"10.1.0.0/24\"\nremote-net = \"fd00::/64\" } }",
+	       "moat.conf:1: tunnel \"t\": local and remote are not both IPv4 or both "
+	       "IPv6",
+	       "moat.conf:1: tunnel \"t\": local-net and remote-net have no family in "
+	       "common");
+	EXPECT("tunnels = { t = {\nlocal = \"192.0.2.1\"\nremote = \"192.0.2.1\"\n"
+	       "local-net = [ \"10.1.0.0/24\", \"10.1.0.0/24\" ]\n"
+	       "remote-net = \"10.2.0.0/24\" } }",
+	       "moat.conf:4: \"10.1.0.0/24\" stands here twice",
+	       "moat.conf:1: tunnel \"t\": local and remote are the same address");
+}
+
+static void test_types_and_ranges(void **state)
+{
+	(void)state;
+	EXPECT(WITH("lifetime = \"1h\""),
+	       "moat.conf:6: lifetime is a string, a number was expected");
+	EXPECT(WITH("lifetime = 9"),
+	       "moat.conf:6: lifetime is 9, it may be 10 to 2592000");
+	EXPECT(WITH("lifetime = -1"),
+	       "moat.conf:6: lifetime is -1, it may be 10 to 2592000");
+	EXPECT(WITH("lifetime = 4294967356"),
+	       "moat.conf:6: the number 4294967356 does not fit into 32 bits");
+	EXPECT(WITH("replay = 16"), "moat.conf:6: replay is 16, it may be 32 to 65536");
+	EXPECT(WITH("routes = \"yes\""),
+	       "moat.conf:6: routes is a string, true or false was expected");
+	EXPECT(WITH("local-id = 5"),
+	       "moat.conf:6: local-id is a number, a string was expected");
+	EXPECT(WITH("lifebytes = \"100X\""),
+	       "moat.conf:6: lifebytes is \"100X\", a number with K, M, G or T was "
+	       "expected (\"100G\")");
+	EXPECT(WITH("start = \"later\""),
+	       "moat.conf:6: start is \"later\", expected: trap | up | none");
+	EXPECT("tunnels = 5",
+	       "moat.conf:1: tunnels is no group: expected tunnels = { NAME = { local = "
+	       "... } }");
+	EXPECT("tunnels = { a = 1 }",
+	       "moat.conf:1: tunnel \"a\" is no group: expected a = { local = ... }");
+	EXPECT(WITH("local-id = \"a b\""),
+	       "moat.conf:6: local-id: \"a b\" is no identity: expected an address, FQDN, "
+	       "user@FQDN, or keyid:...");
+}
+
+static void test_not_built_yet(void **state)
+{
+	static const char *const keys[] = {
+		"cert = \"a\"",
+		"dpd-timeout = 3",
+		"device = \"moat0\"",
+		"mark = 1",
+		"df = \"copy\"",
+		"dscp = \"copy\"",
+		"mss = 1300",
+		"mtu = 1400",
+		"tfc = 1",
+		"protocol = \"tcp\"",
+		"key = \"k\"",
+		"ca = \"c\"",
+		"remote-cert = \"r\"",
+		"ah = [ \"sha256\" ]",
+		"ports = { local = \"443\" }",
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		char text[512], expected[256];
+
+		snprintf(text, sizeof(text), WITH("%s"), keys[i]);
+		snprintf(
+			expected, sizeof(expected),
+			"moat.conf:6: the key \"%.*s\" is not supported by this version: "
+			"remove it",
+			(int)strcspn(keys[i], " "), keys[i]);
+		EXPECT(text, expected);
+	}
+	EXPECT(WITH("exchange = \"aggressive\""),
+	       "moat.conf:6: exchange = \"aggressive\" is not supported by this version "
+	       "(\"main\" is)");
+	EXPECT(WITH("auth = \"rsa-sig\""),
+	       "moat.conf:6: auth = \"rsa-sig\" is not supported by this version "
+	       "(\"psk\" is)");
+	EXPECT(WITH("mode = \"transport\""),
+	       "moat.conf:6: mode = \"transport\" is not supported by this version "
+	       "(\"tunnel\" is)");
+	EXPECT(WITH("nat-t = \"auto\""),
+	       "moat.conf:6: nat-t = \"auto\" is not supported by this version (\"off\" "
+	       "is)");
+	EXPECT(WITH("dpd = 30"),
+	       "moat.conf:6: dead peer detection is not supported by this version: leave "
+	       "dpd out, or write dpd = 0");
+	EXPECT(WITH("secpath = true"),
+	       "moat.conf:6: secpath = true is not supported by this version");
+}
+
+static void test_algorithms(void **state)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	const char *weak = WITH("weak = true\nike = \"3des-md5-modp1024\"");
+
+	(void)state;
+	EXPECT(WITH("ike = \"3des-md5-modp1024\""),
+	       "moat.conf:1: tunnel \"branch\": 3des is weak: choose another, or write "
+	       "weak = true to take it nevertheless");
+	EXPECT(WITH("esp = [ \"aes128gcm16-modp2048\", \"aes128gcm16\" ]"),
+	       "moat.conf:1: tunnel \"branch\": esp has entries with and without a group: "
+	       "PFS is either wanted or not");
+	read_text(&config, &mistakes, "moat.conf", weak, strlen(weak));
+	expect_none(&mistakes);
+	moat_config_free(&config);
+	read_text(&config, &mistakes, "moat.conf", WITH("ike = \"aes256-nonsense\""),
+		  strlen(WITH("ike = \"aes256-nonsense\"")));
+	assert_int_equal(mistakes.n, 1);
+	assert_non_null(strstr(mistakes.list[0], "moat.conf:6: ike: "));
+	assert_non_null(strstr(mistakes.list[0], "nonsense"));
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
+static void test_missing(void **state)
+{
+	(void)state;
+	EXPECT("tunnels = {\n\n t = { } }", "moat.conf:3: tunnel \"t\": local is missing",
+	       "moat.conf:3: tunnel \"t\": remote is missing",
+	       "moat.conf:3: tunnel \"t\": local-net is missing",
+	       "moat.conf:3: tunnel \"t\": remote-net is missing");
+	EXPECT(WITH("action = \"bypass\""),
+	       "moat.conf:1: tunnel \"branch\": local belongs to action = \"protect\" "
+	       "only",
+	       "moat.conf:1: tunnel \"branch\": remote belongs to action = \"protect\" "
+	       "only");
+}
+
+/* A syntax error ends its file, whatever else is wrong in it. */
+static void test_syntax(void **state)
+{
+	(void)state;
+	EXPECT(WITH("lifetime = "), "moat.conf:7: syntax error; settings are written "
+				    "name = value, text stands in double quotes");
+	EXPECT("tunnels = { 2nd = { } }", "moat.conf:1: syntax error; settings are "
+					  "written name = value, text stands in double "
+					  "quotes");
+	EXPECT("tunnels = {\n2nd = { } }",
+	       "moat.conf:2: syntax error; names begin with a letter");
+	EXPECT("tunnels = {\na.b = { } }",
+	       "moat.conf:2: syntax error; names hold no dot");
+	EXPECT("a = [ 1,\n2, ]",
+	       "moat.conf:2: syntax error; no comma may stand behind the last value of a "
+	       "list");
+	EXPECT("@include \"other.conf\"",
+	       "moat.conf:1: @include is not taken: put the file into conf.d");
+	EXPECT(WITH("lifetime = 60\nlifetime = 70"),
+	       "moat.conf:7: duplicate setting name");
+}
+
+static void test_no_text(void **state)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	(void)state;
+	read_text(&config, &mistakes, "moat.conf", "tunnels\0= { }", 13);
+	assert_int_equal(mistakes.n, 1);
+	assert_string_equal(mistakes.list[0],
+			    "moat.conf: holds a zero octet: this is no text file");
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
+/* Mistakes of all files at once, and what two files must not share. */
+static void test_several_files(void **state)
+{
+	static const char other[] =
+		"tunnels = {\nsouth = {\nlocal = \"192.0.2.1\"\nremote = \"192.0.2.9\"\n"
+		"local-net = \"10.1.0.0/24\"\nremote-net = \"10.2.0.0/24\" }\n"
+		"branch = {\nlocal = \"192.0.2.1\"\nremote = \"192.0.2.7\"\n"
+		"local-net = \"10.1.0.0/24\"\nremote-net = \"10.7.0.0/24\"\nlifetime = 1 "
+		"} }";
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	(void)state;
+	read_text(&config, &mistakes, "moat.conf", WITH("mtu = 5"),
+		  strlen(WITH("mtu = 5")));
+	read_text(&config, &mistakes, "broken.conf", "{", 1);
+	read_text(&config, &mistakes, "conf.d/x.conf", other, strlen(other));
+	moat_config_finish(&config, &mistakes);
+	assert_int_equal(mistakes.n, 5);
+	assert_non_null(strstr(mistakes.list[0], "moat.conf:6: the key \"mtu\""));
+	assert_non_null(strstr(mistakes.list[1], "broken.conf:1: syntax error"));
+	assert_string_equal(mistakes.list[2],
+			    "conf.d/x.conf:12: lifetime is 1, it may be 10 to 2592000");
+	assert_string_equal(mistakes.list[3],
+			    "conf.d/x.conf:7: tunnel \"branch\" stands at moat.conf:1 "
+			    "already");
+	assert_string_equal(
+		mistakes.list[4],
+		"conf.d/x.conf:2: tunnel \"south\": 10.1.0.0/24 to "
+		"10.2.0.0/24 is the traffic of tunnel \"branch\" (moat.conf:1) "
+		"already, with the same priority");
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
+/* --- secrets --- */
+
+static char dir[] = "/tmp/moat-config-test-XXXXXX";
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
+
+static void write_file(const char *name, mode_t mode, const char *text)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static int open_in_dir(void *arg, const char *path, char *why, size_t size)
+{
+	(void)arg;
+	return moat_secrets_open(dir, path, why, size);
+}
+
+static void read_secrets(struct moat_secrets *secrets, struct moat_mistakes *mistakes,
+			 const char *text)
+{
+	char why[256];
+	int fd;
+
+	write_file("secrets.conf", 0600, text);
+	fd = moat_secrets_open(dir, "secrets.conf", why, sizeof(why));
+	assert_true(fd >= 0);
+	moat_secrets_read(secrets, fd, "secrets.conf", open_in_dir, NULL, mistakes);
+}
+
+static void expect_secret_mistakes(const char *text, const char *const *expected)
+{
+	struct moat_secrets secrets = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	unsigned int n = 0;
+
+	read_secrets(&secrets, &mistakes, text);
+	for (; n < mistakes.n && expected[n]; n++)
+		assert_string_equal(mistakes.list[n], expected[n]);
+	assert_int_equal(n, mistakes.n);
+	assert_null(expected[n]);
+	moat_secrets_free(&secrets);
+	moat_mistakes_free(&mistakes);
+}
+
+#define EXPECT_SECRET(text, ...) \
+	expect_secret_mistakes(text, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void expect_closed(const char *path, const char *expected)
+{
+	char why[256] = "";
+
+	assert_int_equal(moat_secrets_open(dir, path, why, sizeof(why)), -1);
+	assert_non_null(strstr(why, expected));
+}
+
+static void test_secret_files(void **state)
+{
+	(void)state;
+	write_file("open.conf", 0640, "");
+	expect_closed("open.conf", "others may read it (mode 0640, 0600 was expected)");
+	write_file("open.conf", 0604, "");
+	expect_closed("open.conf", "others may read it (mode 0604, 0600 was expected)");
+	expect_closed("missing.conf", "No such file or directory");
+	expect_closed("/etc/shadow", "lies outside");
+	expect_closed("../../etc/shadow", "lies outside");
+	expect_closed(".", "is no regular file");
+}
+
+static void test_secret_lookup(void **state)
+{
+	struct moat_secrets secrets = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	struct moat_identity id = { 0 }, none = { 0 };
+	struct moat_addr a, b;
+
+	(void)state;
+	write_file("b.psk", 0600, "of a file\n");
+	read_secrets(&secrets, &mistakes,
+		     "secrets = (\n{ remote = \"192.0.2.2\", psk = \"of an address\" },\n"
+		     "{ remote = \"gw.example.org\", psk-file = \"b.psk\" },\n"
+		     "{ remote = \"any\", psk = \"of the rest\" } )");
+	expect_none(&mistakes);
+	assert_null(moat_identity_parse("gw.example.org", &id));
+	moat_addr_parse("192.0.2.2", &a);
+	moat_addr_parse("192.0.2.3", &b);
+	assert_memory_equal(moat_secrets_find(&secrets, &id, &a)->psk, "of a file", 9);
+	assert_int_equal(moat_secrets_find(&secrets, &id, &a)->len, 9);
+	assert_memory_equal(moat_secrets_find(&secrets, &none, &a)->psk, "of an address",
+			    13);
+	assert_memory_equal(moat_secrets_find(&secrets, &none, &b)->psk, "of the rest",
+			    11);
+	moat_secrets_free(&secrets);
+}
+
+static void test_secret_mistakes(void **state)
+{
+	(void)state;
+	EXPECT_SECRET(
+		"secrets = ( { remote = \"192.0.2.2\" } )",
+		"secrets.conf:1: a secret needs remote, and either psk or psk-file");
+	EXPECT_SECRET("secrets = ( { remote = \"192.0.2.2\", psk = \"\" } )",
+		      "secrets.conf:1: psk has 0 octets, it may have 1 to 512");
+	EXPECT_SECRET("secrets = ( { remote = \"any\", psk = \"x\", pks = \"y\" } )",
+		      "secrets.conf:1: unknown key \"pks\" in a secret, did you mean "
+		      "\"psk\"?");
+	EXPECT_SECRET("secrets = (\n{ remote = \"any\", psk = \"x\" },\n"
+		      "{ remote = \"any\", psk = \"y\" } )",
+		      "secrets.conf:3: a secret for \"any\" stands in line 2 already");
+	EXPECT_SECRET("secrets = { }",
+		      "secrets.conf:1: secrets is no list: expected "
+		      "secrets = ( { remote = \"...\", psk = \"...\" } )");
+	EXPECT_SECRET("secrets = ( { remote = \"any\", psk-file = \"nowhere\" } )",
+		      "secrets.conf:1: psk-file \"nowhere\" cannot be opened: No such "
+		      "file or directory");
+	EXPECT_SECRET("secrets = ( 5 )", "secrets.conf:1: expected { remote = \"...\", "
+					 "psk = \"...\" }");
+}
+
+static void test_secret_missing(void **state)
+{
+	struct moat_config config = { 0 };
+	struct moat_secrets secrets = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	(void)state;
+	read_text(&config, &mistakes, "moat.conf", WITH(""), strlen(WITH("")));
+	read_secrets(&secrets, &mistakes,
+		     "secrets = ( { remote = \"192.0.2.9\", psk = \"x\" } )");
+	expect_none(&mistakes);
+	moat_secrets_check(&secrets, config.tunnels[0], "secrets.conf", &mistakes);
+	assert_int_equal(mistakes.n, 1);
+	assert_string_equal(
+		mistakes.list[0],
+		"moat.conf:1: tunnel \"branch\": no secret for 192.0.2.2: add "
+		"{ remote = \"192.0.2.2\", psk = \"...\" } to secrets.conf");
+	moat_config_free(&config);
+	moat_secrets_free(&secrets);
+	moat_mistakes_free(&mistakes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_all_keys),
+		cmocka_unit_test(test_bypass),
+		cmocka_unit_test(test_unknown_keys),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_types_and_ranges),
+		cmocka_unit_test(test_not_built_yet),
+		cmocka_unit_test(test_algorithms),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_no_text),
+		cmocka_unit_test(test_several_files),
+		cmocka_unit_test(test_secret_files),
+		cmocka_unit_test(test_secret_lookup),
+		cmocka_unit_test(test_secret_mistakes),
+		cmocka_unit_test(test_secret_missing),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
