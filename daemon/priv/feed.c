@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The configuration on its way from the supervisor to the other processes. */
+#include "priv/feed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int send_tunnel(int fd, const struct moat_tunnel_conf *tunnel)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, MOAT_IPC_TUNNEL, 0);
+	msg.tunnel.conf = *tunnel;
+	msg.tunnel.conf.file = NULL;
+	msg.tunnel.conf.remote = NULL;
+	msg.tunnel.conf.pairs = NULL;
+	moat_ipc_text(msg.tunnel.file, "%s", tunnel->file);
+	if (moat_ipc_send(fd, &msg, -1, 0))
+		return -1;
+	for (unsigned int i = 0; i < tunnel->n_remote; i++) {
+		moat_ipc_init(&msg, MOAT_IPC_REMOTE, 0);
+		msg.remote = tunnel->remote[i];
+		if (moat_ipc_send(fd, &msg, -1, 0))
+			return -1;
+	}
+	for (unsigned int i = 0; i < tunnel->n_pairs; i++) {
+		moat_ipc_init(&msg, MOAT_IPC_PAIR, 0);
+		msg.pair = tunnel->pairs[i];
+		if (moat_ipc_send(fd, &msg, -1, 0))
+			return -1;
+	}
+	return 0;
+}
+
+int moat_feed_send(int fd, const struct moat_config *config)
+{
+	for (unsigned int i = 0; i < config->n_tunnels; i++) {
+		if (send_tunnel(fd, config->tunnels[i]))
+			return -1;
+	}
+	return 0;
+}
+
+static bool take_tunnel(struct moat_feed *feed, const struct moat_ipc *msg)
+{
+	const struct moat_tunnel_conf *conf = &msg->tunnel.conf;
+	struct moat_tunnel_conf *tunnel = malloc(sizeof(*tunnel));
+	char file[sizeof(msg->tunnel.file)];
+
+	if (!tunnel)
+		abort();
+	memcpy(file, msg->tunnel.file, sizeof(file));
+	file[sizeof(file) - 1] = '\0';
+	*tunnel = *conf;
+	tunnel->name[MOAT_TUNNEL_NAME_MAX] = '\0';
+	tunnel->file = moat_config_file(&feed->config, file);
+	tunnel->remote = calloc(conf->n_remote + 1, sizeof(*tunnel->remote));
+	tunnel->pairs = calloc(conf->n_pairs + 1, sizeof(*tunnel->pairs));
+	if (!tunnel->remote || !tunnel->pairs)
+		abort();
+	feed->remotes = conf->n_remote;
+	feed->pairs = conf->n_pairs;
+	tunnel->n_remote = 0;
+	tunnel->n_pairs = 0;
+	moat_config_add(&feed->config, tunnel);
+	return true;
+}
+
+bool moat_feed_complete(const struct moat_feed *feed)
+{
+	return !feed->remotes && !feed->pairs;
+}
+
+bool moat_feed_take(struct moat_feed *feed, const struct moat_ipc *msg)
+{
+	struct moat_config *config = &feed->config;
+	struct moat_tunnel_conf *last =
+		config->n_tunnels ? config->tunnels[config->n_tunnels - 1] : NULL;
+
+	switch (msg->type) {
+	case MOAT_IPC_TUNNEL:
+		return moat_feed_complete(feed) && take_tunnel(feed, msg);
+	case MOAT_IPC_REMOTE:
+		if (!last || !feed->remotes)
+			return false;
+		last->remote[last->n_remote++] = msg->remote;
+		feed->remotes--;
+		return true;
+	case MOAT_IPC_PAIR:
+		if (!last || !feed->pairs)
+			return false;
+		last->pairs[last->n_pairs++] = msg->pair;
+		feed->pairs--;
+		return true;
+	default:
+		return false;
+	}
+}
+
+void moat_feed_move(struct moat_feed *feed, struct moat_config *config)
+{
+	moat_config_free(config);
+	*config = feed->config;
+	*feed = (struct moat_feed){ 0 };
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `moatd: kernel`: the only process with CAP_NET_ADMIN. It speaks generic
+ * netlink with the module and rtnetlink for routes, does what the ike process
+ * asks within the configuration, and passes on what the module reports.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "priv/kernel_internal.h"
+#include "priv/log.h"
+#include "priv/process.h"
+#include "priv/rights.h"
+
+static void close_ike(struct moat_kernel *kernel)
+{
+	if (kernel->ike >= 0)
+		close(kernel->ike);
+	kernel->ike = -1;
+}
+
+void moat_kernel_say(struct moat_kernel *kernel, const struct moat_ipc *msg)
+{
+	if (kernel->ike >= 0 && moat_ipc_send(kernel->ike, msg, -1, 0))
+		close_ike(kernel);
+}
+
+/* The supervisor waits for this: the configuration is in use. */
+static bool settle(struct moat_kernel *kernel, const struct moat_ipc *msg)
+{
+	struct moat_ipc reply;
+
+	if (!moat_feed_complete(&kernel->feed))
+		return false;
+	if (msg->settle.commit)
+		moat_kernel_use_config(kernel);
+	else
+		moat_config_free(&kernel->feed.config);
+	moat_kernel_adopt(kernel);
+	moat_ipc_init(&reply, MOAT_IPC_CHECKED, 0);
+	return !moat_ipc_send(MOAT_SUPERVISOR_FD, &reply, -1, 0);
+}
+
+static bool from_supervisor(struct moat_kernel *kernel)
+{
+	struct moat_ipc msg;
+	int fd;
+
+	if (moat_ipc_receive(MOAT_SUPERVISOR_FD, &msg, &fd, 0) != 1)
+		return false;
+	switch (msg.type) {
+	case MOAT_IPC_CHANNEL:
+		close_ike(kernel);
+		kernel->ike = fd;
+		return true;
+	case MOAT_IPC_SETTLE:
+		return settle(kernel, &msg);
+	default:
+		return moat_feed_take(&kernel->feed, &msg);
+	}
+}
+
+static void from_ike(struct moat_kernel *kernel)
+{
+	struct moat_ipc msg;
+	int fd, got = moat_ipc_receive(kernel->ike, &msg, &fd, MSG_DONTWAIT);
+
+	if (got < 0 && errno == EAGAIN)
+		return;
+	if (fd >= 0)
+		close(fd);
+	if (got == 1) {
+		moat_kernel_request(kernel, &msg);
+		/* Keys were in it. */
+		explicit_bzero(&msg, moat_ipc_len(msg.type));
+		return;
+	}
+	if (got < 0)
+		moat_log(MOAT_LOG_ERR, "ipc-refused", NULL,
+			 "kernel: a message that the ike process may not send");
+	close_ike(kernel);
+}
+
+static void serve(struct moat_kernel *kernel)
+{
+	for (;;) {
+		struct pollfd fds[3] = {
+			{ MOAT_SUPERVISOR_FD, POLLIN, 0 },
+			{ moat_nl_event_fd(kernel->nl), POLLIN, 0 },
+			{ kernel->ike, POLLIN, 0 },
+		};
+
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents && !from_supervisor(kernel))
+			return;
+		if (fds[1].revents)
+			moat_kernel_events(kernel);
+		if (fds[2].revents && kernel->ike == fds[2].fd)
+			from_ike(kernel);
+	}
+}
+
+/* What the supervisor has to know before it starts the others. */
+static bool open_kernel(struct moat_kernel *kernel)
+{
+	struct moat_ipc msg;
+
+	if (!moat_nl_open(&kernel->nl) && !moat_nl_subscribe(kernel->nl)) {
+		kernel->routes = moat_routes_open();
+		return kernel->routes != NULL;
+	}
+	moat_ipc_init(&msg, MOAT_IPC_MISTAKE, 0);
+	moat_ipc_text(msg.text.text, "%s",
+		      kernel->nl ? moat_nl_error(kernel->nl) : strerror(ENOMEM));
+	moat_ipc_send(MOAT_SUPERVISOR_FD, &msg, -1, 0);
+	return false;
+}
+
+int moat_kernel_process(const char *dir)
+{
+	struct moat_kernel *kernel = calloc(1, sizeof(*kernel));
+	bool ok;
+
+	if (!kernel)
+		abort();
+	kernel->ike = -1;
+	moat_rights_drop("moat-kernel", dir, true);
+	ok = open_kernel(kernel);
+	if (ok)
+		serve(kernel);
+	close_ike(kernel);
+	moat_routes_close(kernel->routes);
+	moat_nl_close(kernel->nl);
+	moat_kernel_check_free(kernel);
+	free(kernel);
+	return !ok;
+}

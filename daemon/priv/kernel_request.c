@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Requests of the ike process: checked, handed to the module, answered. */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "priv/kernel_internal.h"
+#include "priv/log.h"
+
+static void fill_sa(struct moat_nl_sa *sa, const struct moat_sa_params *params)
+{
+	*sa = (struct moat_nl_sa){
+		.direction = params->direction,
+		.protocol = params->protocol,
+		.spi = params->spi,
+		.src = params->src,
+		.dst = params->dst,
+		.mode = params->mode,
+		.enc = params->enc,
+		.enc_key = params->enc_key,
+		.enc_key_len = params->enc_key_len,
+		.auth = params->auth,
+		.auth_key = params->auth_key,
+		.auth_key_len = params->auth_key_len,
+		.icv_len = params->icv_len,
+		.replay = params->direction == MOAT_DIRECTION_IN ? params->replay : 0,
+		.esn = params->esn,
+		.policy = params->policy,
+		.selector = params->selector,
+		.encap_sport = params->encap[0],
+		.encap_dport = params->encap[1],
+		.soft_seconds = params->soft_seconds,
+		.hard_seconds = params->hard_seconds,
+		.soft_bytes = params->soft_bytes,
+		.hard_bytes = params->hard_bytes,
+		.owner_len = params->owner_len,
+	};
+	memcpy(sa->owner, params->owner, params->owner_len);
+}
+
+static void fill_policy(struct moat_nl_policy *policy,
+			const struct moat_policy_params *params)
+{
+	*policy = (struct moat_nl_policy){
+		.id = params->id,
+		.selector = params->selector,
+		.action = params->action,
+		.priority = params->priority,
+		.local = params->local,
+		.remote = params->remote,
+		.mode = params->mode,
+		.acquire_off = params->acquire_off,
+	};
+}
+
+/**
+ * struct outcome - how a request went
+ * @what: the request's name in the netlink contract
+ * @tunnel: whose it was
+ * @policy: whose it was
+ * @why: NULL when it was done
+ * @spi: what was reserved
+ */
+struct outcome {
+	const char *what;
+	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
+	uint32_t policy;
+	const char *why;
+	uint32_t spi;
+};
+
+static void set_tunnel(struct outcome *out, const struct moat_known_policy *policy)
+{
+	snprintf(out->tunnel, sizeof(out->tunnel), "%s", policy->tunnel);
+}
+
+static void do_spi_alloc(struct moat_kernel *kernel, const struct moat_ipc *msg,
+			 struct outcome *out)
+{
+	out->what = "spi-alloc";
+	if (moat_nl_spi_alloc(kernel->nl, msg->spi_alloc.protocol, &msg->spi_alloc.dst, 0,
+			      0, &out->spi))
+		out->why = moat_nl_error(kernel->nl);
+}
+
+static void do_sa(struct moat_kernel *kernel, const struct moat_ipc *msg,
+		  struct outcome *out)
+{
+	const struct moat_known_policy *policy =
+		moat_kernel_policy(kernel, msg->sa.policy);
+	bool add = msg->type == MOAT_IPC_SA_ADD;
+	struct moat_nl_sa sa;
+	int err;
+
+	out->what = add ? "sa-add" : "policy-switch";
+	out->policy = msg->sa.policy;
+	if (!policy) {
+		out->why = "there is no such policy";
+		return;
+	}
+	set_tunnel(out, policy);
+	out->why = moat_kernel_check_sa(policy, &msg->sa);
+	if (out->why)
+		return;
+	fill_sa(&sa, &msg->sa);
+	err = add ? moat_nl_sa_add(kernel->nl, &sa, 1)
+		  : moat_nl_policy_switch(kernel->nl, msg->sa.policy, &sa, 1);
+	if (err)
+		out->why = moat_nl_error(kernel->nl);
+}
+
+static void do_sa_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
+		      struct outcome *out)
+{
+	struct moat_nl_sa key = { .direction = msg->sa.direction,
+				  .protocol = msg->sa.protocol,
+				  .dst = msg->sa.dst,
+				  .spi = msg->sa.spi };
+	struct moat_nl_sa sa;
+	const struct moat_known_policy *policy;
+
+	out->what = "sa-del";
+	if (moat_nl_sa_get(kernel->nl, &key, &sa)) {
+		out->why = moat_nl_error(kernel->nl);
+		return;
+	}
+	out->policy = sa.policy;
+	policy = moat_kernel_policy(kernel, sa.policy);
+	if (!policy && sa.state != MOAT_SA_STATE_RESERVED) {
+		out->why = "it is no SA of this daemon";
+		return;
+	}
+	if (policy)
+		set_tunnel(out, policy);
+	moat_kernel_last_words(kernel, &sa);
+	if (moat_nl_sa_del(kernel->nl, &key))
+		out->why = moat_nl_error(kernel->nl);
+}
+
+static void do_policy(struct moat_kernel *kernel, const struct moat_ipc *msg,
+		      struct outcome *out)
+{
+	bool add = msg->type == MOAT_IPC_POLICY_ADD;
+	struct moat_known_policy *known;
+	struct moat_nl_policy policy;
+	int err;
+
+	out->what = add ? "policy-add" : "policy-set";
+	out->policy = msg->policy.id;
+	out->why = moat_kernel_check_policy(kernel, &msg->policy, out->tunnel);
+	if (out->why)
+		return;
+	fill_policy(&policy, &msg->policy);
+	err = add ? moat_nl_policy_add(kernel->nl, &policy)
+		  : moat_nl_policy_set(kernel->nl, &policy);
+	if (err) {
+		out->why = moat_nl_error(kernel->nl);
+		return;
+	}
+	known = moat_kernel_remember(kernel, &msg->policy, out->tunnel);
+	if (msg->policy.route)
+		moat_routes_add(kernel->routes, known);
+	else
+		moat_routes_del(kernel->routes, known);
+}
+
+static void do_policy_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
+			  struct outcome *out)
+{
+	struct moat_known_policy *policy = moat_kernel_policy(kernel, msg->policy.id);
+
+	out->what = "policy-del";
+	out->policy = msg->policy.id;
+	if (!policy) {
+		out->why = "there is no such policy";
+		return;
+	}
+	set_tunnel(out, policy);
+	if (moat_nl_policy_del(kernel->nl, msg->policy.id))
+		out->why = moat_nl_error(kernel->nl);
+	moat_routes_del(kernel->routes, policy);
+	moat_kernel_forget(kernel, msg->policy.id);
+}
+
+static void answer(struct moat_kernel *kernel, uint32_t token, const struct outcome *out)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, MOAT_IPC_ANSWER, token);
+	msg.answer.ok = !out->why;
+	msg.answer.spi = out->spi;
+	if (out->why) {
+		moat_ipc_text(msg.answer.text, "%s, policy %u: %s", out->what,
+			      out->policy, out->why);
+		moat_log(MOAT_LOG_ERR, "kernel-refused", out->tunnel, "%s",
+			 msg.answer.text);
+	}
+	if (token)
+		moat_kernel_say(kernel, &msg);
+}
+
+void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg)
+{
+	struct outcome out = { .tunnel = "-" };
+
+	switch (msg->type) {
+	case MOAT_IPC_SPI_ALLOC:
+		do_spi_alloc(kernel, msg, &out);
+		break;
+	case MOAT_IPC_SA_ADD:
+	case MOAT_IPC_POLICY_SWITCH:
+		do_sa(kernel, msg, &out);
+		break;
+	case MOAT_IPC_SA_DEL:
+		do_sa_del(kernel, msg, &out);
+		break;
+	case MOAT_IPC_POLICY_ADD:
+	case MOAT_IPC_POLICY_SET:
+		do_policy(kernel, msg, &out);
+		break;
+	case MOAT_IPC_POLICY_DEL:
+		do_policy_del(kernel, msg, &out);
+		break;
+	case MOAT_IPC_CLEAN:
+		moat_kernel_clean(kernel, msg->clean.base);
+		moat_routes_sweep(kernel->routes);
+		return;
+	case MOAT_IPC_DUMP:
+		moat_kernel_dump(kernel, msg->token);
+		return;
+	default:
+		out.what = "unknown request";
+		out.why = "the ike process may not send this";
+	}
+	answer(kernel, msg->token, &out);
+}
