@@ -11,7 +11,7 @@
 #include "ike/addr.h"
 #include "priv/nl.h"
 
-#define MOAT_VERSION	 "0.1.0"
+#include "version.h"
 #define MOAT_JSON_SCHEMA 1
 
 enum moat_exit {

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Doing what the core asks: most of it is a message to another process. */
+#include <string.h>
+
+#include "io/io.h"
+#include "priv/log.h"
+
+static void ask_skeyid(struct moat_io *io, const struct moat_act *act)
+{
+	struct moat_ipc msg;
+
+	if (act->skeyid.len > sizeof(msg.skeyid.nonces)) {
+		moat_io_fail(io, act->token, "the nonces are too long");
+		return;
+	}
+	moat_ipc_init(&msg, MOAT_IPC_SKEYID, act->token);
+	msg.skeyid.hash = act->skeyid.hash;
+	msg.skeyid.remote = act->skeyid.remote;
+	msg.skeyid.remote_id = act->skeyid.remote_id;
+	msg.skeyid.len = act->skeyid.len;
+	memcpy(msg.skeyid.nonces, act->skeyid.nonces, act->skeyid.len);
+	moat_channel_send(&io->keys, &msg);
+}
+
+static void ask_spi(struct moat_io *io, const struct moat_act *act)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, MOAT_IPC_SPI_ALLOC, act->token);
+	msg.spi_alloc.protocol = act->spi_alloc.protocol;
+	msg.spi_alloc.dst = act->spi_alloc.dst;
+	moat_channel_send(&io->kernel, &msg);
+}
+
+static void ask_sa(struct moat_io *io, const struct moat_act *act,
+		   enum moat_ipc_type type)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, type, act->token);
+	msg.sa = *act->sa;
+	msg.sa.policy += io->policy_base;
+	moat_channel_send(&io->kernel, &msg);
+	explicit_bzero(&msg, sizeof(msg));
+}
+
+static void ask_policy(struct moat_io *io, const struct moat_act *act,
+		       enum moat_ipc_type type)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, type, act->token);
+	msg.policy = act->policy;
+	msg.policy.id += io->policy_base;
+	moat_channel_send(&io->kernel, &msg);
+}
+
+/* Lines that a stranger's datagrams cause must not fill the disk. */
+static void log_line(struct moat_io *io, const struct moat_act *act)
+{
+	if (io->from_datagram &&
+	    !moat_rate_ok(act->log.name, act->log.tunnel, moat_io_now()))
+		return;
+	moat_log(act->log.level, act->log.name, act->log.tunnel, "%s", act->log.text);
+	if (act->log.level <= MOAT_LOG_WARN)
+		moat_failures_note(act->log.name, act->log.tunnel, act->log.text);
+}
+
+void moat_io_act(struct moat_io *io, const struct moat_act *act)
+{
+	switch (act->type) {
+	case MOAT_ACT_SEND:
+		moat_udp_send(io, act);
+		break;
+	case MOAT_ACT_SKEYID:
+		ask_skeyid(io, act);
+		break;
+	case MOAT_ACT_DH_GENERATE:
+	case MOAT_ACT_DH_SHARED:
+		moat_workers_ask(io->workers, act);
+		break;
+	case MOAT_ACT_SPI_ALLOC:
+		ask_spi(io, act);
+		break;
+	case MOAT_ACT_SA_ADD:
+		ask_sa(io, act, MOAT_IPC_SA_ADD);
+		break;
+	case MOAT_ACT_POLICY_SWITCH:
+		ask_sa(io, act, MOAT_IPC_POLICY_SWITCH);
+		break;
+	case MOAT_ACT_SA_DEL:
+		ask_sa(io, act, MOAT_IPC_SA_DEL);
+		break;
+	case MOAT_ACT_POLICY_ADD:
+		ask_policy(io, act, MOAT_IPC_POLICY_ADD);
+		break;
+	case MOAT_ACT_POLICY_SET:
+		ask_policy(io, act, MOAT_IPC_POLICY_SET);
+		break;
+	case MOAT_ACT_POLICY_DEL:
+		ask_policy(io, act, MOAT_IPC_POLICY_DEL);
+		break;
+	case MOAT_ACT_CONTROL_DONE:
+		if (io->control)
+			moat_control_done(io->control, act->done.request, act->done.ok,
+					  act->done.text);
+		break;
+	case MOAT_ACT_LOG:
+		log_line(io, act);
+		break;
+	case MOAT_ACT_TRACE:
+		if (io->control)
+			moat_control_trace(io->control, act);
+		break;
+	}
+}

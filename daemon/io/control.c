@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The control socket: JSON lines. Requests are short and answers go out as the
+ * reader takes them; who does not read is cut off.
+ */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/io.h"
+#include "priv/log.h"
+#include "priv/request.h"
+#include "version.h"
+
+#define CLIENTS_MAX 64
+#define UNREAD_MAX  (1u << 20) /* octets that a reader may leave */
+
+/**
+ * struct client - one connection
+ * @request: of an up, down or reload that is not done; 0 for none
+ * @mistakes: what a reload has found so far
+ * @tracing: gets a line for each message
+ * @closing: nothing more is said
+ */
+struct client {
+	LIST_ENTRY(client) next;
+	struct moat_control *control;
+	struct bufferevent *stream;
+	uint32_t request;
+	json_t *mistakes;
+	bool tracing;
+	bool closing;
+};
+
+/**
+ * struct moat_control - the socket and its connections
+ */
+struct moat_control {
+	struct moat_io *io;
+	int fd;
+	struct event *event;
+	LIST_HEAD(, client) clients;
+	unsigned int n;
+	uint32_t last_request;
+};
+
+static void free_client(struct client *client)
+{
+	moat_dump_cancel(client->control->io, client);
+	LIST_REMOVE(client, next);
+	client->control->n--;
+	json_decref(client->mistakes);
+	bufferevent_free(client->stream);
+	free(client);
+}
+
+/* The end of the connection is an event, and that frees it. */
+static void cut_off(struct client *client)
+{
+	struct evbuffer *out = bufferevent_get_output(client->stream);
+
+	client->tracing = false;
+	client->closing = true;
+	evbuffer_drain(out, evbuffer_get_length(out));
+	shutdown(bufferevent_getfd(client->stream), SHUT_RDWR);
+}
+
+/* Send one line; takes over @document. */
+static void say(struct client *client, json_t *document)
+{
+	struct evbuffer *out = bufferevent_get_output(client->stream);
+	char *text = json_dumps(document, JSON_COMPACT);
+
+	json_decref(document);
+	if (!text)
+		abort();
+	if (evbuffer_get_length(out) > UNREAD_MAX)
+		cut_off(client);
+	if (client->closing) {
+		free(text);
+		return;
+	}
+	evbuffer_add(out, text, strlen(text));
+	evbuffer_add(out, "\n", 1);
+	free(text);
+}
+
+static json_t *document(void)
+{
+	return json_pack("{s:i}", "schema_version", 1);
+}
+
+static void say_error(struct client *client, const char *text)
+{
+	json_t *doc = document();
+
+	/* What peers sent may be in it, in any encoding. */
+	if (json_object_set_new(doc, "error", json_string(text)))
+		json_object_set_new(doc, "error", json_string("refused"));
+	say(client, doc);
+}
+
+static void say_done(struct client *client, const char *text)
+{
+	json_t *doc = document();
+
+	json_object_set_new(doc, "done", json_true());
+	if (text && text[0])
+		json_object_set_new(doc, "text", json_string(text));
+	say(client, doc);
+}
+
+static struct client *find_request(struct moat_control *control, uint32_t request)
+{
+	struct client *client;
+
+	LIST_FOREACH(client, &control->clients, next) {
+		if (client->request == request)
+			return client;
+	}
+	return NULL;
+}
+
+void moat_control_done(struct moat_control *control, uint32_t request, bool ok,
+		       const char *text)
+{
+	struct client *client = request ? find_request(control, request) : NULL;
+
+	if (!client)
+		return;
+	client->request = 0;
+	if (ok)
+		say_done(client, text);
+	else
+		say_error(client, text && text[0] ? text : "failed");
+}
+
+void moat_control_reloaded(struct moat_control *control, const struct moat_ipc *msg)
+{
+	struct client *client = msg->token ? find_request(control, msg->token) : NULL;
+	char text[sizeof(msg->text.text)];
+	json_t *doc;
+
+	if (!client)
+		return;
+	if (msg->type == MOAT_IPC_MISTAKE) {
+		memcpy(text, msg->text.text, sizeof(text));
+		text[sizeof(text) - 1] = '\0';
+		if (!client->mistakes)
+			client->mistakes = json_array();
+		json_array_append_new(client->mistakes, json_string(text));
+		return;
+	}
+	client->request = 0;
+	doc = document();
+	if (msg->text.ok)
+		json_object_set_new(doc, "done", json_true());
+	else
+		json_object_set_new(
+			doc, "error",
+			json_string("the configuration has mistakes; the one in use "
+				    "stays"));
+	if (client->mistakes)
+		json_object_set_new(doc, "mistakes", client->mistakes);
+	client->mistakes = NULL;
+	say(client, doc);
+}
+
+void moat_control_trace(struct moat_control *control, const struct moat_act *act)
+{
+	struct client *client;
+
+	LIST_FOREACH(client, &control->clients, next) {
+		if (client->tracing)
+			say(client, moat_trace_json(act));
+	}
+}
+
+static bool known_tunnel(struct moat_io *io, const char *name)
+{
+	for (unsigned int i = 0; i < io->config.n_tunnels; i++) {
+		if (!strcmp(io->config.tunnels[i]->name, name))
+			return true;
+	}
+	return false;
+}
+
+static void say_unknown_tunnel(struct client *client, const char *name)
+{
+	const struct moat_config *config = &client->control->io->config;
+	const char **names = calloc(config->n_tunnels + 1, sizeof(*names));
+	const char *close;
+	char text[256];
+
+	if (!names)
+		abort();
+	for (unsigned int i = 0; i < config->n_tunnels; i++)
+		names[i] = config->tunnels[i]->name;
+	close = moat_did_you_mean(name, names, config->n_tunnels);
+	snprintf(text, sizeof(text), "there is no tunnel \"%s\"%s%s%s", name,
+		 close ? ", did you mean \"" : "", close ? close : "",
+		 close ? "\"?" : "");
+	free(names);
+	say_error(client, text);
+}
+
+static uint32_t new_request(struct moat_control *control)
+{
+	if (!++control->last_request)
+		control->last_request = 1;
+	return control->last_request;
+}
+
+static void do_up_down(struct client *client, const struct moat_request *request)
+{
+	struct moat_control *control = client->control;
+	struct moat_event event = { 0 };
+
+	event.type = request->command == MOAT_REQUEST_UP ? MOAT_EV_UP : MOAT_EV_DOWN;
+	if (!known_tunnel(control->io, request->tunnel)) {
+		say_unknown_tunnel(client, request->tunnel);
+		return;
+	}
+	event.control.tunnel = request->tunnel;
+	event.control.request = new_request(control);
+	if (request->wait)
+		client->request = event.control.request;
+	else
+		say_done(client, "asked");
+	moat_io_step(control->io, &event);
+}
+
+static void do_reload(struct client *client)
+{
+	struct moat_control *control = client->control;
+	struct moat_ipc msg;
+
+	client->request = new_request(control);
+	moat_ipc_init(&msg, MOAT_IPC_RELOAD, client->request);
+	if (!moat_ipc_send(MOAT_SUPERVISOR_FD, &msg, -1, MSG_DONTWAIT))
+		return;
+	client->request = 0;
+	say_error(client, "the supervisor is busy: try again");
+}
+
+static void say_status(struct moat_io *io, const struct moat_dump *dump, void *arg)
+{
+	say(arg, moat_status_document(io, dump));
+}
+
+static void say_ipsec(struct moat_io *io, const struct moat_dump *dump, void *arg)
+{
+	json_t *doc = document();
+
+	json_object_set_new(doc, "tunnels", moat_tunnels_json(io, dump));
+	say(arg, doc);
+}
+
+static void say_list(struct client *client, const char *name, json_t *list)
+{
+	json_t *doc = document();
+
+	json_object_set_new(doc, name, list);
+	say(client, doc);
+}
+
+static void start_trace(struct client *client)
+{
+	json_t *doc = document();
+
+	json_object_set_new(doc, "type", json_string("start"));
+	client->tracing = true;
+	say(client, doc);
+}
+
+static void serve(struct client *client, const struct moat_request *request)
+{
+	struct moat_io *io = client->control->io;
+
+	if (client->request) {
+		say_error(client, "the request before is not done yet");
+		return;
+	}
+	switch (request->command) {
+	case MOAT_REQUEST_UP:
+	case MOAT_REQUEST_DOWN:
+		do_up_down(client, request);
+		break;
+	case MOAT_REQUEST_STATUS:
+		moat_dump_ask(io, say_status, client);
+		break;
+	case MOAT_REQUEST_RELOAD:
+		do_reload(client);
+		break;
+	case MOAT_REQUEST_ISAKMP:
+		say_list(client, "isakmp", moat_isakmp_json(io));
+		break;
+	case MOAT_REQUEST_IPSEC:
+		moat_dump_ask(io, say_ipsec, client);
+		break;
+	case MOAT_REQUEST_FAILURES:
+		say_list(client, "failures", moat_failures_json());
+		break;
+	case MOAT_REQUEST_TRACE:
+		start_trace(client);
+		break;
+	case MOAT_REQUEST_VERSION:
+		say_list(client, "version", json_string(MOAT_VERSION));
+		break;
+	}
+}
+
+static void on_read(struct bufferevent *stream, void *arg)
+{
+	struct evbuffer *in = bufferevent_get_input(stream);
+	struct client *client = arg;
+	struct moat_request request;
+	char *line, why[256];
+	size_t len;
+
+	while (!client->closing && (line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
+		if (moat_request_parse(line, len, &request, why, sizeof(why)))
+			serve(client, &request);
+		else
+			say_error(client, why);
+		free(line);
+	}
+	if (evbuffer_get_length(in) <= MOAT_REQUEST_MAX || client->closing)
+		return;
+	say_error(client, "the request has no end");
+	client->closing = true;
+	bufferevent_disable(stream, EV_READ);
+}
+
+/* Everything is said to a client that shall go. */
+static void on_write(struct bufferevent *stream, void *arg)
+{
+	struct client *client = arg;
+
+	(void)stream;
+	if (client->closing)
+		free_client(client);
+}
+
+static void on_event(struct bufferevent *stream, short what, void *arg)
+{
+	(void)stream;
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
+		free_client(arg);
+}
+
+static void on_connect(evutil_socket_t fd, short what, void *arg)
+{
+	struct moat_control *control = arg;
+	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *client;
+
+	(void)what;
+	if (peer < 0)
+		return;
+	if (control->n == CLIENTS_MAX) {
+		close(peer);
+		return;
+	}
+	client = calloc(1, sizeof(*client));
+	if (!client)
+		abort();
+	client->control = control;
+	client->stream =
+		bufferevent_socket_new(control->io->base, peer, BEV_OPT_CLOSE_ON_FREE);
+	if (!client->stream)
+		abort();
+	bufferevent_setcb(client->stream, on_read, on_write, on_event, client);
+	bufferevent_setwatermark(client->stream, EV_READ, 0, 2 * MOAT_REQUEST_MAX);
+	bufferevent_enable(client->stream, EV_READ | EV_WRITE);
+	LIST_INSERT_HEAD(&control->clients, client, next);
+	control->n++;
+}
+
+struct moat_control *moat_control_new(struct moat_io *io, int fd)
+{
+	struct moat_control *control = calloc(1, sizeof(*control));
+
+	if (!control)
+		abort();
+	control->io = io;
+	control->fd = fd;
+	LIST_INIT(&control->clients);
+	control->event =
+		event_new(io->base, fd, EV_READ | EV_PERSIST, on_connect, control);
+	if (!control->event)
+		abort();
+	event_add(control->event, NULL);
+	return control;
+}
+
+void moat_control_free(struct moat_control *control)
+{
+	if (!control)
+		return;
+	while (!LIST_EMPTY(&control->clients))
+		free_client(LIST_FIRST(&control->clients));
+	event_free(control->event);
+	close(control->fd);
+	free(control);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ike process: the core's hands and ears. What its files share.
+ *
+ * One thread runs libevent's loop and the core; DH runs on worker threads. It
+ * has no rights: sockets come from the supervisor, and whatever needs secrets
+ * or the kernel is asked of the keys and kernel processes.
+ */
+#ifndef MOAT_IO_IO_H
+#define MOAT_IO_IO_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <sys/queue.h>
+
+#include "priv/feed.h"
+
+struct moat_io;
+struct moat_control;
+struct moat_workers;
+
+/* Tokens of the core are below, those of the edges from here. */
+#define MOAT_EDGE_TOKEN 0x80000000u
+
+STAILQ_HEAD(moat_letters, moat_letter);
+
+/**
+ * struct moat_channel - a socket to another process that never blocks us
+ * @io: whose
+ * @fd: -1 while there is none
+ * @queue: messages that found no room
+ * @waiting: tree of the tokens whose answer is still to come
+ * @receive: called for each message
+ */
+struct moat_channel {
+	struct moat_io *io;
+	int fd;
+	struct event *readable;
+	struct event *writable;
+	struct moat_letters queue;
+	void *waiting;
+	void (*receive)(struct moat_io *io, const struct moat_ipc *msg, int passed);
+};
+
+/**
+ * struct moat_udp - the sockets of IKE
+ * @fds: indexed by enum moat_socket
+ */
+struct moat_udp {
+	int fds[MOAT_SOCKETS];
+	struct event *events[MOAT_SOCKETS];
+	uint64_t refused;
+	uint64_t send_failed;
+};
+
+/**
+ * struct moat_dump - what the kernel holds, at one moment
+ * @sas: sorted by policy
+ */
+struct moat_dump {
+	struct moat_ipc *sas;
+	unsigned int n_sas;
+	struct moat_ipc *policies;
+	unsigned int n_policies;
+	struct moat_ipc_counters counters;
+	char error[MOAT_IPC_TEXT];
+};
+
+/** moat_dump_fn - a dump is complete; it is valid during the call only */
+typedef void (*moat_dump_fn)(struct moat_io *io, const struct moat_dump *dump, void *arg);
+
+STAILQ_HEAD(moat_dump_waiters, moat_dump_waiter);
+
+/**
+ * struct moat_dumps - dumps on their way; one at a time
+ * @token: of the one that runs, 0 for none
+ * @now: who waits for it
+ * @next: who came later and waits for the next one
+ */
+struct moat_dumps {
+	uint32_t token;
+	struct moat_dump current;
+	struct moat_dump_waiters now;
+	struct moat_dump_waiters next;
+};
+
+/**
+ * struct moat_io - the ike process
+ * @config: what the core was given last
+ * @feed: its successor while it arrives
+ * @files: names that the core's tunnels point to; they stay
+ * @failed: answers that are to come from here, as the channel is gone
+ * @policy_base: added to the core's policy ids on the way to the kernel; 0 until
+ *               the kernel has said which one is free
+ * @totals: tree of what SAs that are gone have carried, per tunnel
+ * @settled: a configuration has come
+ * @from_datagram: the step that runs was caused by a datagram
+ */
+struct moat_io {
+	struct event_base *base;
+	struct event *timer;
+	struct moat_ike *ike;
+	struct moat_config config;
+	struct moat_feed feed;
+	struct moat_config files;
+	struct moat_channel supervisor;
+	struct moat_channel keys;
+	struct moat_channel kernel;
+	struct moat_udp udp;
+	struct moat_workers *workers;
+	struct moat_control *control;
+	struct moat_dumps dumps;
+	struct moat_letters failed;
+	uint32_t policy_base;
+	uint32_t next_token;
+	bool settled;
+	bool from_datagram;
+	bool stepping;
+	void *totals;
+};
+
+/* process.c */
+
+/** moat_io_now() - milliseconds of a monotonic clock that also counts sleep */
+uint64_t moat_io_now(void);
+
+/** moat_io_step() - give the core an event, then do what it asks; sets @event->now */
+void moat_io_step(struct moat_io *io, struct moat_event *event);
+
+/** moat_io_fail() - answer a token with a failure, once the current step is done */
+void moat_io_fail(struct moat_io *io, uint32_t token, const char *why);
+
+/* channel.c */
+void moat_channel_init(struct moat_channel *channel, struct moat_io *io,
+		       void (*receive)(struct moat_io *io, const struct moat_ipc *msg,
+				       int passed));
+
+/** moat_channel_set() - use a new socket; what was asked on the old one fails */
+void moat_channel_set(struct moat_channel *channel, int fd);
+
+/** moat_channel_send() - send, or queue what finds no room; remembers the token */
+void moat_channel_send(struct moat_channel *channel, const struct moat_ipc *msg);
+
+/** moat_channel_answered() - take a token off those that wait; false: not one of them */
+bool moat_channel_answered(struct moat_channel *channel, uint32_t token);
+void moat_channel_close(struct moat_channel *channel);
+
+/** moat_letters_put() - append a copy of a message; moat_letters_free() wipes all */
+void moat_letters_put(struct moat_letters *letters, const struct moat_ipc *msg);
+void moat_letters_free(struct moat_letters *letters);
+
+/** moat_letters_get() - the first message, or false; moat_letters_drop() removes it */
+const struct moat_ipc *moat_letters_first(const struct moat_letters *letters);
+void moat_letters_drop(struct moat_letters *letters);
+
+/* udp.c */
+
+/** moat_udp_set() - take a socket from the supervisor */
+void moat_udp_set(struct moat_io *io, unsigned int which, int fd);
+
+/** moat_udp_send() - send what MOAT_ACT_SEND says; what finds no room is lost */
+void moat_udp_send(struct moat_io *io, const struct moat_act *act);
+void moat_udp_close(struct moat_io *io);
+
+/* worker.c */
+struct moat_workers *moat_workers_new(struct moat_io *io);
+
+/** moat_workers_ask() - queue MOAT_ACT_DH_GENERATE or MOAT_ACT_DH_SHARED */
+void moat_workers_ask(struct moat_workers *workers, const struct moat_act *act);
+void moat_workers_free(struct moat_workers *workers);
+
+/* action.c */
+
+/** moat_io_act() - do one action */
+void moat_io_act(struct moat_io *io, const struct moat_act *act);
+
+/* dump.c */
+
+/** moat_dump_ask() - have @fn called with a dump that starts after this call */
+void moat_dump_ask(struct moat_io *io, moat_dump_fn fn, void *arg);
+
+/** moat_dump_take() - a message that belongs to a dump */
+void moat_dump_take(struct moat_io *io, const struct moat_ipc *msg);
+
+/** moat_dump_fail() - the kernel process is gone */
+void moat_dump_fail(struct moat_io *io, const char *why);
+
+/** moat_dump_cancel() - nobody waits with this @arg any more */
+void moat_dump_cancel(struct moat_io *io, void *arg);
+
+/** moat_dump_sas() - the SAs of one policy (kernel's id); @n says how many */
+const struct moat_ipc *moat_dump_sas(const struct moat_dump *dump, uint32_t policy,
+				     unsigned int *n);
+
+/* totals.c: what tunnels have carried, across rekeys */
+
+/**
+ * struct moat_totals - of one tunnel; [0] is in, [1] is out
+ */
+struct moat_totals {
+	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
+	uint64_t packets[2];
+	uint64_t bytes[2];
+	uint64_t drops;
+};
+
+/** moat_totals_add() - add what an SA has carried */
+void moat_totals_add(struct moat_totals *totals, const struct moat_ipc *info);
+
+/** moat_totals_keep() - an SA is gone; its counters are not */
+void moat_totals_keep(struct moat_io *io, const struct moat_ipc *info);
+
+/** moat_totals_get() - what is kept of a tunnel */
+struct moat_totals moat_totals_get(struct moat_io *io, const char *tunnel);
+void moat_totals_free(struct moat_io *io);
+
+/* control.c */
+struct moat_control *moat_control_new(struct moat_io *io, int fd);
+void moat_control_free(struct moat_control *control);
+
+/** moat_control_done() - up or down has ended */
+void moat_control_done(struct moat_control *control, uint32_t request, bool ok,
+		       const char *text);
+
+/** moat_control_reloaded() - MISTAKE and RELOADED of the supervisor */
+void moat_control_reloaded(struct moat_control *control, const struct moat_ipc *msg);
+
+/** moat_control_trace() - tell those who watch */
+void moat_control_trace(struct moat_control *control, const struct moat_act *act);
+
+/* failure.c: the last failures, for `moat show failures` */
+
+/** moat_failures_note() - remember a warning or an error */
+void moat_failures_note(const char *name, const char *tunnel, const char *text);
+json_t *moat_failures_json(void);
+
+/* status.c: documents of the contract */
+json_t *moat_status_document(struct moat_io *io, const struct moat_dump *dump);
+json_t *moat_isakmp_json(struct moat_io *io);
+json_t *moat_tunnels_json(struct moat_io *io, const struct moat_dump *dump);
+json_t *moat_trace_json(const struct moat_act *act);
+
+/** moat_time_json() - RFC 3339 in UTC; null for 0 */
+json_t *moat_time_json(uint64_t seconds);
+
+/* rate.c */
+
+/** moat_rate_ok() - may another line of this event and tunnel go to the log now? */
+bool moat_rate_ok(const char *name, const char *tunnel, uint64_t now);
+
+#endif

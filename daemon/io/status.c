@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The documents that `moat status` and its relatives show. */
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+
+#include "ike/alg.h"
+#include "io/io.h"
+#include "wire/isakmp.h"
+
+json_t *moat_time_json(uint64_t seconds)
+{
+	time_t t = seconds;
+	char text[32];
+	struct tm tm;
+
+	if (!seconds || !gmtime_r(&t, &tm))
+		return json_null();
+	strftime(text, sizeof(text), "%FT%TZ", &tm);
+	return json_string(text);
+}
+
+/* A moment of the core's clock, as the calendar has it. */
+static json_t *moment(uint64_t ms)
+{
+	uint64_t now = moat_io_now();
+	int64_t away = (int64_t)(ms - now) / 1000;
+
+	return ms ? moat_time_json(time(NULL) + away) : json_null();
+}
+
+static json_t *address(const struct moat_addr *addr)
+{
+	char text[MOAT_ADDR_STRLEN];
+
+	return json_string(moat_addr_str(addr, text));
+}
+
+static json_t *network(const struct moat_range *range)
+{
+	char text[2 * MOAT_ADDR_STRLEN];
+
+	return json_string(moat_range_str(range, text));
+}
+
+static json_t *cookie(const uint8_t *octets)
+{
+	char text[17];
+
+	for (unsigned int i = 0; i < 8; i++)
+		snprintf(text + 2 * i, 3, "%02x", octets[i]);
+	return json_string(text);
+}
+
+static json_t *isakmp_row(const struct moat_isakmp_view *view)
+{
+	json_t *row = json_object();
+
+	json_object_set_new(row, "id", json_integer(view->id));
+	json_object_set_new(row, "tunnel",
+			    view->tunnel ? json_string(view->tunnel) : json_null());
+	json_object_set_new(row, "local", address(&view->local.addr));
+	json_object_set_new(row, "remote", address(&view->remote.addr));
+	json_object_set_new(row, "local_port", json_integer(view->local.port));
+	json_object_set_new(row, "remote_port", json_integer(view->remote.port));
+	json_object_set_new(row, "state", json_string(view->state));
+	json_object_set_new(row, "role",
+			    json_string(view->initiator ? "initiator" : "responder"));
+	json_object_set_new(row, "exchange", json_string(view->exchange));
+	json_object_set_new(row, "cookies",
+			    json_pack("[o, o]", cookie(view->cookies[0]),
+				      cookie(view->cookies[1])));
+	json_object_set_new(row, "proposal", json_string(view->proposal));
+	json_object_set_new(row, "established_at", moment(view->established));
+	json_object_set_new(row, "expires_at", moment(view->expires));
+	json_object_set_new(row, "messages_sent", json_integer(view->sent));
+	json_object_set_new(row, "messages_received", json_integer(view->received));
+	return row;
+}
+
+json_t *moat_isakmp_json(struct moat_io *io)
+{
+	struct moat_isakmp_view view;
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; moat_ike_isakmp(io->ike, i, &view); i++)
+		json_array_append_new(list, isakmp_row(&view));
+	return list;
+}
+
+static json_t *isakmp_ids(struct moat_io *io, const char *tunnel)
+{
+	struct moat_isakmp_view view;
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; moat_ike_isakmp(io->ike, i, &view); i++) {
+		if (view.tunnel && !strcmp(view.tunnel, tunnel))
+			json_array_append_new(list, json_integer(view.id));
+	}
+	return list;
+}
+
+static json_t *sa_proposal(const struct moat_sa_params *sa)
+{
+	struct moat_sa_alg alg = {
+		.protocol = sa->protocol == IPPROTO_AH ? MOAT_PROTO_AH : MOAT_PROTO_ESP,
+		.enc = sa->enc,
+		.auth = sa->auth,
+		.icv_len = sa->icv_len,
+		.esn = sa->esn,
+	};
+	struct moat_key_layout salt = moat_sa_alg_keys(&alg);
+	char text[64];
+
+	/* With no key bits set, the layout has only the salt left. */
+	if (sa->enc_key_len > salt.enc_len)
+		alg.key_bits = 8 * (sa->enc_key_len - salt.enc_len);
+	moat_sa_alg_print(&alg, text, sizeof(text));
+	return json_string(text);
+}
+
+static json_t *counters(const struct moat_ipc_counters *from)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = 0; i < from->n; i++)
+		json_object_set_new(object, from->list[i].name,
+				    json_integer(from->list[i].value));
+	return object;
+}
+
+static json_t *encap(const struct moat_sa_params *sa)
+{
+	bool in = sa->direction == MOAT_DIRECTION_IN;
+
+	if (!sa->encap[0])
+		return json_null();
+	return json_pack("{s:i, s:i}", "local_port", sa->encap[in], "remote_port",
+			 sa->encap[!in]);
+}
+
+static json_t *sa_row(const struct moat_ipc *info)
+{
+	static const char *const states[] = { "reserved", "valid", "dying", "dead" };
+	const struct moat_sa_params *sa = &info->sa_info.sa;
+	json_t *row = json_object();
+	char spi[9];
+
+	snprintf(spi, sizeof(spi), "%08x", sa->spi);
+	json_object_set_new(row, "direction",
+			    json_string(sa->direction == MOAT_DIRECTION_IN ? "in"
+									   : "out"));
+	json_object_set_new(row, "protocol",
+			    json_string(sa->protocol == IPPROTO_AH ? "ah" : "esp"));
+	json_object_set_new(row, "spi", json_string(spi));
+	json_object_set_new(row, "mode",
+			    json_string(sa->mode == MOAT_MODE_TUNNEL ? "tunnel"
+								     : "transport"));
+	json_object_set_new(
+		row, "state",
+		json_string(info->sa_info.state < 4 ? states[info->sa_info.state] : "?"));
+	json_object_set_new(row, "proposal", sa_proposal(sa));
+	json_object_set_new(row, "encap", encap(sa));
+	json_object_set_new(row, "packets", json_integer(info->sa_info.packets));
+	json_object_set_new(row, "bytes", json_integer(info->sa_info.bytes));
+	json_object_set_new(row, "drops", counters(&info->sa_info.drops));
+	json_object_set_new(row, "created_at", moat_time_json(info->sa_info.created));
+	json_object_set_new(row, "last_used_at", moat_time_json(info->sa_info.last_used));
+	return row;
+}
+
+static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
+			const struct moat_dump *dump, struct moat_totals *totals)
+{
+	json_t *row = json_object(), *sas = json_array(), *mtu = json_null();
+	unsigned int n;
+	const struct moat_ipc *list =
+		moat_dump_sas(dump, pair->policy + io->policy_base, &n);
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (list[i].sa_info.state == MOAT_SA_STATE_RESERVED)
+			continue;
+		json_array_append_new(sas, sa_row(&list[i]));
+		moat_totals_add(totals, &list[i]);
+		if (list[i].sa_info.sa.direction == MOAT_DIRECTION_OUT &&
+		    list[i].sa_info.mtu)
+			mtu = json_integer(list[i].sa_info.mtu);
+	}
+	json_object_set_new(row, "local_net", network(&pair->selector.local));
+	json_object_set_new(row, "remote_net", network(&pair->selector.remote));
+	json_object_set_new(row, "policy", json_integer(pair->policy + io->policy_base));
+	json_object_set_new(row, "state", json_string(pair->state));
+	json_object_set_new(row, "mtu", mtu);
+	json_object_set_new(row, "proposal",
+			    pair->proposal[0] ? json_string(pair->proposal)
+					      : json_null());
+	json_object_set_new(row, "established_at", moment(pair->established));
+	json_object_set_new(row, "expires_at", moment(pair->expires));
+	json_object_set_new(row, "sas", sas);
+	return row;
+}
+
+static json_t *tunnel_row(struct moat_io *io, unsigned int index,
+			  const struct moat_tunnel_view *view,
+			  const struct moat_dump *dump)
+{
+	struct moat_totals totals = moat_totals_get(io, view->name);
+	json_t *row = json_object(), *pairs = json_array(), *sums;
+	struct moat_pair_view pair;
+
+	for (unsigned int i = 0; moat_ike_pair(io->ike, index, i, &pair); i++)
+		json_array_append_new(pairs, pair_row(io, &pair, dump, &totals));
+	sums = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "packets_out_total",
+			 (json_int_t)totals.packets[1], "packets_in_total",
+			 (json_int_t)totals.packets[0], "bytes_out_total",
+			 (json_int_t)totals.bytes[1], "bytes_in_total",
+			 (json_int_t)totals.bytes[0], "drops_total",
+			 (json_int_t)totals.drops, "rekeys_total",
+			 (json_int_t)view->rekeys);
+	json_object_set_new(row, "name", json_string(view->name));
+	json_object_set_new(row, "configured", json_true());
+	json_object_set_new(row, "state", json_string(view->state));
+	json_object_set_new(row, "local", address(&view->local));
+	json_object_set_new(row, "remote", address(&view->remote));
+	json_object_set_new(row, "isakmp", isakmp_ids(io, view->name));
+	json_object_set_new(row, "pairs", pairs);
+	json_object_set_new(row, "counters", sums);
+	return row;
+}
+
+json_t *moat_tunnels_json(struct moat_io *io, const struct moat_dump *dump)
+{
+	struct moat_tunnel_view view;
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; moat_ike_tunnel(io->ike, i, &view); i++)
+		json_array_append_new(list, tunnel_row(io, i, &view, dump));
+	return list;
+}
+
+json_t *moat_status_document(struct moat_io *io, const struct moat_dump *dump)
+{
+	json_t *document = json_pack("{s:i}", "schema_version", 1);
+
+	json_object_set_new(document, "isakmp", moat_isakmp_json(io));
+	json_object_set_new(document, "tunnels", moat_tunnels_json(io, dump));
+	json_object_set_new(document, "counters", counters(&dump->counters));
+	if (dump->error[0])
+		json_object_set_new(document, "kernel_error", json_string(dump->error));
+	return document;
+}
+
+json_t *moat_trace_json(const struct moat_act *act)
+{
+	json_t *row = json_pack("{s:s}", "type", "message");
+
+	json_object_set_new(row, "at", moat_time_json(time(NULL)));
+	json_object_set_new(row, "tunnel",
+			    act->trace.tunnel ? json_string(act->trace.tunnel)
+					      : json_null());
+	json_object_set_new(row, "sent", json_boolean(act->trace.sent));
+	json_object_set_new(row, "local", address(&act->trace.local.addr));
+	json_object_set_new(row, "remote", address(&act->trace.remote.addr));
+	json_object_set_new(row, "exchange", json_string(act->trace.exchange));
+	json_object_set_new(row, "number", json_integer(act->trace.number));
+	json_object_set_new(row, "payloads", json_string(act->trace.payloads));
+	json_object_set_new(row, "before", json_string(act->trace.before));
+	json_object_set_new(row, "after", json_string(act->trace.after));
+	json_object_set_new(row, "role",
+			    json_string(act->trace.initiator ? "initiator"
+							     : "responder"));
+	json_object_set_new(row, "repeated", json_boolean(act->trace.repeated));
+	return row;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What tunnels have carried: SAs come and go, totals never go backwards. */
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/io.h"
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct moat_totals *)a)->tunnel,
+		      ((const struct moat_totals *)b)->tunnel);
+}
+
+static struct moat_totals *find(struct moat_io *io, const char *tunnel)
+{
+	struct moat_totals key = { 0 }, **found;
+
+	snprintf(key.tunnel, sizeof(key.tunnel), "%s", tunnel);
+	found = tfind(&key, &io->totals, by_name);
+	return found ? *found : NULL;
+}
+
+void moat_totals_add(struct moat_totals *totals, const struct moat_ipc *info)
+{
+	unsigned int out = info->sa_info.sa.direction == MOAT_DIRECTION_OUT;
+
+	totals->packets[out] += info->sa_info.packets;
+	totals->bytes[out] += info->sa_info.bytes;
+	for (unsigned int i = 0; i < info->sa_info.drops.n && i < MOAT_IPC_COUNTERS; i++)
+		totals->drops += info->sa_info.drops.list[i].value;
+}
+
+void moat_totals_keep(struct moat_io *io, const struct moat_ipc *info)
+{
+	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
+	struct moat_totals *totals;
+
+	memcpy(tunnel, info->sa_info.tunnel, sizeof(tunnel));
+	tunnel[MOAT_TUNNEL_NAME_MAX] = '\0';
+	totals = find(io, tunnel);
+	if (!totals) {
+		totals = calloc(1, sizeof(*totals));
+		if (!totals)
+			abort();
+		memcpy(totals->tunnel, tunnel, sizeof(tunnel));
+		if (!tsearch(totals, &io->totals, by_name))
+			abort();
+	}
+	moat_totals_add(totals, info);
+}
+
+struct moat_totals moat_totals_get(struct moat_io *io, const char *tunnel)
+{
+	struct moat_totals *totals = find(io, tunnel);
+
+	return totals ? *totals : (struct moat_totals){ 0 };
+}
+
+void moat_totals_free(struct moat_io *io)
+{
+	tdestroy(io->totals, free);
+	io->totals = NULL;
+}
