@@ -81,16 +81,13 @@ void moat_isakmp_reap(struct moat_ike *ike)
 
 const char *moat_isakmp_name(const struct moat_isakmp *sa, char buf[MOAT_ISAKMP_STRLEN])
 {
+	const uint8_t *i = sa->cky.i;
+	const uint8_t *r = sa->cky.r;
 	char addr[MOAT_ADDR_STRLEN];
-	char *at = buf;
 
-	at += snprintf(at, MOAT_ISAKMP_STRLEN, "peer %s port %u, cookies ",
-		       moat_addr_str(&sa->remote.addr, addr), sa->remote.port);
-	for (int i = 0; i < MOAT_COOKIE_LEN; i++)
-		at += sprintf(at, "%02x", sa->cky.i[i]);
-	*at++ = ':';
-	for (int i = 0; i < MOAT_COOKIE_LEN; i++)
-		at += sprintf(at, "%02x", sa->cky.r[i]);
+	snprintf(buf, MOAT_ISAKMP_STRLEN, "peer %s port %u, cookies %08x%08x:%08x%08x",
+		 moat_addr_str(&sa->remote.addr, addr), sa->remote.port, moat_get32(i),
+		 moat_get32(i + 4), moat_get32(r), moat_get32(r + 4));
 	return buf;
 }
 

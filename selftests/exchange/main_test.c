@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* One tunnel over a good network: the nine messages, keys, states, refusals. */
+/* One tunnel over a good network: the nine messages, states, keys, refusals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,26 +12,402 @@
 
 static struct sim_options plain(void)
 {
-	return (struct sim_options){ .seed = 1,
-				     .nets = 1,
-				     .psk = { "a secret", "a secret" },
-				     .verbose = getenv("SIM_VERBOSE") != NULL };
+	return (struct sim_options){
+		.seed = 1,
+		.nets = 1,
+		.psk = { "a secret", "a secret" },
+		.verbose = getenv("SIM_VERBOSE") != NULL,
+	};
 }
 
+static struct sim *start(const struct sim_options *o)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 5000);
+	return sim;
+}
+
+static void assert_established(struct sim *sim, unsigned int pairs)
+{
+	for (int side = 0; side < 2; side++) {
+		assert_string_equal(sim_state(sim, side), "up");
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), pairs);
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), pairs);
+		assert_int_equal(sim_reserved(sim, side), 0);
+		assert_int_equal(sim_isakmps(sim, side), 1);
+	}
+	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
+}
+
+static void assert_nothing(struct sim *sim, int side)
+{
+	assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 0);
+	assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 0);
+}
+
+/* The ladder of the seed: message, payloads and states, word by word. */
 static void clean_establishment(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	assert_int_equal(sim_done(sim, 0), 1);
+	assert_established(sim, 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 3);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 3);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_QUICK), 2);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_QUICK), 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 0);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_INFORMATIONAL), 0);
+	assert_string_equal(
+		sim_ladder(sim, 0),
+		"sent main 1 (HDR, SA): MM_NO_STATE -> MM_NO_STATE\n"
+		"received main 2 (HDR, SA): MM_NO_STATE -> MM_SA_SETUP\n"
+		"sent main 3 (HDR, KE, NONCE): MM_SA_SETUP -> MM_SA_SETUP\n"
+		"received main 4 (HDR, KE, NONCE): MM_SA_SETUP -> MM_KEY_EXCH\n"
+		"sent main 5 (HDR*, ID, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_EXCH\n"
+		"received main 6 (HDR*, ID, HASH): MM_KEY_EXCH -> MM_KEY_AUTH\n"
+		"MM_KEY_AUTH -> QM_IDLE\n"
+		"sent quick 1 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"received quick 2 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"sent quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n");
+	assert_string_equal(
+		sim_ladder(sim, 1),
+		"received main 1 (HDR, SA): MM_NO_STATE -> MM_NO_STATE\n"
+		"sent main 2 (HDR, SA): MM_NO_STATE -> MM_SA_SETUP\n"
+		"received main 3 (HDR, KE, NONCE): MM_SA_SETUP -> MM_SA_SETUP\n"
+		"sent main 4 (HDR, KE, NONCE): MM_SA_SETUP -> MM_KEY_EXCH\n"
+		"received main 5 (HDR*, ID, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_AUTH\n"
+		"sent main 6 (HDR*, ID, HASH): MM_KEY_AUTH -> MM_KEY_AUTH\n"
+		"MM_KEY_AUTH -> QM_IDLE\n"
+		"received quick 1 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"sent quick 2 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"received quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n");
+	sim_free(sim);
+}
+
+static void what_status_shows(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+	struct moat_isakmp_view a;
+	struct moat_isakmp_view b;
+	struct moat_pair_view pair;
+
+	(void)state;
+	assert_true(moat_ike_isakmp(sim_core(sim, 0), 0, &a));
+	assert_true(moat_ike_isakmp(sim_core(sim, 1), 0, &b));
+	assert_string_equal(a.state, "QM_IDLE");
+	assert_string_equal(a.tunnel, "branch");
+	assert_string_equal(a.proposal, "aes128-sha256-ecp256");
+	assert_memory_equal(a.cookies, b.cookies, sizeof(a.cookies));
+	assert_true(a.initiator);
+	assert_false(b.initiator);
+	assert_int_equal(a.sent, 3);
+	assert_int_equal(a.received, 3);
+	assert_int_equal(b.sent, 3);
+	assert_int_equal(b.received, 3);
+	assert_int_equal(a.expires - a.established, 28800 * 1000);
+	assert_true(moat_ike_pair(sim_core(sim, 0), 0, 0, &pair));
+	assert_string_equal(pair.state, "up");
+	assert_string_equal(pair.proposal, "aes128gcm16");
+	assert_false(moat_ike_pair(sim_core(sim, 0), 0, 1, &pair));
+	sim_free(sim);
+}
+
+static void traffic_brings_it_up(void **state)
 {
 	struct sim_options o = plain();
 	struct sim *sim = sim_new(&o);
 
 	(void)state;
-	sim_up(sim, 0);
-	sim_run(sim, 5000);
+	sim_run(sim, 100);
+	assert_string_equal(sim_state(sim, 0), "waiting");
+	sim_acquire(sim, 0, 0);
+	assert_string_equal(sim_state(sim, 0), "connecting");
+	sim_run(sim, 2000);
+	assert_established(sim, 1);
+	sim_free(sim);
+}
+
+static void several_networks(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 3;
+	sim = start(&o);
 	assert_int_equal(sim_done(sim, 0), 1);
-	assert_null(sim_agree(sim));
+	assert_established(sim, 9);
 	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 3);
-	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 3);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_QUICK), 18);
+	sim_free(sim);
+}
+
+/* One of nine pairs has traffic: that one is up, the others wait. */
+static void one_pair_of_many(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 3;
+	sim = sim_new(&o);
+	sim_run(sim, 100);
+	sim_acquire(sim, 0, 4);
+	sim_run(sim, 5000);
+	assert_string_equal(sim_state(sim, 0), "up");
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 1);
+	sim_free(sim);
+}
+
+static void with(const char *ike, const char *esp, bool v6)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	o.ike[0] = o.ike[1] = ike;
+	o.esp[0] = o.esp[1] = esp;
+	o.v6 = v6;
+	sim = start(&o);
+	assert_int_equal(sim_done(sim, 0), 1);
+	assert_established(sim, 1);
+	sim_free(sim);
+}
+
+static void algorithms(void **state)
+{
+	(void)state;
+	with("aes128-sha1-modp2048", "aes128-sha1", false);
+	with("aes256-sha256-modp3072", "aes256-sha256", false);
+	with("aes192-sha384-ecp384", "aes256gcm16", false);
+	with("aes256-sha512-modp4096", "aes128-sha512", false);
+	with("aes128-sha256-ecp256", "null-sha256", false);
+}
+
+static void perfect_forward_secrecy(void **state)
+{
+	(void)state;
+	with(NULL, "aes128gcm16-ecp256", false);
+	with(NULL, "aes256-sha384-ecp384", true);
+	with(NULL, "aes128-sha256-modp2048", false);
+}
+
+static void ipv6(void **state)
+{
+	(void)state;
+	with(NULL, NULL, true);
+}
+
+static void wrong_psk(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.psk[1] = "another secret";
+	sim = start(&o);
+	sim_run(sim, 60000);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_logged(sim, 1, "ike-auth-failed"), 1);
+	assert_non_null(
+		strstr(sim_log_text(sim, 1, "ike-auth-failed"), "pre-shared keys"));
+	assert_non_null(strstr(sim_log_text(sim, 0, "control-done"), "pre-shared keys"));
+	assert_int_equal(sim_logged(sim, 0, "ike-established"), 0);
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 0);
+	for (int side = 0; side < 2; side++) {
+		assert_nothing(sim, side);
+		assert_int_equal(sim_isakmps(sim, side), 0);
+	}
+	sim_free(sim);
+}
+
+static void no_secret(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.psk[0] = "";
+	sim = start(&o);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_non_null(strstr(sim_log_text(sim, 0, "ike-failed"), "no pre-shared key"));
+	sim_free(sim);
+}
+
+static void no_common_phase_1(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.ike[0] = "aes128-sha256-ecp256";
+	o.ike[1] = "aes256-sha256-ecp256";
+	sim = start(&o);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_logged(sim, 0, "ike-no-proposal"), 1);
+	assert_int_equal(sim_logged(sim, 1, "ike-no-proposal"), 1);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-no-proposal"), "aes256"));
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-no-proposal"), "moat.conf:2"));
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "ike-no-proposal"), "NO-PROPOSAL-CHOSEN"));
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "control-done"), "NO-PROPOSAL-CHOSEN"));
+	assert_int_equal(sim_isakmps(sim, 1), 0);
+	sim_free(sim);
+}
+
+static void refused_phase_2(const char *a, const char *b)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	o.esp[0] = a;
+	o.esp[1] = b;
+	sim = start(&o);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_logged(sim, 1, "quick-no-proposal"), 1);
+	assert_int_equal(sim_logged(sim, 0, "quick-no-proposal"), 1);
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "control-done"), "NO-PROPOSAL-CHOSEN"));
+	sim_run(sim, 61000);
+	for (int side = 0; side < 2; side++) {
+		assert_nothing(sim, side);
+		assert_int_equal(sim_reserved(sim, side), 0);
+		assert_int_equal(sim_isakmps(sim, side), 1);
+	}
+	sim_free(sim);
+}
+
+static void no_common_phase_2(void **state)
+{
+	(void)state;
+	refused_phase_2("aes128gcm16", "aes256-sha256");
+	refused_phase_2("aes128gcm16-ecp256", "aes128gcm16");
+	refused_phase_2("aes128gcm16", "aes128gcm16-ecp256");
+}
+
+static void down(void **state)
+{
+	(void)state;
+	for (int side = 0; side < 2; side++) {
+		struct sim_options o = plain();
+		struct sim *sim = start(&o);
+
+		sim_down(sim, side);
+		sim_run(sim, 1000);
+		assert_int_equal(sim_done(sim, side), 1);
+		assert_string_equal(sim_state(sim, side), "down");
+		assert_string_equal(sim_state(sim, !side), "waiting");
+		for (int i = 0; i < 2; i++) {
+			assert_nothing(sim, i);
+			assert_int_equal(sim_isakmps(sim, i), 0);
+		}
+		/* Down is down: the peer's traffic does not bring it back. */
+		sim_acquire(sim, !side, 0);
+		sim_run(sim, 60000);
+		assert_nothing(sim, side);
+		sim_up(sim, side);
+		sim_run(sim, 5000);
+		assert_int_equal(sim_done(sim, side), 1);
+		assert_established(sim, 1);
+		sim_free(sim);
+	}
+}
+
+static void reload_without_change(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	sim_configure(sim, 0);
+	sim_configure(sim, 1);
+	sim_run(sim, 5000);
+	assert_established(sim, 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 0);
 	assert_int_equal(sim_sent(sim, 0, MOAT_X_QUICK), 2);
-	assert_int_equal(sim_sent(sim, 1, MOAT_X_QUICK), 1);
+	sim_free(sim);
+}
+
+static void tunnel_removed(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	sim_unconfigure(sim, 0);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_policies(sim, 0), 0);
+	assert_nothing(sim, 0);
+	assert_nothing(sim, 1);
+	assert_int_equal(sim_isakmps(sim, 0), 0);
+	assert_int_equal(sim_isakmps(sim, 1), 0);
+	sim_free(sim);
+}
+
+static void reboot(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	sim_reboot(sim, 0);
+	sim_run(sim, 1000);
+	sim_acquire(sim, 0, 0);
+	sim_run(sim, 5000);
+	/* INITIAL-CONTACT ends what the other side still had. */
+	assert_established(sim, 1);
+	sim_free(sim);
+}
+
+static void stranger(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+	unsigned int sent = sim_sent(sim, 1, MOAT_X_MAIN);
+	unsigned int isakmps = sim_isakmps(sim, 1);
+	size_t len;
+	int to;
+	const uint8_t *first = sim_datagram(sim, 0, &len, &to);
+
+	(void)state;
+	sim_inject_from(sim, 1, "198.51.100.7", first, len);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), sent);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_INFORMATIONAL), 0);
+	assert_int_equal(sim_isakmps(sim, 1), isakmps);
+	assert_int_equal(sim_logged(sim, 1, "ike-unknown-peer"), 1);
+	sim_free(sim);
+}
+
+/* A flood of first messages from the peer's address leaves a bounded number. */
+static void half_open(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+	uint8_t message[2048];
+	size_t len;
+	int to;
+	const uint8_t *first = sim_datagram(sim, 0, &len, &to);
+
+	(void)state;
+	memcpy(message, first, len);
+	for (unsigned int i = 0; i < 1000; i++) {
+		message[1] = (uint8_t)i;
+		message[2] = (uint8_t)(i >> 8);
+		sim_inject(sim, 1, message, len);
+	}
+	assert_true(sim_isakmps(sim, 1) <= 17);
+	sim_run(sim, 60000);
+	assert_established(sim, 1);
+	/* None was repeated unasked. */
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 3 + 1000);
 	sim_free(sim);
 }
 
@@ -39,6 +415,23 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clean_establishment),
+		cmocka_unit_test(what_status_shows),
+		cmocka_unit_test(traffic_brings_it_up),
+		cmocka_unit_test(several_networks),
+		cmocka_unit_test(one_pair_of_many),
+		cmocka_unit_test(algorithms),
+		cmocka_unit_test(perfect_forward_secrecy),
+		cmocka_unit_test(ipv6),
+		cmocka_unit_test(wrong_psk),
+		cmocka_unit_test(no_secret),
+		cmocka_unit_test(no_common_phase_1),
+		cmocka_unit_test(no_common_phase_2),
+		cmocka_unit_test(down),
+		cmocka_unit_test(reload_without_change),
+		cmocka_unit_test(tunnel_removed),
+		cmocka_unit_test(reboot),
+		cmocka_unit_test(stranger),
+		cmocka_unit_test(half_open),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -238,7 +238,8 @@ static const char *agree_on(struct sim *sim, int side, const struct moat_sa_para
 	if (p->enc != out->enc || p->auth != out->auth || p->icv_len != out->icv_len ||
 	    p->protocol != out->protocol || p->mode != out->mode || p->esn != out->esn)
 		return "algorithms differ";
-	if (!out->enc_key_len || p->enc_key_len != out->enc_key_len ||
+	if (!(out->enc_key_len + out->auth_key_len) ||
+	    p->enc_key_len != out->enc_key_len ||
 	    memcmp(p->enc_key, out->enc_key, out->enc_key_len))
 		return "encryption keys differ";
 	if (p->auth_key_len != out->auth_key_len ||
