@@ -111,6 +111,10 @@ class ManualMoat(_Manual):
         return [Sa(sa["direction"], int(sa["spi"], 16), sa["packets"],
                    sa["bytes"]) for sa in listed]
 
+    def said(self, lines=25):
+        """What the module counted."""
+        return self._moat("sa", "list") + self._moat("show", "counters")
+
     def unload(self):
         """All of it away."""
         self._moat("sa", "flush")
