@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "cli/cli.h"
+#include "cli/control.h"
 
 #define RUNDIR "/run/moat"
 
@@ -31,12 +31,26 @@ static int run_version(const struct moat_cli *cli, int argc, char **argv)
 }
 
 static const struct moat_command show_commands[] = {
+	{ "isakmp", "", "phase 1: ISAKMP SAs and their states", moat_cli_isakmp, NULL },
+	{ "ipsec", "", "phase 2: tunnels, their networks and SAs", moat_cli_ipsec, NULL },
+	{ "failures", "", "the last failures, with their reasons", moat_cli_failures,
+	  NULL },
+	{ "crypto", NULL, "isakmp sa or ipsec sa, as routers of Cisco print them", NULL,
+	  moat_crypto_commands },
 	{ "counters", "", "the kernel's counters of this network namespace",
 	  moat_cli_counters, NULL },
 	{ 0 },
 };
 
 static const struct moat_command commands[] = {
+	{ "up", "NAME [--wait[=SECONDS]]", "build a tunnel", moat_cli_up, NULL },
+	{ "down", "NAME [--wait[=SECONDS]]", "take a tunnel down", moat_cli_down, NULL },
+	{ "status", "", "tunnels and their SAs; QM_IDLE means healthy", moat_cli_status,
+	  NULL },
+	{ "reload", "", "read the configuration again", moat_cli_reload, NULL },
+	{ "trace", "", "the messages of IKE as they come and go", moat_cli_trace, NULL },
+	{ "check", "[-c DIR]", "read the configuration, change nothing", moat_cli_check,
+	  NULL },
 	{ "show", NULL, "one view", NULL, show_commands },
 	{ "why", "SRC DST [PROTOCOL [PORT]]", "what would happen to a packet",
 	  moat_cli_why, NULL },

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The control socket as commands use it. */
+#include "cli/control.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int connect_to(const struct moat_cli *cli)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (snprintf(un.sun_path, sizeof(un.sun_path), "%s/moat.sock", cli->rundir) >=
+	    (int)sizeof(un.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof(un))) {
+		int err = errno;
+
+		close(fd);
+		errno = err;
+		return -1;
+	}
+	return fd;
+}
+
+static int no_daemon(const struct moat_cli *cli)
+{
+	if (errno == EACCES || errno == EPERM)
+		return moat_failed("%s/moat.sock: not permitted: be root, or in group "
+				   "moat",
+				   cli->rundir);
+	moat_failed("moatd does not run (%s/moat.sock: %s)", cli->rundir,
+		    strerror(errno));
+	return MOAT_EXIT_NO_DAEMON;
+}
+
+int moat_control_open(struct moat_control *control, const struct moat_cli *cli,
+		      json_t *request, unsigned int seconds)
+{
+	const struct timeval patience = { .tv_sec = seconds };
+	int fd = connect_to(cli);
+	bool ok;
+
+	control->stream = NULL;
+	if (fd < 0) {
+		json_decref(request);
+		return no_daemon(cli);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	control->stream = fdopen(fd, "r+");
+	if (!control->stream)
+		abort();
+	ok = !json_dumpf(request, control->stream, JSON_COMPACT) &&
+	     fputc('\n', control->stream) != EOF && !fflush(control->stream);
+	json_decref(request);
+	if (ok)
+		return MOAT_EXIT_DONE;
+	moat_control_close(control);
+	return no_daemon(cli);
+}
+
+static void complain(const json_t *answer)
+{
+	const json_t *mistake;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "mistakes"), i, mistake)
+		fprintf(stderr, "%s\n", json_string_value(mistake));
+	moat_failed("%s", moat_field(answer, "error"));
+}
+
+int moat_control_read(struct moat_control *control, json_t **answer)
+{
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+
+	*answer = NULL;
+	errno = 0;
+	len = getline(&line, &size, control->stream);
+	if (len > 0)
+		*answer = json_loadb(line, len, 0, NULL);
+	free(line);
+	if (len <= 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		moat_failed("timed out");
+		return MOAT_EXIT_TIMEOUT;
+	}
+	if (len <= 0) {
+		moat_failed("moatd has closed the connection");
+		return MOAT_EXIT_NO_DAEMON;
+	}
+	if (!*answer)
+		return moat_failed("moatd's answer is no JSON");
+	if (!json_object_get(*answer, "error"))
+		return MOAT_EXIT_DONE;
+	complain(*answer);
+	return MOAT_EXIT_FAILED;
+}
+
+void moat_control_close(struct moat_control *control)
+{
+	if (control->stream)
+		fclose(control->stream);
+	control->stream = NULL;
+}
+
+int moat_control_ask(const struct moat_cli *cli, const char *command, json_t **answer)
+{
+	struct moat_control control;
+	int status;
+
+	*answer = NULL;
+	status = moat_control_open(&control, cli, json_pack("{s:s}", "command", command),
+				   30);
+	if (status)
+		return status;
+	status = moat_control_read(&control, answer);
+	moat_control_close(&control);
+	if (status) {
+		json_decref(*answer);
+		*answer = NULL;
+	}
+	return status;
+}
+
+const char *moat_field(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+json_int_t moat_field_number(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}

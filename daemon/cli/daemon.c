@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* moat up, down, reload: what the running daemon shall do. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/control.h"
+
+/* As long as a peer may take that answers at all. */
+#define WAIT_SECONDS 60
+
+static unsigned int wait_seconds(const char *word)
+{
+	char *end;
+	unsigned long seconds;
+
+	if (!strcmp(word, "--wait"))
+		return WAIT_SECONDS;
+	if (strncmp(word, "--wait=", 7))
+		moat_usage("moat: no option %s; --wait or --wait=SECONDS was expected",
+			   word);
+	seconds = strtoul(word + 7, &end, 10);
+	if (word[7] < '0' || word[7] > '9' || *end || !seconds || seconds > 86400)
+		moat_usage("moat: --wait=%s: seconds, 1 to 86400, were expected",
+			   word + 7);
+	return seconds;
+}
+
+static int ask_for_tunnel(const struct moat_cli *cli, const char *command, int argc,
+			  char **argv)
+{
+	struct moat_control control;
+	const char *name = NULL;
+	unsigned int seconds = 0;
+	json_t *answer = NULL;
+	int status;
+
+	for (int i = 0; i < argc; i++) {
+		if (argv[i][0] == '-')
+			seconds = wait_seconds(argv[i]);
+		else if (!name)
+			name = argv[i];
+		else
+			moat_usage("moat %s: one tunnel was expected", command);
+	}
+	if (!name)
+		moat_usage("moat %s: which tunnel? moat status lists them", command);
+	status = moat_control_open(&control, cli,
+				   json_pack("{s:s, s:s, s:b}", "command", command,
+					     "tunnel", name, "wait", seconds != 0),
+				   seconds ? seconds : 30);
+	if (!status)
+		status = moat_control_read(&control, &answer);
+	moat_control_close(&control);
+	if (!status && cli->json)
+		return moat_json_print(answer);
+	json_decref(answer);
+	return status;
+}
+
+/** moat_cli_up() - moat up NAME [--wait[=SECONDS]] */
+int moat_cli_up(const struct moat_cli *cli, int argc, char **argv)
+{
+	return ask_for_tunnel(cli, "up", argc, argv);
+}
+
+/** moat_cli_down() - moat down NAME [--wait[=SECONDS]] */
+int moat_cli_down(const struct moat_cli *cli, int argc, char **argv)
+{
+	return ask_for_tunnel(cli, "down", argc, argv);
+}
+
+/** moat_cli_reload() - moat reload */
+int moat_cli_reload(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_args args = { .argc = argc, .argv = argv };
+	json_t *answer;
+	int status;
+
+	moat_args_end(&args);
+	status = moat_control_ask(cli, "reload", &answer);
+	if (!status && cli->json)
+		return moat_json_print(answer);
+	json_decref(answer);
+	return status;
+}
