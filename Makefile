@@ -128,7 +128,8 @@ tests := $(patsubst selftests/%.c,$(B)/tests/%,$(test_sources))
 helpers = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c %_fuzzer.c,$(wildcard selftests/$(1)/*.c)))
 $(filter $(B)/tests/unit/%,$(tests)): $(call helpers,unit)
 $(filter $(B)/tests/exchange/%,$(tests)): $(call helpers,exchange)
-$(filter $(B)/tests/fuzz/%,$(tests)): $(call helpers,fuzz)
+# The fuzzer of the core needs the simulation.
+$(filter $(B)/tests/fuzz/%,$(tests)): $(call helpers,fuzz) $(call helpers,exchange)
 
 $(tests): $(B)/tests/%: $(B)/obj/selftests/%.o $(B)/libmoatpriv.a $(B)/libmoatcore.a
 	$(call say,LD,$@)

@@ -16,34 +16,12 @@
 #include <cmocka.h>
 
 #include "codec.h"
+#include "damage.h"
 #include "ike/crypt.h"
 
 #define ROUNDS 400000
 
 static struct fuzz_seeds seeds;
-static uint64_t lottery;
-
-/* xorshift64*; what matters is that it is the same everywhere. */
-static uint64_t draw(void)
-{
-	lottery ^= lottery >> 12;
-	lottery ^= lottery << 25;
-	lottery ^= lottery >> 27;
-	return lottery * 2685821657736338717ULL;
-}
-
-static size_t below(size_t limit)
-{
-	return limit ? (size_t)(draw() >> 11) % limit : 0;
-}
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-	const char *s = getenv(name);
-
-	return s ? strtoull(s, NULL, 0) : otherwise;
-}
-
 /* Exactly as long as the message, so that a read past its end is caught. */
 static enum fuzz_fate feed(const uint8_t *data, size_t len)
 {
@@ -55,16 +33,6 @@ static enum fuzz_fate feed(const uint8_t *data, size_t len)
 	fate = fuzz_codec(copy, len);
 	free(copy);
 	return fate;
-}
-
-static void fix_length(uint8_t *data, size_t len)
-{
-	if (len >= 28) {
-		data[24] = (uint8_t)(len >> 24);
-		data[25] = (uint8_t)(len >> 16);
-		data[26] = (uint8_t)(len >> 8);
-		data[27] = (uint8_t)len;
-	}
 }
 
 static void test_seeds_are_read(void **state)
@@ -85,7 +53,7 @@ static void test_truncated(void **state)
 		for (size_t len = 0; len < seeds.seed[i].len; len++) {
 			memcpy(buf, seeds.seed[i].data, len);
 			assert_int_equal(feed(buf, len), FUZZ_NO_HEADER);
-			fix_length(buf, len);
+			damage_fix_length(buf, len);
 			feed(buf, len);
 		}
 }
@@ -100,7 +68,7 @@ static void test_oversized(void **state)
 			memset(buf, 0xff, sizeof(buf));
 			memcpy(buf, seeds.seed[i].data, seeds.seed[i].len);
 			assert_int_equal(feed(buf, len), FUZZ_NO_HEADER);
-			fix_length(buf, len);
+			damage_fix_length(buf, len);
 			feed(buf, len);
 		}
 }
@@ -136,67 +104,27 @@ static void test_lengths(void **state)
 			}
 }
 
-/* Some change of its own to @buf; its new length. */
-static size_t mutate(uint8_t *buf, size_t len, size_t size)
-{
-	size_t at = below(len);
-	size_t count = 1 + below(16);
-	unsigned int other = (unsigned int)below(seeds.count);
-	size_t from;
-
-	switch (below(6)) {
-	case 0:
-		buf[at] ^= (uint8_t)(1 << below(8));
-		return len;
-	case 1:
-		buf[at] = (uint8_t)draw();
-		return len;
-	case 2: /* drop some octets */
-		if (count > len - at)
-			count = len - at;
-		memmove(buf + at, buf + at + count, len - at - count);
-		return len - count;
-	case 3: /* repeat some octets */
-		if (count > len - at)
-			count = len - at;
-		if (count > size - len)
-			return len;
-		memmove(buf + at + count, buf + at, len - at);
-		return len + count;
-	case 4: /* octets of another message */
-		from = below(seeds.seed[other].len);
-		if (count > seeds.seed[other].len - from)
-			count = seeds.seed[other].len - from;
-		if (count > len - at)
-			count = len - at;
-		memcpy(buf + at, seeds.seed[other].data + from, count);
-		return len;
-	default: /* a number that means something */
-		if (at + 1 < len) {
-			buf[at] = 0;
-			buf[at + 1] = (uint8_t)below(40);
-		}
-		return len;
-	}
-}
-
 static void test_mutated(void **state)
 {
-	uint64_t rounds = setting("MOAT_FUZZ_ROUNDS", ROUNDS);
+	uint64_t rounds = damage_setting("MOAT_FUZZ_ROUNDS", ROUNDS);
 	uint64_t fates[FUZZ_READ + 1] = { 0 };
 	uint8_t buf[2 * SEED_SIZE];
 
 	(void)state;
 	for (uint64_t i = 0; i < rounds; i++) {
-		unsigned int pick = (unsigned int)below(seeds.count);
+		unsigned int pick = (unsigned int)damage_below(seeds.count);
 		size_t len = seeds.seed[pick].len;
-		size_t changes = 1 + below(6);
+		size_t changes = 1 + damage_below(6);
 
 		memcpy(buf, seeds.seed[pick].data, len);
-		while (changes-- && len > 0)
-			len = mutate(buf, len, sizeof(buf));
-		if (below(16))
-			fix_length(buf, len);
+		while (changes-- && len > 0) {
+			unsigned int other = (unsigned int)damage_below(seeds.count);
+
+			len = damage(buf, len, sizeof(buf), seeds.seed[other].data,
+				     seeds.seed[other].len);
+		}
+		if (damage_below(16))
+			damage_fix_length(buf, len);
 		fates[feed(buf, len)]++;
 	}
 	/* A fuzzer that is always stopped at the door tests nothing. */
@@ -210,14 +138,14 @@ static void test_random(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 100000; i++) {
-		size_t len = below(sizeof(buf));
+		size_t len = damage_below(sizeof(buf));
 
 		for (size_t k = 0; k < len; k++)
-			buf[k] = (uint8_t)draw();
-		if (len >= 28 && below(4)) {
+			buf[k] = (uint8_t)damage_draw();
+		if (len >= 28 && damage_below(4)) {
 			buf[17] = 0x10;
-			buf[16] = (uint8_t)below(22);
-			fix_length(buf, len);
+			buf[16] = (uint8_t)damage_below(22);
+			damage_fix_length(buf, len);
 		}
 		feed(buf, len);
 	}
@@ -252,7 +180,7 @@ int main(int argc, char **argv)
 
 	if (moat_crypt_init() < 0)
 		return 1;
-	lottery = setting("MOAT_FUZZ_SEED", 0x6d6f6174);
+	damage_start();
 	fuzz_seeds_fill(&seeds);
 	if (argc == 3 && strcmp(argv[1], "--corpus") == 0)
 		return write_corpus(argv[2]);
