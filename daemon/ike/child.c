@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPARE_LIFE (2 * MOAT_SECOND) /* after the kernel should have deleted it */
+#define SPARE_LIFE   (2 * MOAT_SECOND)	/* after the kernel should have deleted it */
+#define REPEATED_FOR (60 * MOAT_SECOND) /* a message 1 comes no later than this */
 
 static void rekey_due(struct moat_ike *ike, void *owner);
 static void switch_due(struct moat_ike *ike, void *owner);
@@ -57,7 +58,10 @@ static struct moat_sa_params *make_params(const struct moat_child *child,
 	params->policy = child->pair->policy;
 	params->selector = child->selector;
 	params->hard_seconds = child->life;
-	if (bytes) {
+	/* The sender counts as we do; what is on its way shall still arrive. */
+	if (bytes && in) {
+		params->hard_bytes = bytes + bytes / 4;
+	} else if (bytes) {
 		params->hard_bytes = bytes;
 		params->soft_bytes =
 			bytes - bytes / 5 + moat_core_jitter(core(child), bytes / 10);
@@ -137,6 +141,7 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	child->life = in->life_seconds;
 	child->initiator = in->initiator;
 	child->begun = in->begun;
+	child->begun_at = in->begun_at;
 	moat_blob_set(&child->nonce, low.data, low.len);
 	child->rekey_timer = (struct moat_timer){ .fire = rekey_due, .owner = child };
 	child->switch_timer = (struct moat_timer){ .fire = switch_due, .owner = child };
@@ -186,15 +191,32 @@ static void make_redundant(struct moat_child *child)
 		end_after(child, MOAT_OLD_INBOUND);
 }
 
-/* Was the other one under way when this one began, and the reverse? */
+/*
+ * Did two quick modes of different initiators run at once? Who began @child
+ * knows: it did so before @other was complete. The answering side does not:
+ * message 1 may have been on its way for as long as it is repeated. It goes by
+ * the age of its own @other, which nobody rekeys in the first half of its life.
+ */
+static bool collide(const struct moat_child *child, const struct moat_child *other)
+{
+	uint64_t young = other->life * MOAT_SECOND / 2;
+
+	if (other->initiator == child->initiator)
+		return false;
+	if (child->begun <= other->completed)
+		return true;
+	if (young > REPEATED_FOR)
+		young = REPEATED_FOR;
+	return !child->initiator && child->begun_at < other->established + young;
+}
+
 static void resolve_collision(struct moat_child *child)
 {
 	struct moat_child *other;
 
 	TAILQ_FOREACH(other, &child->pair->children, link) {
 		if (other == child || !other->complete || other->old ||
-		    other->redundant || other->initiator == child->initiator ||
-		    child->begun > other->completed)
+		    other->redundant || !collide(child, other))
 			continue;
 		if (lower(moat_blob_view(&child->nonce), moat_blob_view(&other->nonce)))
 			make_redundant(child);
@@ -245,7 +267,6 @@ static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answ
 	moat_core_ask(core(child), act, owner ? owner : child,
 		      owner ? answer : switch_answer);
 	pair->current = child;
-	pair->asked = false;
 	if (old) {
 		pair->tunnel->rekeys++;
 		retire(old, child);
@@ -285,10 +306,17 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 	moat_timer_set(&ike->timers, &child->end_timer, child->expires + SPARE_LIFE);
 	moat_timer_after(ike, &child->rekey_timer,
 			 moat_rekey_after(ike, life, child->initiator));
+	pair->asked = false;
 	log_established(child);
 	resolve_collision(child);
 	if (pair->current && child->redundant)
 		return false;
+	/* Its message 3 was overtaken by that of its successor. */
+	if (pair->current && pair->current->begun > child->begun &&
+	    pair->current->initiator == child->initiator) {
+		retire(child, child);
+		return false;
+	}
 	if (pair->current && child->initiator) {
 		/* strongSwan installs its SAs at message 3 only: let it get there. */
 		moat_timer_after(ike, &child->switch_timer,
@@ -308,8 +336,17 @@ void moat_child_repeated(struct moat_child *child)
 
 static void switch_due(struct moat_ike *ike, void *owner)
 {
-	(void)ike;
-	switch_to(owner, NULL, NULL);
+	struct moat_child *child = owner;
+	struct moat_pair *pair = child->pair;
+
+	if (child->redundant) {
+		if (pair->current && pair->current->used)
+			return;
+		child->redundant = false;
+		moat_timer_set(&ike->timers, &child->end_timer,
+			       child->expires + SPARE_LIFE);
+	}
+	switch_to(child, NULL, NULL);
 }
 
 /* The next best when the current one has gone; a switched one cannot come back. */
@@ -319,6 +356,11 @@ static struct moat_child *fallback(struct moat_pair *pair)
 	struct moat_child *child;
 
 	TAILQ_FOREACH(child, &pair->children, link) {
+		/* Who began a redundant one has deleted it by now, and we may not know. */
+		if (child->redundant &&
+		    core(child)->now >
+			    child->established + MOAT_OLD_INBOUND * MOAT_SECOND)
+			continue;
 		if (child->complete && !child->switched && child->out &&
 		    (!best || child->completed > best->completed))
 			best = child;
@@ -425,6 +467,17 @@ static struct moat_child *find(struct moat_ike *ike, uint32_t policy, uint8_t di
 	return NULL;
 }
 
+/*
+ * The peer sends on what we hold for redundant. If it does not move to the other
+ * one soon, it does not have that one: the rest of its handshake was lost.
+ */
+static void watch_redundant(struct moat_child *child)
+{
+	if (child->out && child->pair->current && !child->pair->current->used)
+		moat_timer_after(core(child), &child->switch_timer,
+				 2 * MOAT_SWITCH_WAIT * MOAT_SECOND);
+}
+
 void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 {
 	struct moat_child *child = find(ike, event->first_use.policy, MOAT_DIRECTION_IN,
@@ -432,11 +485,35 @@ void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 
 	if (!child)
 		return;
+	child->used = true;
 	/* The peer sends on it, so it has message 2, and its inbound SA stands. */
 	if (!child->complete)
 		moat_quick_proved(child);
+	else if (child->redundant)
+		watch_redundant(child);
 	else if (child->switch_timer.slot)
 		switch_to(child, NULL, NULL);
+}
+
+/* We may not send any more; what the peer sends on its SA still arrives. */
+static void outbound_ended(struct moat_child *child)
+{
+	struct moat_pair *pair = child->pair;
+
+	child->switched = false;
+	moat_act_log(core(child)->acts, MOAT_LOG_INFO, "ipsec-expired",
+		     tunnel_name(child), "the kernel ended SA %08x out at its limit",
+		     child->spi_out);
+	if (!child->complete) {
+		moat_child_end(child, true, "the kernel ended them at their limit");
+		return;
+	}
+	if (!child->old)
+		retire(child, child);
+	if (pair->current != child)
+		return;
+	pair->current = NULL;
+	moat_pair_lost(pair);
 }
 
 void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
@@ -450,11 +527,12 @@ void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
 		rekey_due(ike, child);
 		return;
 	}
-	if (event->expire.direction == MOAT_DIRECTION_IN)
+	if (event->expire.direction == MOAT_DIRECTION_IN) {
 		child->in_added = false;
-	else
-		child->switched = false;
-	moat_child_end(child, true, "the kernel ended them at their limit");
+		moat_child_end(child, true, "the kernel ended them at their limit");
+	} else {
+		outbound_ended(child);
+	}
 }
 
 /* The peer deleted its inbound SA: nothing may be sent on ours any more. */

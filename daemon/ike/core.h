@@ -230,8 +230,10 @@ bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
  *	number would start over under the same key
  * @old: another child has taken its place
  * @redundant: the loser of two simultaneous quick modes
+ * @used: a packet of the peer has come on it
  * @ending: moat_child_end() is at work
  * @begun: sequence at which its quick mode began; @completed likewise
+ * @begun_at: the same by the clock
  * @nonce: the lower of its two nonces
  * @quick: the quick mode that makes it, while there is one
  * @in: parameters of the inbound SA until the kernel has them; @out likewise
@@ -254,8 +256,10 @@ struct moat_child {
 	bool switched;
 	bool old;
 	bool redundant;
+	bool used;
 	bool ending;
 	uint64_t begun;
+	uint64_t begun_at;
 	uint64_t completed;
 	uint64_t established;
 	uint64_t expires;
@@ -284,6 +288,7 @@ struct moat_child_input {
 	uint32_t spi_out;
 	bool initiator;
 	uint64_t begun;
+	uint64_t begun_at;
 	struct moat_view gqmxy;
 	struct moat_view ni;
 	struct moat_view nr;

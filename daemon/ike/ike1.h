@@ -142,6 +142,7 @@ struct moat_quick {
 	enum moat_state state;
 	uint8_t iv[MOAT_BLOCK_MAX];
 	uint64_t begun;
+	uint64_t begun_at;
 	struct moat_selector selector;
 	struct moat_sa_alg alg;
 	enum moat_group group;

@@ -149,6 +149,7 @@ static void install(struct moat_quick *quick)
 		.spi_out = quick->spi_out,
 		.initiator = quick->initiator,
 		.begun = quick->begun,
+		.begun_at = quick->begun_at,
 		.gqmxy = moat_blob_view(&quick->gqmxy),
 		.ni = moat_blob_view(&quick->nonces[0]),
 		.nr = moat_blob_view(&quick->nonces[1]),

@@ -20,6 +20,7 @@ struct moat_quick *moat_quick_new(struct moat_isakmp *sa, uint32_t message_id,
 	quick->initiator = initiator;
 	quick->state = MOAT_QUICK_NEW;
 	quick->begun = ++sa->ike->sequence;
+	quick->begun_at = sa->ike->now;
 	quick->end_timer = (struct moat_timer){ .fire = forget_quick, .owner = quick };
 	moat_iv_exchange(&sa->alg, sa->iv, message_id, quick->iv);
 	LIST_INSERT_HEAD(&sa->quicks, quick, link);
