@@ -101,7 +101,7 @@ class Gateway:
                  "addr add 192.0.2.1/24 dev wan", "addr add 2001:db8::1/64 dev wan nodad",
                  *(f"neigh add {HOST[f]} lladdr {far_mac['lan']} dev lan" for f in (4, 6)),
                  *(f"neigh add {PEERS[f]} lladdr {far_mac['wan']} dev wan" for f in (4, 6)),
-                 "route add default via 192.0.2.2", "-6 route add default via 2001:db8::2",
+                 "route add default via 192.0.2.2", "route add default via 2001:db8::2",
                  ns=name)
         self.links = {d: netns.Link(wire, f"{d}p") for d in ("lan", "wan")}
         self.nl = None

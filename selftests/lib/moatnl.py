@@ -297,7 +297,7 @@ ALGORITHMS = {
 }
 
 
-def sa(direction, spi, src, dst, algorithm, keys, **more):
+def sa(direction, spi, src, dst, algorithm, keys, /, **more):
     """An SA's attributes by name; `more` adds, replaces, or by None removes."""
     alg = ALGORITHMS[algorithm]
     values = {"direction": direction, "protocol": ESP, "spi": spi, "src": src, "dst": dst,
@@ -315,7 +315,7 @@ def sa(direction, spi, src, dst, algorithm, keys, **more):
     return values
 
 
-def policy(number, local, remote, ours=None, peers=None, action=PROTECT, **more):
+def policy(number, local, remote, ours=None, peers=None, /, action=PROTECT, **more):
     """A policy's attributes by name."""
     values = {"id": number, "selector": selector(local, remote), "action": action}
     if ours:

@@ -57,14 +57,22 @@ def inside(name):
         os.close(there)
 
 
+def inside_new(name):
+    """Make a namespace and go inside."""
+    ip(f"netns add {name}")
+    return inside(name)
+
+
 def sysctl(name, value):
     """Set one of this namespace's."""
     pathlib.Path("/proc/sys/" + name.replace(".", "/")).write_text(str(value))
 
 
 def mac(device, ns):
-    with inside(ns):
-        return pathlib.Path(f"/sys/class/net/{device}/address").read_text().strip()
+    """A device's address, from a packet socket: sysfs shows another namespace."""
+    with inside(ns), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+        sock.bind((device, 0))
+        return sock.getsockname()[4].hex(":")
 
 
 class Link:
@@ -92,8 +100,8 @@ class Link:
                 self.sock.recv(1 << 17)
         self.sock.setblocking(True)
 
-    def frames(self, seconds=0.0, wanted=None, count=None):
-        """Frames that arrive: until `count` match `wanted`, or time is up."""
+    def frames(self, seconds=0.0, wanted=None, count=None, outgoing=False):
+        """Frames that arrive, or leave: until `count` match `wanted`, or time is up."""
         found = []
         end = time.monotonic() + seconds
         while count is None or len(found) < count:
@@ -101,7 +109,7 @@ class Link:
             if not select.select([self.sock], [], [], left)[0]:
                 break
             frame, where = self.sock.recvfrom(1 << 17)
-            if where[2] == socket.PACKET_OUTGOING:
+            if (where[2] == socket.PACKET_OUTGOING) != outgoing:
                 continue
             if wanted is None or wanted(frame):
                 found.append(frame)

@@ -1,0 +1,724 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The netlink contract: what is refused and in which words, and who may ask."""
+import ctypes
+import errno
+import os
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import moatnl
+import netns
+from ktap import Results, check, same, wait_for
+from moatnl import IN, OUT, PROTECT, Refused, attr, attributes, policy, sa
+
+SEED = int(os.environ.get("MOAT_SEED", "1"))
+OURS, PEERS = "192.0.2.1", "192.0.2.2"
+KEY16, KEY20, KEY32 = bytes(range(16)), bytes(range(20)), bytes(range(32))
+GCM = ("aes128gcm16", (KEY20, b""))
+CBC = ("aes128-sha256", (KEY16, KEY32))
+EINVAL, ENOENT, EEXIST, ERANGE = errno.EINVAL, errno.ENOENT, errno.EEXIST, errno.ERANGE
+UNKNOWN = attr(60, b"\0\0\0\0")
+
+
+def inbound(spi=0x2000, algorithm=GCM, **more):
+    return sa(IN, spi, PEERS, OURS, *algorithm, **more)
+
+
+def outbound(spi=0x3000, algorithm=GCM, **more):
+    return sa(OUT, spi, OURS, PEERS, *algorithm, **more)
+
+
+def protect(number=7, local="10.1.0.0/24", remote="10.2.0.0/24", /, **more):
+    return policy(number, local, remote, OURS, PEERS, **more)
+
+
+def selector(**more):
+    """A good selector with some attributes replaced, or by None removed."""
+    return {**moatnl.selector("10.1.0.0/24", "10.2.0.0/24"),
+            **{k.replace("_", "-"): v for k, v in more.items()}}
+
+
+def snapshot(nl):
+    """All SAs, reserved SPIs and policies, without what counts by itself."""
+    moving = ("seq", "packets", "bytes", "last-used", "drop", "async", "mtu", "held",
+              "acquire", "created")
+    return sorted(str(sorted((k, str(v)) for k, v in one.items() if k not in moving))
+                  for one in nl.sas() + nl.policies())
+
+
+def refused(nl, command, values, code, sentence):
+    """A request is refused with these words, and nothing has changed."""
+    before = snapshot(nl)
+    try:
+        nl.request(command, values)
+    except Refused as refusal:
+        same((refusal.sentence, refusal.code), (sentence, code), command)
+    else:
+        check(False, f"{command} was accepted")
+    same(snapshot(nl), before, "SAs, SPIs and policies")
+
+
+def raw_sa(values, tail):
+    """A request of one SA with raw attributes behind the good ones."""
+    return attr(1 | moatnl.NLA_F_NESTED, attributes("sa", values) + tail)
+
+
+def raw_policy(values, tail):
+    return attr(2 | moatnl.NLA_F_NESTED, attributes("policy", values) + tail)
+
+
+def sa_refusals():
+    """(name, request of sa-add, error, sentence)"""
+    def one(name, code, sentence, algorithm=GCM, **more):
+        return name, {"sa": inbound(algorithm=algorithm, **more)}, code, sentence
+
+    missing = "attribute {} is missing".format
+    yield "nothing at all", {}, EINVAL, missing("sa")
+    for name in ("spi", "dst", "src", "enc", "replay"):
+        yield one(f"no {name}", EINVAL, missing(f"sa.{name}"), **{name: None})
+    for spi in (0, 1, 255):
+        yield one(f"SPI {spi}", EINVAL,
+                  f"SPI {spi:#x}: 0x0 to 0xff are reserved (RFC 4303 2.1)", spi=spi)
+    yield one("direction 0", EINVAL, "sa.direction is 0, not one of 1 to 2", direction=0)
+    yield one("direction 3", EINVAL, "sa.direction is 3, not one of 1 to 2", direction=3)
+    yield one("direction out", EINVAL,
+              "sa-add takes inbound SAs; policy-switch takes outbound ones", direction=OUT)
+    yield one("AH", errno.EPROTONOSUPPORT,
+              "sa.protocol 51 is not supported, only ESP (50) is", protocol=51)
+    yield one("mode 3", EINVAL, "sa.mode is 3, not one of 1 to 2", mode=3)
+    yield one("short source", EINVAL, "sa.src has 3 bytes; an address has 4 or 16",
+              src=b"abc")
+    yield one("empty destination", EINVAL, "sa.dst has 0 bytes; an address has 4 or 16",
+              dst=b"")
+    yield one("mixed families", EINVAL, "sa.src and sa.dst are of different families",
+              src="2001:db8::2")
+    for length in (0, 15, 16, 19, 21, 32, 37):
+        yield one(f"aes-gcm key of {length}", EINVAL,
+                  f"aes-gcm wants a key of 20, 28 or 36 bytes with its salt, not {length}",
+                  enc_key=bytes(length))
+    yield one("no key", EINVAL,
+              "aes-gcm wants a key of 20, 28 or 36 bytes with its salt, not 0", enc_key=None)
+    yield one("aes-gcm and auth", EINVAL,
+              "aes-gcm has its own integrity: auth must be none, not 3", auth=3)
+    yield one("aes-gcm and auth key", EINVAL,
+              "aes-gcm has one key, but an auth-key of 20 bytes is given", auth_key=KEY20)
+    yield one("aes-gcm ICV of 4", EINVAL, "aes-gcm has an ICV of 16, 12 or 8 bytes, not 4",
+              icv_len=4)
+    yield one("aes-cbc key of 20", EINVAL,
+              "aes-cbc wants a key of 16, 24 or 32 bytes, not 20", CBC, enc_key=KEY20)
+    yield one("no integrity", EINVAL,
+              "aes-cbc needs an auth: ESP without integrity is refused", CBC, auth=0,
+              auth_key=None)
+    yield one("NULL without integrity", EINVAL,
+              "null needs an auth: ESP without integrity is refused",
+              ("null-sha1", (b"", KEY20)), auth=0, auth_key=None)
+    yield one("NULL with a key", EINVAL,
+              "null takes no key, but one of 16 bytes is given",
+              ("null-sha1", (b"", KEY20)), enc_key=KEY16)
+    for auth, name, length in ((2, "hmac-sha1", 20), (3, "hmac-sha256", 32),
+                               (4, "hmac-sha384", 48), (5, "hmac-sha512", 64)):
+        yield one(f"{name} key one short", EINVAL,
+                  f"{name} wants a key of {length} bytes, not {length - 1}", CBC, auth=auth,
+                  auth_key=bytes(length - 1), icv_len=None)
+    yield one("hmac-sha256 ICV of 20", EINVAL,
+              "hmac-sha256 has an ICV of 16 or 12 bytes, not 20", CBC, icv_len=20)
+    yield one("enc 0", EINVAL, "enc 0 is no cipher of ESP", enc=0)
+    yield one("enc 999", EINVAL, "enc 999 is no cipher of ESP", enc=999)
+    yield one("auth 999", EINVAL, "auth 999 is no integrity algorithm of ESP", CBC, auth=999)
+    yield one("auth of AH", EINVAL, "auth 8 is no integrity algorithm of ESP", CBC, auth=8)
+    yield one("window of 65537", EINVAL, "replay window of 65537 packets is above 65536",
+              replay=65537)
+    yield one("policy that is none", ENOENT, "policy 4711 does not exist", policy=4711)
+    yield one("one UDP port", EINVAL,
+              "UDP encapsulation needs both its ports, and none is 0", encap_sport=4500)
+    yield one("UDP port 0", EINVAL, "UDP encapsulation needs both its ports, and none is 0",
+              encap_sport=4500, encap_dport=0)
+    for unit in ("seconds", "bytes", "packets"):
+        yield one(f"limit of 0 {unit}", EINVAL,
+                  f"a limit of 0 {unit}: leave it out for none", **{f"hard_{unit}": 0})
+        yield one(f"soft above hard, {unit}", EINVAL,
+                  f"soft limit of 9 {unit} is above the hard one of 8",
+                  **{f"soft_{unit}": 9, f"hard_{unit}": 8})
+    yield from selector_refusals(one)
+    yield one("selector beyond the policy's", EINVAL,
+              "selector of SPI 0x00002000 is not inside that of policy 1", policy=1,
+              selector=moatnl.selector("10.1.0.0/16", "10.2.0.0/24"))
+    yield from shape_refusals(one)
+
+
+def selector_refusals(one):
+    """Selectors, as an attribute of SAs and of policies."""
+    bad = "selector.{}-addr has {}".format
+    for side in ("local", "remote"):
+        yield one(f"no {side} address", EINVAL,
+                  f"attribute selector.{side}-addr is missing",
+                  selector=selector(**{f"{side}_addr": None}))
+        yield one(f"{side} address of 5 bytes", EINVAL,
+                  bad(side, "5 bytes; an address has 4 or 16"),
+                  selector=selector(**{f"{side}_addr": b"abcde"}))
+        yield one(f"{side} prefix 33", EINVAL,
+                  bad(side, "a prefix of 33 bits; its family has 32"),
+                  selector=selector(**{f"{side}_prefix": 33}))
+        yield one(f"{side} host bits", EINVAL, bad(side, "bits set behind its prefix of 8"),
+                  selector=selector(**{f"{side}_prefix": 8}))
+        yield one(f"{side} ports backwards", EINVAL, f"{side} ports 9-8 run backwards",
+                  selector=selector(protocol=17, **{f"{side}_port_min": 9,
+                                                    f"{side}_port_max": 8}))
+    yield one("families of a selector", EINVAL,
+              "selector mixes an IPv4 with an IPv6 network",
+              selector=moatnl.selector("10.1.0.0/24", "fd00::/64"))
+    yield one("ports of GRE", EINVAL, "ports are given, but protocol 47 has none",
+              selector=selector(protocol=47, local_port_min=1, local_port_max=1))
+
+
+def shape_refusals(one):
+    """Attributes of the wrong shape, and in places where they do not belong."""
+    for name, length in (("spi", 3), ("spi", 8), ("enc", 1), ("mode", 2), ("replay", 2),
+                         ("hard-bytes", 4)):
+        yield one(f"{name} of {length} bytes", EINVAL,
+                  "invalid attribute length", **{name: bytes(length)})
+    yield one("key of 129 bytes", ERANGE, "Attribute failed policy validation",
+              enc_key=bytes(129))
+    yield one("owner of 257 bytes", ERANGE, "Attribute failed policy validation",
+              owner=bytes(257))
+    yield one("flag with a value", ERANGE, "Attribute failed policy validation", esn=b"\1")
+    for name, value in (("state", 1), ("seq", 1), ("packets", 1), ("driver", "x"),
+                        ("mtu", 1), ("key-bits", 128)):
+        yield one(f"{name}, which is read only", EINVAL, "Unsupported attribute",
+                  **{name: value})
+    good = inbound()
+    yield "unknown attribute of an SA", raw_sa(good, UNKNOWN), EINVAL, "Unknown attribute type"
+    yield "SPI twice", raw_sa(good, attr(3, struct.pack("=I", 5000))), EINVAL, \
+        "attribute 3 of sa is given twice"
+    yield "unknown attribute", attributes("main", {"sa": good}) + UNKNOWN, EINVAL, \
+        "Unknown attribute type"
+    yield "attribute of another request", {"sa": good, "spi-min": 1}, EINVAL, \
+        "Unsupported attribute"
+    yield "SA without the nested flag", attr(1, attributes("sa", good)), EINVAL, \
+        "NLA_F_NESTED is missing"
+    yield "attribute longer than its nest", raw_sa(good, struct.pack("=HH", 99, 18)), EINVAL, \
+        "bytes leftover after parsing attributes"
+
+
+def test_sa_add(results, nl):
+    """Every refusal of sa-add, beside a policy and an SA that must stay."""
+    for name, values, code, sentence in sa_refusals():
+        results.run(f"sa-add: {name}", refused, nl, "sa-add", values, code, sentence)
+    results.run("sa-add: SPI in use", refused, nl, "sa-add", {"sa": inbound(0x1000)}, EEXIST,
+                "SPI 0x00001000 is in use by another SA")
+    results.run("sa-add: one good, one bad", refused, nl, "sa-add",
+                {"sa": [inbound(0x2000), inbound(0x1000)]}, EEXIST,
+                "SPI 0x00001000 is in use by another SA")
+    results.run("sa-add: one SPI twice", refused, nl, "sa-add",
+                {"sa": [inbound(0x2000), inbound(0x2000)]}, EINVAL,
+                "SPI 0x00002000 is given twice")
+    results.run("sa-add: nine at once", refused, nl, "sa-add",
+                {"sa": [inbound(0x2000 + i) for i in range(9)]}, EINVAL,
+                "more than 8 SAs in one request")
+    results.run("sa-add: SPI in use by XFRM", spi_of_xfrm, nl)
+
+
+def spi_of_xfrm(nl):
+    """An SPI that XFRM has for our address is refused, and not handed out."""
+    netns.ip(f"xfrm state add src {PEERS} dst {OURS} proto esp spi 0x5000 mode tunnel "
+             f"aead rfc4106(gcm(aes)) 0x{KEY20.hex()} 128")
+    try:
+        refused(nl, "sa-add", {"sa": inbound(0x5000)}, EEXIST,
+                "SPI 0x00005000 is in use by XFRM")
+        refused(nl, "spi-alloc", {"sa": {"protocol": 50, "dst": OURS}, "spi-min": 0x5000,
+                                  "spi-max": 0x5000}, errno.ENOSPC,
+                "no free SPI found between 0x5000 and 0x5000")
+    finally:
+        netns.ip("xfrm state flush")
+
+
+def test_sa_others(results, nl):
+    """sa-get, sa-del, spi-alloc."""
+    run = results.run
+    name = {"direction": IN, "protocol": 50, "spi": 0x7777, "dst": OURS}
+    for command in ("sa-get", "sa-del"):
+        run(f"{command}: no such SA", refused, nl, command, {"sa": name}, ENOENT,
+            "no inbound SA with SPI 0x00007777 and this destination")
+        run(f"{command}: other direction", refused, nl, command,
+            {"sa": {**name, "spi": 0x1000, "direction": OUT}}, ENOENT,
+            "no outbound SA with SPI 0x00001000 and this destination")
+        run(f"{command}: other destination", refused, nl, command,
+            {"sa": {**name, "spi": 0x1000, "dst": "192.0.2.9"}}, ENOENT,
+            "no inbound SA with SPI 0x00001000 and this destination")
+        run(f"{command}: nothing", refused, nl, command, {}, EINVAL,
+            "attribute sa is missing")
+        for key in ("direction", "spi", "dst"):
+            run(f"{command}: no {key}", refused, nl, command, {"sa": {**name, key: None}},
+                EINVAL, f"attribute sa.{key} is missing")
+        run(f"{command}: with a key", refused, nl, command,
+            {"sa": {**name, "enc-key": KEY16}}, EINVAL, "Unsupported attribute")
+    ask = {"protocol": 50, "dst": OURS}
+    for what, values, sentence in (
+            ("nothing", {}, "attribute sa is missing"),
+            ("no destination", {"sa": {"protocol": 50}}, "attribute sa.dst is missing"),
+            ("reserved range", {"sa": ask, "spi-min": 255, "spi-max": 0x1000},
+             "spi-min 0xff: up to 0xff is reserved"),
+            ("backwards", {"sa": ask, "spi-min": 0x2000, "spi-max": 0x1000},
+             "spi-min 0x2000 is above spi-max 0x1000"),
+            ("outbound", {"sa": {**ask, "direction": OUT}},
+             "SPIs of outbound SAs are chosen by the peer")):
+        run(f"spi-alloc: {what}", refused, nl, "spi-alloc", values, EINVAL, sentence)
+
+
+def test_policies(results, nl):
+    """policy-add, -set, -switch, -get, -del."""
+    run = results.run
+
+    def add(name, code, sentence, **more):
+        run(f"policy-add: {name}", refused, nl, "policy-add", {"policy": protect(**more)},
+            code, sentence)
+
+    missing = "attribute {} is missing".format
+    run("policy-add: nothing", refused, nl, "policy-add", {}, EINVAL, missing("policy"))
+    add("id exists", EEXIST, "policy 1 exists already", id=1)
+    add("id 0", EINVAL, "policy.id is 0, which stands for none", id=0)
+    both = "a policy that protects needs both its endpoints"
+    add("no endpoints", EINVAL, both, local=None, remote=None)
+    add("one endpoint", EINVAL, missing("policy.remote"), remote=None)
+    add("mixed endpoints", EINVAL,
+        "policy.local and policy.remote are of different families", local="2001:db8::1")
+    add("endpoints of a bypass", EINVAL, "endpoints are of policies that protect only",
+        action=moatnl.BYPASS)
+    add("no id", EINVAL, missing("policy.id"), id=None)
+    add("no selector", EINVAL, missing("selector"), selector=None)
+    add("action 4", EINVAL, "policy.action is 4, not one of 1 to 3", action=4)
+    add("mode 0", EINVAL, "policy.mode is 0, not one of 1 to 2", mode=0)
+    for name, values, code, sentence in selector_refusals(
+            lambda name, code, sentence, selector: (name, protect(selector=selector), code,
+                                                    sentence)):
+        run(f"policy-add: {name}", refused, nl, "policy-add", {"policy": values}, code,
+            sentence)
+    run("policy-add: unknown attribute", refused, nl, "policy-add",
+        raw_policy(protect(), UNKNOWN), EINVAL, "Unknown attribute type")
+    run("policy-add: id twice", refused, nl, "policy-add",
+        raw_policy(protect(), attr(1, struct.pack("=I", 9))), EINVAL,
+        "attribute 1 of policy is given twice")
+    for name, value in (("spi", 0x1000), ("held", 1), ("packets", 1), ("implicit", "x")):
+        add(f"{name}, which is read only", EINVAL, "Unsupported attribute", **{name: value})
+    for command in ("policy-get", "policy-del", "policy-set"):
+        run(f"{command}: no such policy", refused, nl, command, {"policy": {"id": 4711}},
+            ENOENT, "policy 4711 does not exist")
+        run(f"{command}: nothing", refused, nl, command, {}, EINVAL, missing("policy"))
+        run(f"{command}: no id", refused, nl, command, {"policy": {}}, EINVAL,
+            missing("policy.id"))
+    run("policy-set: priority", refused, nl, "policy-set",
+        {"policy": {"id": 1, "priority": 5}}, EINVAL, "Unsupported attribute")
+    test_switch(results, nl)
+
+
+def test_switch(results, nl):
+    """policy-switch, on policy 1 of the preparation."""
+    def switch(name, values, code, sentence):
+        results.run(f"policy-switch: {name}", refused, nl, "policy-switch", values, code,
+                    sentence)
+
+    one = {"id": 1}
+    switch("no policy", {"sa": outbound()}, EINVAL, "attribute policy is missing")
+    switch("no SA", {"policy": one}, EINVAL, "attribute sa is missing")
+    switch("no such policy", {"policy": {"id": 4711}, "sa": outbound()}, ENOENT,
+           "policy 4711 does not exist")
+    switch("inbound SA", {"policy": one, "sa": inbound()}, EINVAL,
+           "policy-switch takes outbound SAs; sa-add takes inbound ones")
+    switch("window", {"policy": one, "sa": outbound(replay=64)}, EINVAL,
+           "sa.replay is of inbound SAs only")
+    switch("SPI in use", {"policy": one, "sa": outbound(0x1001)}, EEXIST,
+           "SPI 0x00001001 is in use by another SA")
+    switch("bad key", {"policy": one, "sa": outbound(enc_key=KEY16)}, EINVAL,
+           "aes-gcm wants a key of 20, 28 or 36 bytes with its salt, not 16")
+    switch("transport mode", {"policy": one, "sa": outbound(mode=2)}, errno.EOPNOTSUPP,
+           "sa.mode: transport mode is not supported")
+    switch("SA of another policy", {"policy": one, "sa": outbound(policy=2)}, EINVAL,
+           "SPI 0x00003000 is of policy 2, not 1")
+    switch("other endpoints", {"policy": one, "sa": outbound(dst="192.0.2.9")}, EINVAL,
+           "sa.src and sa.dst are not the endpoints of policy 1")
+    switch("selector too wide", {"policy": one, "sa": outbound(
+        selector=moatnl.selector("10.0.0.0/8", "10.2.0.0/24"))}, EINVAL,
+        "selector of SPI 0x00003000 is not inside that of policy 1")
+    switch("of a bypass", {"policy": {"id": 2}, "sa": outbound()}, EINVAL,
+           "policy 2 does not protect: it can have no SA")
+
+
+def test_flow(results, nl):
+    run = results.run
+    good = {"src": "10.1.0.2", "dst": "10.2.0.2"}
+    run("flow-get: nothing", refused, nl, "flow-get", {}, EINVAL, "attribute flow is missing")
+    for name in ("src", "dst"):
+        run(f"flow-get: no {name}", refused, nl, "flow-get", {"flow": {**good, name: None}},
+            EINVAL, f"attribute flow.{name} is missing")
+    run("flow-get: mixed families", refused, nl, "flow-get",
+        {"flow": {**good, "dst": "fd00::1"}}, EINVAL,
+        "flow.src and flow.dst are of different families")
+    for command in ("sa-flush", "policy-flush", "stats-get"):
+        run(f"{command}: with attributes", refused, nl, command, {"sa": inbound()}, EINVAL,
+            "Unsupported attribute")
+    run("command 0", lambda: unknown_command(nl, 0))
+    run("command 99", lambda: unknown_command(nl, 99))
+
+
+def unknown_command(nl, number):
+    try:
+        nl.raw(nl.family, number, b"")
+    except Refused as refusal:
+        same(refusal.code, errno.EOPNOTSUPP, "error")
+    else:
+        check(False, "accepted")
+
+
+# --- what is accepted --------------------------------------------------------
+
+def dump_shows(nl):
+    """A dump says what was asked for, but no key; one SA as well as all."""
+    owner = os.urandom(256)
+    keys = (os.urandom(16), os.urandom(64))
+    asked = sa(IN, 0x6000, "2001:db8::2", "2001:db8::1", "aes128-sha256", keys, auth=5,
+               icv_len=32, owner=owner, soft_bytes=1 << 40, hard_bytes=1 << 41,
+               soft_seconds=100, hard_seconds=200, soft_packets=5, hard_packets=6,
+               replay=4096, esn=True, selector=moatnl.selector("fd00:1::/64", "fd00:2::/64"))
+    nl.request("sa-add", {"sa": asked})
+    name = {"direction": IN, "protocol": 50, "spi": 0x6000, "dst": "2001:db8::1"}
+    try:
+        found = nl.request("sa-get", {"sa": name})[0]["sa"][0]
+        for key in ("direction", "protocol", "spi", "mode", "enc", "auth", "icv-len",
+                    "replay", "esn", "owner", "soft-bytes", "hard-bytes", "soft-seconds",
+                    "hard-seconds", "soft-packets", "hard-packets"):
+            same(found.get(key), asked[key], key)
+        same((found["src"], found["dst"]),
+             (moatnl.address("2001:db8::2"), moatnl.address("2001:db8::1")), "addresses")
+        same((found["state"], found["seq"], found["packets"], found["key-bits"]),
+             (moatnl.VALID, 0, 0, 128), "state")
+        check(abs(found["created"] - time.time()) < 60, f"created {found['created']}")
+        check("cbc" in found["driver"], f"driver {found['driver']}")
+        raw = b"".join(nl.raw(nl.family, moatnl.COMMAND["sa-get"], b"", moatnl.NLM_F_DUMP))
+        raw += b"".join(nl.raw(nl.family, moatnl.COMMAND["sa-get"],
+                               attributes("main", {"sa": name})))
+        check(owner in raw, "the dump lacks the owner")
+        for key in keys:
+            for i in range(len(key) - 7):
+                check(key[i:i + 8] not in raw, "a part of a key is in the dump")
+    finally:
+        nl.request("sa-del", {"sa": name})
+
+
+def reserve(nl, **more):
+    return nl.request("spi-alloc", {"sa": {"protocol": 50, "dst": OURS}, **more})[0]["sa"][0]
+
+
+def spi_alloc(nl):
+    """SPIs are unique, in their range, and become SAs."""
+    before = len(nl.sas())
+    spis = {reserve(nl)["spi"] for _ in range(50)}
+    same(len(spis), 50, "different SPIs")
+    check(min(spis) >= 0x1000, "an SPI below the default range")
+    same({reserve(nl, **{"spi-min": 0x9000, "spi-max": 0x9003})["spi"] for _ in range(4)},
+         {0x9000, 0x9001, 0x9002, 0x9003}, "a range to its last")
+    refused(nl, "spi-alloc", {"sa": {"protocol": 50, "dst": OURS}, "spi-min": 0x9000,
+                              "spi-max": 0x9003}, errno.ENOSPC,
+            "no free SPI found between 0x9000 and 0x9003")
+    same(nl.sa_of(0x9001)["state"], moatnl.RESERVED, "state")
+    nl.request("sa-add", {"sa": inbound(0x9001)})
+    same(nl.sa_of(0x9001)["state"], moatnl.VALID, "state once it has keys")
+    same(len(nl.sas()), before + 54, "SAs and reserved SPIs")
+    for one in nl.sas():
+        if one["spi"] in spis | {0x9000, 0x9001, 0x9002, 0x9003}:
+            nl.request("sa-del", {"sa": {k: one[k] for k in
+                                         ("direction", "protocol", "spi", "dst")}})
+    same(len(nl.sas()), before, "SAs afterwards")
+
+
+def many(nl):
+    """A dump of more objects than one message holds, each once."""
+    for i in range(0, 400, 8):
+        nl.request("sa-add", {"sa": [inbound(0x10000 + i + j, owner=os.urandom(200))
+                                     for j in range(8)]})
+    for i in range(300):
+        nl.request("policy-add", {"policy": protect(1000 + i, f"10.{i % 250}.0.0/16",
+                                                    f"172.16.{i // 250}.0/24")})
+    spis = [s["spi"] for s in nl.sas() if s["spi"] >= 0x10000]
+    same(sorted(spis), list(range(0x10000, 0x10000 + 400)), "SPIs of the dump")
+    ids = [p["id"] for p in nl.policies() if p["id"] >= 1000]
+    same(sorted(ids), list(range(1000, 1300)), "ids of the dump")
+    nl.flush()
+    same((len(nl.sas()), len(nl.policies())), (0, 0), "after the flush")
+    prepare(nl)
+
+
+def set_and_delete(nl):
+    """policy-set changes in one step and drops the outbound SA where it must."""
+    nl.request("policy-add", {"policy": protect(20, "10.20.0.0/24")})
+
+    def switch(spi):
+        nl.request("policy-switch", {"policy": {"id": 20}, "sa": outbound(spi)})
+        same(nl.policy_of(20).get("spi"), spi, "current SA")
+
+    switch(0x4000)
+    switch(0x4001)
+    same({s["spi"] for s in nl.sas()} >= {0x4000, 0x4001}, True, "both SAs stand")
+    nl.request("policy-set", {"policy": {"id": 20, "acquire-off": True}})
+    same(nl.policy_of(20).get("spi"), 0x4001, "SA after acquire-off")
+    nl.request("policy-set", {"policy": {"id": 20, "action": moatnl.DISCARD}})
+    found = nl.policy_of(20)
+    same((found["action"], found.get("spi")), (moatnl.DISCARD, None), "after discard")
+    check(not {s["spi"] for s in nl.sas()} & {0x4000, 0x4001}, "an outbound SA is left")
+    nl.request("policy-set", {"policy": {"id": 20, "action": PROTECT}})
+    switch(0x4002)
+    nl.request("sa-del", {"sa": {"direction": OUT, "protocol": 50, "spi": 0x4002,
+                                 "dst": PEERS}})
+    same(nl.policy_of(20).get("spi"), None, "current SA after it was deleted")
+    switch(0x4003)
+    nl.request("policy-set", {"policy": {"id": 20, "local": OURS, "remote": "192.0.2.3"}})
+    found = nl.policy_of(20)
+    same((found["remote"], found.get("spi")), (moatnl.address("192.0.2.3"), None),
+         "after another endpoint")
+    nl.request("policy-del", {"policy": {"id": 20}})
+
+
+def flows(nl):
+    """What would happen to a packet."""
+    def verdict(src, dst, **more):
+        return moatnl.VERDICT[nl.request("flow-get", {"flow": {
+            "src": src, "dst": dst, **more}})[0]["verdict"]]
+
+    same(verdict("10.1.0.2", "10.2.0.2"), "protect", "policy with an SA")
+    same(verdict("10.9.0.2", "10.2.0.2"), "clear", "no policy")
+    same(verdict("10.5.0.2", "10.6.0.2"), "bypass", "bypass policy")
+    same(verdict(OURS, PEERS, protocol=17, sport=500, dport=500), "bypass", "implicit")
+    nl.request("policy-add", {"policy": protect(30, "10.30.0.0/24")})
+    same(verdict("10.30.0.2", "10.2.0.2"), "hold", "no SA")
+    nl.request("policy-set", {"policy": {"id": 30, "acquire-off": True}})
+    same(verdict("10.30.0.2", "10.2.0.2"), "discard", "no SA, and none may be asked for")
+    nl.request("policy-set", {"policy": {"id": 30, "action": moatnl.DISCARD}})
+    same(verdict("10.30.0.2", "10.2.0.2"), "discard", "discard")
+    nl.request("policy-del", {"policy": {"id": 30}})
+
+
+def removal(nl):
+    """rmmod answers "in use" while there are policies."""
+    done = subprocess.run(["rmmod", "moat"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    check(done.returncode and "in use" in done.stdout, f"rmmod: {done}")
+    same(len(nl.policies()), 2, "policies")
+
+
+# --- who may ask -------------------------------------------------------------
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+
+
+def as_child(prepare_child, attempt):
+    """What `attempt` returns in a forked child, after `prepare_child`."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.close(reader)
+            prepare_child()
+            text = attempt()
+        except Exception as error:      # anything is a result
+            text = f"{type(error).__name__}: {error}"
+        os.write(writer, text.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        text = file.read()
+    os.waitpid(pid, 0)
+    return text
+
+
+def try_all(nl, events=True):
+    """Which commands, and events if wanted, are not refused with EPERM; "" is none."""
+    open_doors = []
+    for command in moatnl.COMMANDS[:13]:
+        for flags in (0, moatnl.NLM_F_DUMP):
+            if flags and command not in ("sa-get", "policy-get"):
+                continue
+            try:
+                nl.request(command, {}, flags)
+                open_doors.append(command)
+            except Refused as refusal:
+                if refusal.code != errno.EPERM:
+                    open_doors.append(f"{command}: {refusal}")
+    if not events:
+        return " ".join(open_doors)
+    try:
+        _, groups = nl.resolve("moat")
+        nl.sock.setsockopt(moatnl.SOL_NETLINK, moatnl.NETLINK_ADD_MEMBERSHIP,
+                           groups["events"])
+        open_doors.append("events")
+    except PermissionError:
+        pass
+    return " ".join(open_doors)
+
+
+def leave_namespaces():
+    if LIBC.unshare(CLONE_NEWUSER | CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare")
+
+
+def other_user_namespace(nl):
+    """Root of another user namespace (unshare -Urn) may do nothing.
+
+    Events of its own network namespace it may hear: they never leave theirs.
+    """
+    before = snapshot(nl)
+    same(as_child(leave_namespaces, lambda: try_all(moatnl.Netlink(), False)), "",
+         "open doors")
+    same(snapshot(nl), before, "SAs and policies")
+
+
+def other_user(nl):
+    """Nobody may do nothing, not even with root's socket."""
+    before = snapshot(nl)
+    same(as_child(lambda: os.setuid(65534), lambda: try_all(moatnl.Netlink())), "",
+         "open doors")
+    mine = moatnl.Netlink()
+    same(as_child(lambda: os.setuid(65534), lambda: try_all(mine)), "", "open doors")
+    mine.close()
+    same(snapshot(nl), before, "SAs and policies")
+
+
+# --- generated messages ------------------------------------------------------
+
+def random_attributes(rng, depth=0):
+    out = b""
+    for _ in range(rng.randrange(6)):
+        number = rng.choice([rng.randrange(0, 48), rng.randrange(0, 1 << 16)])
+        if depth < 3 and rng.random() < 0.4:
+            payload = random_attributes(rng, depth + 1)
+            number |= moatnl.NLA_F_NESTED
+        else:
+            payload = rng.randbytes(rng.choice([0, 1, 2, 4, 8, 16, rng.randrange(300)]))
+        one = attr(number & 0xffff, payload)
+        if rng.random() < 0.1:          # a length that lies
+            one = struct.pack("=H", rng.randrange(1 << 16)) + one[2:]
+        out += one
+    return out
+
+
+def mutated(rng, good):
+    """A good message with a few bytes changed, cut out or repeated."""
+    data = bytearray(good)
+    for _ in range(rng.randrange(1, 5)):
+        at = rng.randrange(len(data))
+        kind = rng.randrange(3)
+        if kind == 0:
+            data[at] = rng.choice([0, 1, 255, rng.randrange(256)])
+        elif kind == 1 and len(data) > 8:
+            del data[at:at + rng.randrange(1, 9)]
+        else:
+            data[at:at] = data[at:at + rng.randrange(1, 9)]
+    return bytes(data)
+
+
+def generated(nl):
+    """Random and mutated messages: no crash, and a refusal changes nothing."""
+    rng = random.Random(SEED)
+    goods = {"sa-add": attributes("main", {"sa": inbound(policy=1)}),
+             "policy-add": attributes("main", {"policy": protect()}),
+             "policy-switch": attributes("main", {"policy": {"id": 1}, "sa": outbound()}),
+             "policy-set": attributes("main", {"policy": {"id": 1, "action": 3}}),
+             "policy-del": attributes("main", {"policy": {"id": 1}}),
+             "spi-alloc": attributes("main", {"sa": {"protocol": 50, "dst": OURS},
+                                              "spi-min": 0x1000}),
+             "flow-get": attributes("main", {"flow": {"src": OURS, "dst": PEERS}})}
+    before, counts = snapshot(nl), {"refused": 0, "accepted": 0}
+    for i in range(4000):
+        if rng.random() < 0.3:
+            number = rng.choice([n for n in range(1, 20) if n not in (5, 11)])
+            payload = random_attributes(rng)
+        else:
+            command = rng.choice(list(goods))
+            number, payload = moatnl.COMMAND[command], mutated(rng, goods[command])
+        try:
+            nl.raw(nl.family, number, payload)
+            counts["accepted"] += 1
+            nl.flush()
+            prepare(nl)
+        except Refused:
+            counts["refused"] += 1
+        if i % 50 == 0:
+            same(snapshot(nl), before, f"SAs, SPIs and policies after message {i}")
+    same(snapshot(nl), before, "SAs, SPIs and policies in the end")
+    check(counts["refused"] > 1000, f"{counts}: the messages are too tame")
+    check(counts["accepted"] > 10, f"{counts}: the messages are too wild")
+
+
+def truncated_messages(nl):
+    """Each length of a good message, with an honest netlink header."""
+    good = attributes("main", {"sa": inbound(selector=selector())})
+    before = snapshot(nl)
+    for length in range(len(good)):
+        try:
+            nl.raw(nl.family, moatnl.COMMAND["sa-add"], good[:length])
+            check(False, f"{length} of {len(good)} bytes were accepted")
+        except Refused:
+            pass
+    same(snapshot(nl), before, "SAs, SPIs and policies")
+
+
+def expiry(nl, spi, since):
+    """A reserved SPI lives for 60 s, and not much longer."""
+    left = since + 55 - time.monotonic()
+    if left > 0:
+        time.sleep(left)
+        check(any(s["spi"] == spi for s in nl.sas()), "it is gone before its time")
+    wait_for("the end of the reservation",
+             lambda: not any(s["spi"] == spi for s in nl.sas()), 15)
+    took = time.monotonic() - since
+    check(took >= 59, f"it ended after {took:.1f} s")
+
+
+def prepare(nl):
+    """What must survive every refusal: two policies, an SA of each direction."""
+    nl.request("policy-add", {"policy": protect(1)})
+    nl.request("policy-add", {"policy": policy(2, "10.5.0.0/24", "10.6.0.0/24",
+                                               action=moatnl.BYPASS)})
+    nl.request("sa-add", {"sa": inbound(0x1000, policy=1)})
+    nl.request("policy-switch", {"policy": {"id": 1}, "sa": outbound(0x1001, policy=1)})
+
+
+def main():
+    results = Results()
+    netns.shell("load_moat")
+    netns.ip("link add d0 type dummy", "addr add 192.0.2.1/24 dev d0", "link set d0 up",
+             "addr add 2001:db8::1/64 dev d0 nodad")
+    with netns.inside_new("spare"):
+        spare = moatnl.Netlink()
+    reserved, since = reserve(spare)["spi"], time.monotonic()
+    nl = moatnl.Netlink()
+    prepare(nl)
+    test_sa_add(results, nl)
+    test_sa_others(results, nl)
+    test_policies(results, nl)
+    test_flow(results, nl)
+    results.run("rmmod while in use", removal, nl)
+    results.run("dump, without keys", dump_shows, nl)
+    results.run("spi-alloc", spi_alloc, nl)
+    results.run("policy-set and current SAs", set_and_delete, nl)
+    results.run("flow-get", flows, nl)
+    results.run("dumps of hundreds", many, nl)
+    results.run("root of another user namespace", other_user_namespace, nl)
+    results.run("nobody", other_user, nl)
+    results.run("truncated messages", truncated_messages, nl)
+    results.run("generated messages", generated, nl)
+    results.run("expiry of a reserved SPI", expiry, spare, reserved, since)
+    nl.flush()
+    nl.close()
+    spare.close()
+    netns.ip("netns del spare")
+    results.run("unload", netns.shell, "unload_moat")
+    results.finish()
+
+
+main()
