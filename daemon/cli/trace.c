@@ -12,6 +12,9 @@ static void print_row(const json_t *row)
 	const char *tunnel = moat_field(row, "tunnel");
 	char label[128];
 
+	if (!strcmp(moat_field(row, "type"), "state"))
+		printf("%s %-12s %70s %s -> %s\n", moat_field(row, "at"),
+		       tunnel[0] ? tunnel : "-", "", before, after);
 	if (strcmp(moat_field(row, "type"), "message"))
 		return;
 	snprintf(label, sizeof(label), "%s %lld: %s%s", moat_field(row, "exchange"),

@@ -100,21 +100,19 @@ static json_t *isakmp_ids(struct moat_io *io, const char *tunnel)
 	return list;
 }
 
-static json_t *sa_proposal(const struct moat_sa_params *sa)
+static json_t *sa_proposal(const struct moat_ipc *info)
 {
+	const struct moat_sa_params *sa = &info->sa_info.sa;
 	struct moat_sa_alg alg = {
 		.protocol = sa->protocol == IPPROTO_AH ? MOAT_PROTO_AH : MOAT_PROTO_ESP,
 		.enc = sa->enc,
+		.key_bits = info->sa_info.key_bits,
 		.auth = sa->auth,
 		.icv_len = sa->icv_len,
 		.esn = sa->esn,
 	};
-	struct moat_key_layout salt = moat_sa_alg_keys(&alg);
 	char text[64];
 
-	/* With no key bits set, the layout has only the salt left. */
-	if (sa->enc_key_len > salt.enc_len)
-		alg.key_bits = 8 * (sa->enc_key_len - salt.enc_len);
 	moat_sa_alg_print(&alg, text, sizeof(text));
 	return json_string(text);
 }
@@ -159,7 +157,7 @@ static json_t *sa_row(const struct moat_ipc *info)
 	json_object_set_new(
 		row, "state",
 		json_string(info->sa_info.state < 4 ? states[info->sa_info.state] : "?"));
-	json_object_set_new(row, "proposal", sa_proposal(sa));
+	json_object_set_new(row, "proposal", sa_proposal(info));
 	json_object_set_new(row, "encap", encap(sa));
 	json_object_set_new(row, "packets", json_integer(info->sa_info.packets));
 	json_object_set_new(row, "bytes", json_integer(info->sa_info.bytes));
@@ -252,7 +250,8 @@ json_t *moat_status_document(struct moat_io *io, const struct moat_dump *dump)
 
 json_t *moat_trace_json(const struct moat_act *act)
 {
-	json_t *row = json_pack("{s:s}", "type", "message");
+	/* A state that follows at once is a row of its own, without a message. */
+	json_t *row = json_pack("{s:s}", "type", act->trace.number ? "message" : "state");
 
 	json_object_set_new(row, "at", moat_time_json(time(NULL)));
 	json_object_set_new(row, "tunnel",

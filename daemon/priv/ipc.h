@@ -197,6 +197,7 @@ struct moat_ipc {
 		struct {
 			struct moat_sa_params sa;
 			uint8_t state;
+			uint16_t key_bits;
 			uint64_t packets;
 			uint64_t bytes;
 			uint64_t created;

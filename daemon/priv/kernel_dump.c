@@ -40,12 +40,11 @@ static void fill_sa_info(struct moat_kernel *kernel, struct moat_ipc *msg,
 	params->esn = sa->esn;
 	params->replay = sa->replay;
 	params->policy = sa->policy;
-	params->enc_key_len = sa->enc_key_len;
-	params->auth_key_len = sa->auth_key_len;
 	params->selector = sa->selector;
 	params->encap[0] = sa->encap_sport;
 	params->encap[1] = sa->encap_dport;
 	msg->sa_info.state = sa->state;
+	msg->sa_info.key_bits = sa->key_bits;
 	msg->sa_info.packets = sa->packets;
 	msg->sa_info.bytes = sa->bytes;
 	msg->sa_info.created = sa->created;
