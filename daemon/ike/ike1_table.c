@@ -21,6 +21,11 @@
 /* These may stand in a message once; ID has its own rule. */
 #define SINGLE (SA | KE | HASH | NONCE)
 
+static void overtaken(struct moat_ike1_in *in)
+{
+	(void)in;
+}
+
 static const struct moat_ike1_row rows[] = {
 	/* Main mode, RFC 2409 section 5.4: the responder's side */
 	{ MOAT_X_MAIN, false, MOAT_MM_NO_STATE, 1, false, MOAT_HASH_NO, SA, EXTRAS,
@@ -45,6 +50,9 @@ static const struct moat_ike1_row rows[] = {
 	  moat_quick_answer_1 },
 	{ MOAT_X_QUICK, false, MOAT_QUICK_SENT_2, 3, true, MOAT_HASH_3, HASH, EXTRAS,
 	  moat_quick_verify_3, MOAT_QUICK_DONE, MOAT_QUICK_DONE, moat_quick_done },
+	/* ESP that the peer sent behind message 3 was quicker, and proved it all. */
+	{ MOAT_X_QUICK, false, MOAT_QUICK_DONE, 3, true, MOAT_HASH_3, HASH, EXTRAS,
+	  moat_quick_verify_3, MOAT_QUICK_DONE, MOAT_QUICK_DONE, overtaken },
 	{ MOAT_X_QUICK, true, MOAT_QUICK_SENT_1, 2, true, MOAT_HASH_2, HASH | SA | NONCE,
 	  KE | ID | EXTRAS, moat_quick_verify_2, MOAT_QUICK_DONE, MOAT_QUICK_DONE,
 	  moat_quick_answer_2 },
