@@ -64,6 +64,7 @@ struct moat_flight {
  * @rekeying: a new one shall take its place
  * @contact: message 5 says INITIAL-CONTACT, or did
  * @told: wrong keys were reported
+ * @stale: the peer has lost it; what was to be done is done with a new one
  * @dead: removed; freed at the end of the step
  * @nonces: initiator's and responder's
  * @ke: public values, likewise
@@ -71,6 +72,7 @@ struct moat_flight {
  * @pending: answers that are awaited before the exchange goes on
  * @held: an encrypted message that came before the keys
  * @hint: what an unauthenticated notification said
+ * @heard_at: when the last authentic message came
  * @seen: message ids that had an exchange: each may have but one
  */
 struct moat_isakmp {
@@ -87,6 +89,7 @@ struct moat_isakmp {
 	bool rekeying;
 	bool contact;
 	bool told;
+	bool stale;
 	bool dead;
 	enum moat_state state;
 	struct moat_ike_alg alg;
@@ -111,6 +114,7 @@ struct moat_isakmp {
 	struct moat_timer life_timer;
 	struct moat_timer rekey_timer;
 	uint64_t created;
+	uint64_t heard_at;
 	uint64_t established;
 	uint64_t expires;
 	unsigned int sent;
@@ -122,7 +126,6 @@ struct moat_isakmp {
  * @pair: what it is for; NULL once that is settled
  * @dead: removed; freed at the end of the step
  * @counted: it counts in pair->answering
- * @hint: what a notification said
  * @notify: what to tell the peer about a message 1 that is refused
  * @child: the SAs, from message 2 on
  * @iv: of the next message
@@ -133,7 +136,6 @@ struct moat_quick {
 	bool dead;
 	bool counted;
 	uint16_t notify;
-	char hint[160];
 	struct moat_isakmp *sa;
 	struct moat_pair *pair;
 	struct moat_child *child;
@@ -291,6 +293,8 @@ struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, bool initiator);
 /** moat_isakmp_remove() - end it without a word; memory goes at the end of the step */
 void moat_isakmp_remove(struct moat_isakmp *sa);
 void moat_isakmp_reap(struct moat_ike *ike);
+/** moat_isakmp_silent() - a quick mode of ours got no answer: does the peer know us? */
+void moat_isakmp_silent(struct moat_quick *quick, const char *why);
 /** moat_isakmp_fail() - phase 1 ends here: log, remove, tell the tunnel */
 void moat_isakmp_fail(struct moat_isakmp *sa, const char *why);
 /** moat_isakmp_established() - the one way to QM_IDLE; demands sa->verified */

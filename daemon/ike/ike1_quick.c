@@ -31,7 +31,10 @@ static void no_answer(struct moat_ike *ike, void *owner)
 		return;
 	snprintf(why, sizeof(why), "no valid answer to message %u after %u tries",
 		 quick->flight.number, quick->flight.tries);
-	moat_quick_fail(quick, quick->hint[0] ? quick->hint : why);
+	if (quick->initiator)
+		moat_isakmp_silent(quick, why);
+	else
+		moat_quick_fail(quick, why);
 }
 
 static void watch(struct moat_quick *quick)

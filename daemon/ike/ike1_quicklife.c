@@ -108,6 +108,7 @@ void moat_quick_fail(struct moat_quick *quick, const char *why)
 	struct moat_pair *pair = quick->pair;
 	struct moat_isakmp *sa = quick->sa;
 	char name[MOAT_ISAKMP_STRLEN];
+	bool again;
 
 	if (quick->dead)
 		return;
@@ -123,8 +124,9 @@ void moat_quick_fail(struct moat_quick *quick, const char *why)
 		moat_child_end(child, child->in_added, why);
 	if (!pair)
 		return;
-	if (pair->asked &&
-	    (!quick->initiator || (sa->dead && moat_isakmp_ready(pair->tunnel))))
+	again = !quick->initiator ||
+		(sa->dead && (sa->stale || moat_isakmp_ready(pair->tunnel)));
+	if (pair->asked && again)
 		moat_pair_connect(pair);
 	else if (quick->initiator)
 		moat_pair_failed(pair, why);

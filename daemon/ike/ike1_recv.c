@@ -61,7 +61,7 @@ static void undecryptable(struct moat_ike1_in *in)
 	struct moat_isakmp *sa = in->sa;
 	char name[MOAT_ISAKMP_STRLEN];
 
-	if (in->row->exchange != MOAT_X_MAIN) {
+	if (in->row->exchange != MOAT_X_MAIN || !in->row->encrypted) {
 		refused(in, MOAT_LOG_INFO);
 		return;
 	}
@@ -165,6 +165,7 @@ static void accept_message(struct moat_ike1_in *in)
 	enum moat_state before = sa->state;
 	char names[96];
 
+	sa->heard_at = in->ike->now;
 	if (flight) {
 		memcpy(flight->digest, in->digest, sizeof(flight->digest));
 		flight->heard = true;

@@ -98,7 +98,9 @@ void moat_isakmp_fail(struct moat_isakmp *sa, const char *why)
 	char text[400];
 
 	snprintf(text, sizeof(text), "%s%s%s", why, sa->hint[0] ? "; " : "", sa->hint);
-	moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "ike-failed", tunnel->conf.name,
+	/* Anybody can begin with us; only our own attempts are worth a warning. */
+	moat_act_log(sa->ike->acts, sa->initiator ? MOAT_LOG_WARN : MOAT_LOG_INFO,
+		     "ike-failed", tunnel->conf.name,
 		     "phase 1 as %s failed in state %s: %s; %s",
 		     sa->initiator ? "initiator" : "responder",
 		     moat_state_name(sa->state), text, moat_isakmp_name(sa, name));
@@ -109,6 +111,29 @@ void moat_isakmp_fail(struct moat_isakmp *sa, const char *why)
 		moat_peer_connect(tunnel);
 	else if (!moat_isakmp_connecting(tunnel))
 		moat_peer_failed(tunnel, text);
+}
+
+/*
+ * When the peer has not said one authentic word since this quick mode began, it
+ * has lost the ISAKMP SA. The IPsec SAs stay; a new phase 1 takes over. Had this
+ * one been fresh, a new one would go silent as well: then the attempt failed.
+ */
+void moat_isakmp_silent(struct moat_quick *quick, const char *why)
+{
+	struct moat_isakmp *sa = quick->sa;
+	char name[MOAT_ISAKMP_STRLEN];
+
+	if (sa->heard_at >= quick->begun_at) {
+		moat_quick_fail(quick, why);
+		return;
+	}
+	moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "ike-silent", sa->tunnel->conf.name,
+		     "the peer does not answer under this ISAKMP SA: it ends here; %s",
+		     moat_isakmp_name(sa, name));
+	sa->stale = quick->begun_at > sa->established + ATTEMPT_LIFE;
+	if (!sa->stale)
+		moat_quick_fail(quick, why);
+	moat_isakmp_remove(sa);
 }
 
 bool moat_isakmp_seen(const struct moat_isakmp *sa, uint32_t message_id)
