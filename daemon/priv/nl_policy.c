@@ -140,7 +140,15 @@ int moat_nl_policy_add(struct moat_nl *nl, const struct moat_nl_policy *policy)
  */
 int moat_nl_policy_set(struct moat_nl *nl, const struct moat_nl_policy *policy)
 {
-	return change_policy(nl, MOAT_CMD_POLICY_SET, policy);
+	struct moat_nl_policy change = {
+		.id = policy->id,
+		.action = policy->action,
+		.local = policy->local,
+		.remote = policy->remote,
+		.acquire_off = policy->acquire_off,
+	};
+
+	return change_policy(nl, MOAT_CMD_POLICY_SET, &change);
 }
 
 /**
