@@ -262,14 +262,6 @@ static void have_parts(struct moat_quick *quick)
 		watch(quick);
 }
 
-static void finish_initiator(struct moat_quick *quick)
-{
-	if (send_3(quick))
-		moat_quick_fail(quick, "message 3 could not be written");
-	else
-		moat_quick_settle(quick);
-}
-
 static void switched(struct moat_ike *ike, void *owner, const struct moat_event *event)
 {
 	struct moat_quick *quick = owner;
@@ -279,7 +271,24 @@ static void switched(struct moat_ike *ike, void *owner, const struct moat_event 
 	if (!event->answer.ok)
 		moat_child_end(quick->child, true, event->answer.text);
 	else
-		finish_initiator(quick);
+		moat_quick_settle(quick);
+}
+
+/*
+ * Message 3 goes first: strongSwan as responder installs its SAs only then, and
+ * what a policy held for its first SA is sent as soon as that is switched to.
+ */
+static void finish_initiator(struct moat_quick *quick)
+{
+	if (send_3(quick)) {
+		moat_quick_fail(quick, "message 3 could not be written");
+		return;
+	}
+	quick->pending++;
+	if (moat_child_complete(quick->child, quick, switched))
+		return;
+	quick->pending--;
+	moat_quick_settle(quick);
 }
 
 static void installed(struct moat_ike *ike, void *owner, const struct moat_event *event)
@@ -301,11 +310,6 @@ static void installed(struct moat_ike *ike, void *owner, const struct moat_event
 			watch(quick);
 		return;
 	}
-	/* The first SA of a policy: both at once, and the peer hears of it after. */
-	quick->pending++;
-	if (moat_child_complete(quick->child, quick, switched))
-		return;
-	quick->pending--;
 	finish_initiator(quick);
 }
 
