@@ -23,11 +23,10 @@ static bool moat_too_big_may_fragment(const struct sk_buff *skb, u8 family,
 	return IP6CB(skb)->frag_max_size && IP6CB(skb)->frag_max_size <= mtu;
 }
 
-static bool moat_too_big_forwarded(const struct sk_buff *skb, u8 family)
+/* It came in by a device; IPv6 has no flag for that (IP6SKB_FORWARDED is ip6mr's). */
+static bool moat_too_big_forwarded(const struct sk_buff *skb)
 {
-	if (family == AF_INET)
-		return IPCB(skb)->flags & IPSKB_FORWARDED;
-	return IP6CB(skb)->flags & IP6SKB_FORWARDED;
+	return skb->skb_iif;
 }
 
 static bool moat_too_big_fits(const struct sk_buff *skb, unsigned int mtu)
@@ -51,7 +50,7 @@ int moat_too_big(struct sk_buff *skb, u8 family, unsigned int mtu,
 		if (moat_too_big_fits(skb, told))
 			return 0;
 	}
-	if (!moat_too_big_forwarded(skb, family))
+	if (!moat_too_big_forwarded(skb))
 		skb_dst_update_pmtu_no_confirm(skb, told);
 	else if (family == AF_INET)
 		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
