@@ -539,16 +539,16 @@ void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
 static void deleted(struct moat_child *child)
 {
 	struct moat_pair *pair = child->pair;
+	struct moat_child *next = pair->current == child ? fallback(pair) : NULL;
 
-	if (child->switched &&
-	    (child->old || (pair->current == child && fallback(pair)))) {
-		/* What is on its way to our inbound SA shall still arrive. */
-		delete_sa(child, MOAT_DIRECTION_OUT);
-		if (pair->current == child)
-			switch_to(fallback(pair), NULL, NULL);
+	if (!child->switched || (!child->old && !next)) {
+		moat_child_end(child, false, "the peer deleted them");
 		return;
 	}
-	moat_child_end(child, false, "the peer deleted them");
+	/* What is on its way to our inbound SA shall still arrive. */
+	delete_sa(child, MOAT_DIRECTION_OUT);
+	if (next)
+		switch_to(next, NULL, NULL);
 }
 
 void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)

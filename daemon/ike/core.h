@@ -161,6 +161,7 @@ struct moat_pair {
  * @down: the operator took it down
  * @requests: who waits for `up`
  * @attempts: failed ones in a row
+ * @tried: of its remotes since it was asked for
  */
 struct moat_tunnel {
 	TAILQ_ENTRY(moat_tunnel) link;
@@ -173,6 +174,7 @@ struct moat_tunnel {
 	STAILQ_HEAD(, moat_request) requests;
 	struct moat_timer retry;
 	unsigned int attempts;
+	unsigned int tried;
 };
 
 void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event);

@@ -147,7 +147,7 @@ bool moat_isakmp_seen(const struct moat_isakmp *sa, uint32_t message_id)
 
 void moat_isakmp_see(struct moat_isakmp *sa, uint32_t message_id)
 {
-	/* Grows by doubling; the lifetime of the ISAKMP SA bounds it. */
+	/* Grows by doubling, up to the end of the ISAKMP SA. */
 	if (!(sa->n_seen & (sa->n_seen - 1))) {
 		unsigned int size = sa->n_seen ? 2 * sa->n_seen : 1;
 
@@ -156,6 +156,9 @@ void moat_isakmp_see(struct moat_isakmp *sa, uint32_t message_id)
 			abort();
 	}
 	sa->seen[sa->n_seen++] = message_id;
+	/* Not in this step: somebody may be at work with it. */
+	if (sa->n_seen == MOAT_EXCHANGES_MAX)
+		moat_timer_after(sa->ike, &sa->life_timer, 1);
 }
 
 uint32_t moat_isakmp_message_id(struct moat_isakmp *sa)
@@ -247,11 +250,11 @@ static void expire(struct moat_isakmp *sa)
 	if (other || !moat_peer_has_children(sa->tunnel)) {
 		moat_isakmp_close(sa, sa->rekeying && other
 					      ? "a new one has taken its place"
-					      : "its lifetime is over");
+					      : "its life is over");
 		return;
 	}
 	moat_act_log(sa->ike->acts, MOAT_LOG_INFO, "ike-expired", sa->tunnel->conf.name,
-		     "the lifetime of the ISAKMP SA is over, its IPsec SAs stay; %s",
+		     "the life of the ISAKMP SA is over, its IPsec SAs stay; %s",
 		     moat_isakmp_name(sa, name));
 	moat_isakmp_remove(sa);
 }

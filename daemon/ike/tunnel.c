@@ -117,6 +117,7 @@ static bool all_up(const struct moat_tunnel *tunnel)
 void moat_tunnel_check(struct moat_tunnel *tunnel)
 {
 	tunnel->attempts = 0;
+	tunnel->tried = 0;
 	if (!all_up(tunnel))
 		return;
 	moat_timer_stop(&tunnel->ike->timers, &tunnel->retry);
@@ -132,7 +133,6 @@ void moat_tunnel_failed(struct moat_tunnel *tunnel, const char *why)
 	if (!moat_tunnel_persists(tunnel) || tunnel->retry.slot)
 		return;
 	tunnel->attempts++;
-	tunnel->remote++;
 	moat_timer_after(tunnel->ike, &tunnel->retry,
 			 wait + moat_core_jitter(tunnel->ike, wait / 10));
 }
@@ -141,6 +141,13 @@ void moat_peer_failed(struct moat_tunnel *tunnel, const char *why)
 {
 	struct moat_tunnel *other;
 
+	/* The peer may have another address. */
+	tunnel->remote++;
+	if (!tunnel->down && ++tunnel->tried < tunnel->conf.n_remote) {
+		moat_main_start(tunnel);
+		return;
+	}
+	tunnel->tried = 0;
 	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
 		bool asked = false;
 

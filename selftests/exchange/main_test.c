@@ -48,7 +48,10 @@ static void assert_nothing(struct sim *sim, int side)
 	assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 0);
 }
 
-/* The ladder of the seed: message, payloads and states, word by word. */
+/*
+ * The ladder of the seed: message, payloads and states, word by word; and when
+ * each side installs its SAs: the responder its inbound one before message 2.
+ */
 static void clean_establishment(void **state)
 {
 	struct sim_options o = plain();
@@ -74,6 +77,8 @@ static void clean_establishment(void **state)
 		"MM_KEY_AUTH -> QM_IDLE\n"
 		"sent quick 1 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
 		"received quick 2 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"sa-add\n"
+		"policy-switch\n"
 		"sent quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n");
 	assert_string_equal(
 		sim_ladder(sim, 1),
@@ -85,8 +90,10 @@ static void clean_establishment(void **state)
 		"sent main 6 (HDR*, ID, HASH): MM_KEY_AUTH -> MM_KEY_AUTH\n"
 		"MM_KEY_AUTH -> QM_IDLE\n"
 		"received quick 1 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"sa-add\n"
 		"sent quick 2 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
-		"received quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n");
+		"received quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n"
+		"policy-switch\n");
 	sim_free(sim);
 }
 

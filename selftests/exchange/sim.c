@@ -129,6 +129,9 @@ void sim_send(struct sim *sim, int side, const struct moat_act *act)
 	sim->side[side].sent[act->send.data[18]]++;
 	if (!moat_addr_equal(&act->send.remote.addr, &sim->side[to].addr))
 		return;
+	if (sim->filter && sim->filter(side, act->send.data[18],
+				       sim->side[side].sent[act->send.data[18]]))
+		return;
 	if (sim_random(sim, 100) >= sim->options.loss)
 		deliver(sim, act, to);
 	if (sim_random(sim, 100) < sim->options.duplicate)
@@ -462,6 +465,11 @@ void sim_traffic(struct sim *sim, unsigned int every)
 	sim->options.traffic = every;
 	if (every && !runs)
 		traffic(sim);
+}
+
+void sim_set_filter(struct sim *sim, sim_filter filter)
+{
+	sim->filter = filter;
 }
 
 void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,

@@ -66,6 +66,14 @@ void sim_acquire(struct sim *sim, int side, unsigned int policy);
 void sim_traffic(struct sim *sim, unsigned int every);
 void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
 		 unsigned int reorder);
+/**
+ * sim_filter - shall this message be lost?
+ * @from: its sender
+ * @exchange: of the wire
+ * @nth: of this exchange by this sender, repeated ones counted, from 1
+ */
+typedef bool (*sim_filter)(int from, uint8_t exchange, unsigned int nth);
+void sim_set_filter(struct sim *sim, sim_filter filter);
 /** sim_reboot() - a side forgets everything and is configured afresh */
 void sim_reboot(struct sim *sim, int side);
 /** sim_inject() - a datagram that seems to come from the other side, now */

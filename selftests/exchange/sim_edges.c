@@ -192,6 +192,25 @@ static const char *do_kernel(struct sim *sim, struct sim_item *item, uint32_t *s
 	}
 }
 
+static void keep_trace(struct sim_side *side, const char *line);
+
+/* Beside the messages, so that a test sees what came before what. */
+static void note_kernel(struct sim *sim, const struct sim_item *item)
+{
+	const char *what = item->action == MOAT_ACT_SA_ADD	    ? "sa-add"
+			   : item->action == MOAT_ACT_POLICY_SWITCH ? "policy-switch"
+								    : "sa-del";
+
+	if (item->action != MOAT_ACT_SA_ADD && item->action != MOAT_ACT_POLICY_SWITCH &&
+	    item->action != MOAT_ACT_SA_DEL)
+		return;
+	keep_trace(&sim->side[item->side], what);
+	keep_trace(&sim->side[item->side], "\n");
+	if (sim->options.verbose)
+		printf("# %8.3f %c      kernel %s\n", sim->now / 1000.0, 'A' + item->side,
+		       what);
+}
+
 void sim_kernel_work(struct sim *sim, struct sim_item *item)
 {
 	const char *why;
@@ -199,6 +218,7 @@ void sim_kernel_work(struct sim *sim, struct sim_item *item)
 
 	if (item->boot != sim->side[item->side].boot)
 		return;
+	note_kernel(sim, item);
 	why = do_kernel(sim, item, &spi);
 	if (why) {
 		fprintf(stderr, "# kernel of side %c: %s\n", 'A' + item->side, why);

@@ -72,6 +72,7 @@ struct sim {
 	uint64_t random;
 	uint64_t now;
 	struct sim_side side[2];
+	sim_filter filter;
 	struct sim_item *queue;
 	struct sim_record records[SIM_RECORDS];
 	unsigned int n_records;

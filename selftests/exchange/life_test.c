@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Lives of both phases: what is repeated, replaced, deleted, and when. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+static struct sim_options plain(void)
+{
+	return (struct sim_options){
+		.seed = 7,
+		.nets = 1,
+		.psk = { "a secret", "a secret" },
+		.verbose = getenv("SIM_VERBOSE") != NULL,
+	};
+}
+
+static unsigned int count(const char *text, const char *word)
+{
+	unsigned int n = 0;
+
+	for (; (text = strstr(text, word)); text++)
+		n++;
+	return n;
+}
+
+static void assert_agree(struct sim *sim)
+{
+	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
+}
+
+static struct sim *start(const struct sim_options *o, sim_filter filter)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_set_filter(sim, filter);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 3000);
+	return sim;
+}
+
+static bool first_main_2(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 1 && exchange == MOAT_X_MAIN && nth == 1;
+}
+
+static bool first_main_6(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 1 && exchange == MOAT_X_MAIN && nth == 3;
+}
+
+/* The answer comes from the cache: the very same octets. */
+static void lost_answer(sim_filter filter, const char *again)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o, filter);
+
+	assert_int_equal(sim_done(sim, 0), 1);
+	assert_agree(sim);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 4);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 4);
+	assert_int_equal(count(sim_ladder(sim, 1), again), 1);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	sim_free(sim);
+}
+
+static void answers_from_cache(void **state)
+{
+	(void)state;
+	lost_answer(first_main_2, "sent main 2 again");
+	lost_answer(first_main_6, "sent main 6 again");
+}
+
+static bool all_of_b(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)exchange;
+	(void)nth;
+	return from == 1;
+}
+
+/* Eight tries, further and further apart; the other side never unasked. */
+static void retransmission(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o, all_of_b);
+
+	(void)state;
+	assert_int_equal(sim_done(sim, 0), -1);
+	sim_run(sim, 57000);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 8);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 8);
+	assert_non_null(strstr(sim_log_text(sim, 0, "control-done"), "no valid answer"));
+	assert_int_equal(sim_isakmps(sim, 0), 0);
+	sim_run(sim, 60000);
+	assert_int_equal(sim_isakmps(sim, 1), 0);
+	sim_free(sim);
+}
+
+static bool first_quick_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_QUICK && nth == 2;
+}
+
+static void lost_message_3(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o, first_quick_3);
+
+	(void)state;
+	assert_agree(sim);
+	assert_int_equal(count(sim_ladder(sim, 1), "sent quick 2 again"), 1);
+	assert_int_equal(count(sim_ladder(sim, 0), "sent quick 3 again"), 1);
+	sim_free(sim);
+}
+
+static bool every_quick_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_QUICK && nth >= 2;
+}
+
+/* A packet on the new inbound SA says as much as message 3. */
+static void first_use_for_message_3(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.traffic = 100;
+	o.one_way = true;
+	sim = start(&o, every_quick_3);
+	assert_agree(sim);
+	assert_int_equal(count(sim_ladder(sim, 1), "received quick 3"), 0);
+	sim_run(sim, 120000);
+	assert_agree(sim);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
+/* Runs until the policy of a side is switched for the nth time. */
+static uint64_t run_to_switch(struct sim *sim, int side, unsigned int nth)
+{
+	for (unsigned int i = 0; i < 4000000; i++) {
+		if (count(sim_ladder(sim, side), "policy-switch") >= nth)
+			return sim_now(sim);
+		sim_run(sim, 10);
+	}
+	fail_msg("no switch");
+	return 0;
+}
+
+/*
+ * Packets the other way are what the initiator of a rekey waits for; without
+ * them it waits 5 s. The old SAs go 30 s after its switch, with a delete.
+ */
+static void rekey(bool one_way)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+	uint64_t a;
+	uint64_t b;
+
+	o.lifetime = 400;
+	o.one_way = one_way;
+	sim = start(&o, NULL);
+	sim_traffic(sim, 50);
+	b = run_to_switch(sim, 1, 2);
+	a = run_to_switch(sim, 0, 2);
+	if (one_way)
+		assert_in_range(a - b, 4900, 5100);
+	else
+		assert_in_range(a - b, 0, 200);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 0);
+	sim_run(sim, 29000);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_IN), 2);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), 2);
+	sim_run(sim, 2000);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 1);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_IN), 1);
+	sim_run(sim, 40000);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), 1);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 1);
+	assert_agree(sim);
+	assert_int_equal(sim_rekeys(sim, 0), 1);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
+static void rekey_of_phase_2(void **state)
+{
+	(void)state;
+	rekey(false);
+	rekey(true);
+}
+
+static void rekey_by_volume(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.lifebytes = 100 * 1024;
+	o.traffic = 100;
+	sim = start(&o, NULL);
+	sim_run(sim, 600000);
+	assert_in_range(sim_rekeys(sim, 0), 5, 8);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
+/* The new ISAKMP SA first, then the delete of the old one; phase 2 stays. */
+static void rekey_of_phase_1(void **state)
+{
+	struct sim_options o = plain();
+	struct moat_isakmp_view view;
+	struct sim *sim;
+
+	(void)state;
+	o.ike_lifetime = 600;
+	o.traffic = 1000;
+	sim = start(&o, NULL);
+	assert_true(moat_ike_isakmp(sim_core(sim, 0), 0, &view));
+	while (sim_logged(sim, 0, "ike-established") < 2) {
+		assert_true(sim_now(sim) < view.expires);
+		sim_run(sim, 10);
+	}
+	assert_int_equal(sim_isakmps(sim, 0), 2);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 0);
+	sim_run(sim, 11000);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 1);
+	assert_int_equal(sim_logged(sim, 0, "ipsec-established"), 1);
+	assert_int_equal(sim_logged(sim, 0, "ipsec-deleted"), 0);
+	assert_agree(sim);
+	sim_free(sim);
+}
+
+static bool everything(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)from;
+	(void)exchange;
+	(void)nth;
+	return true;
+}
+
+/* Phase 1 runs out and cannot be rekeyed: no delete, and phase 2 goes on. */
+static void phase_1_expires_alone(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.ike_lifetime = 600;
+	o.traffic = 1000;
+	sim = start(&o, NULL);
+	sim_set_filter(sim, everything);
+	sim_run(sim, 800000);
+	assert_int_equal(sim_logged(sim, 0, "ike-expired"), 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 0);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_INFORMATIONAL), 0);
+	assert_agree(sim);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	/* Phase 2's rekey brings a new one, once it gets through. */
+	sim_set_filter(sim, NULL);
+	sim_run(sim, 3000000);
+	assert_agree(sim);
+	assert_true(sim_rekeys(sim, 0) >= 1);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
+/* Both sides begin at once: of two pairs of SAs both take the same one. */
+static void simultaneous_begin(void **state)
+{
+	unsigned int redundant = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct sim_options o = plain();
+		struct sim *sim;
+
+		o.seed = seed;
+		o.traffic = 50;
+		o.start[0] = o.start[1] = MOAT_START_UP;
+		sim = sim_new(&o);
+		sim_run(sim, 100000);
+		redundant += sim_logged(sim, 0, "ipsec-redundant");
+		assert_int_equal(sim_logged(sim, 0, "ipsec-redundant"),
+				 sim_logged(sim, 1, "ipsec-redundant"));
+		/* The loser of the collision has gone, from both sides. */
+		for (int side = 0; side < 2; side++) {
+			assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 1);
+			assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 1);
+		}
+		assert_agree(sim);
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+	assert_true(redundant > 5);
+}
+
+/* The peer was restarted and says nothing; the next rekey finds out. */
+static void peer_forgets(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.lifetime = 400;
+	sim = start(&o, NULL);
+	sim_run(sim, 10000);
+	sim_reboot(sim, 1);
+	sim_traffic(sim, 500);
+	sim_run(sim, 600000);
+	assert_agree(sim);
+	assert_string_equal(sim_state(sim, 0), "up");
+	sim_free(sim);
+}
+
+static void start_up_tries_for_ever(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.start[0] = MOAT_START_UP;
+	sim = sim_new(&o);
+	sim_set_filter(sim, everything);
+	sim_run(sim, 3600000);
+	assert_true(sim_logged(sim, 0, "ike-start") >= 8);
+	sim_set_filter(sim, NULL);
+	sim_run(sim, 400000);
+	assert_agree(sim);
+	sim_free(sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_from_cache),
+		cmocka_unit_test(retransmission),
+		cmocka_unit_test(lost_message_3),
+		cmocka_unit_test(first_use_for_message_3),
+		cmocka_unit_test(rekey_of_phase_2),
+		cmocka_unit_test(rekey_by_volume),
+		cmocka_unit_test(rekey_of_phase_1),
+		cmocka_unit_test(phase_1_expires_alone),
+		cmocka_unit_test(simultaneous_begin),
+		cmocka_unit_test(peer_forgets),
+		cmocka_unit_test(start_up_tries_for_ever),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
