@@ -241,7 +241,8 @@ static void handle(struct moat_ike1_in *in)
 	if (moat_ike1_payloads(in->row, &in->msg, &in->no) || in->row->verify(in)) {
 		if (in->no.why)
 			refused(in, MOAT_LOG_WARN);
-		if (in->quick && in->quick->state != MOAT_QUICK_SENT_2)
+		if (in->row->state == MOAT_QUICK_NEW ||
+		    in->row->state == MOAT_QUICK_SENT_1)
 			moat_quick_refused(in);
 		return;
 	}

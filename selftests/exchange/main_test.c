@@ -78,8 +78,8 @@ static void clean_establishment(void **state)
 		"sent quick 1 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
 		"received quick 2 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
 		"sa-add\n"
-		"policy-switch\n"
-		"sent quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n");
+		"sent quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n"
+		"policy-switch\n");
 	assert_string_equal(
 		sim_ladder(sim, 1),
 		"received main 1 (HDR, SA): MM_NO_STATE -> MM_NO_STATE\n"
@@ -232,6 +232,28 @@ static void wrong_psk(void **state)
 		assert_int_equal(sim_isakmps(sim, side), 0);
 	}
 	sim_free(sim);
+}
+
+/* The right secret is not enough: the identity must be the configured one. */
+static void wrong_identity(void **state)
+{
+	(void)state;
+	for (int side = 0; side < 2; side++) {
+		struct sim_options o = plain();
+		struct sim *sim;
+
+		o.id[side] = "impostor.example";
+		sim = start(&o);
+		sim_run(sim, 60000);
+		assert_int_equal(sim_done(sim, 0), 0);
+		assert_int_equal(sim_logged(sim, !side, "ike-auth-failed"), 1);
+		assert_non_null(strstr(sim_log_text(sim, !side, "ike-auth-failed"),
+				       "impostor.example"));
+		assert_int_equal(sim_logged(sim, !side, "ike-established"), 0);
+		assert_nothing(sim, 0);
+		assert_nothing(sim, 1);
+		sim_free(sim);
+	}
 }
 
 static void no_secret(void **state)
@@ -430,6 +452,7 @@ int main(void)
 		cmocka_unit_test(perfect_forward_secrecy),
 		cmocka_unit_test(ipv6),
 		cmocka_unit_test(wrong_psk),
+		cmocka_unit_test(wrong_identity),
 		cmocka_unit_test(no_secret),
 		cmocka_unit_test(no_common_phase_1),
 		cmocka_unit_test(no_common_phase_2),

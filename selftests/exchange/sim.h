@@ -21,6 +21,7 @@
  * @ike: phase 1 algorithms of each side; NULL for a fast default
  * @esp: phase 2 algorithms of each side
  * @psk: of each side
+ * @id: what each side calls itself, instead of its address
  * @start: of each side
  * @ike_lifetime: seconds, likewise @lifetime
  * @traffic: one packet each way per policy every so many ms; 0 for none
@@ -37,6 +38,7 @@ struct sim_options {
 	const char *ike[2];
 	const char *esp[2];
 	const char *psk[2];
+	const char *id[2];
 	enum moat_start start[2];
 	uint32_t ike_lifetime;
 	uint32_t lifetime;

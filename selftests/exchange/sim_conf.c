@@ -74,6 +74,11 @@ void sim_configure(struct sim *sim, int side)
 	conf.n_remote = 1;
 	fill_id(&conf.local_id, &sim->side[side].addr);
 	fill_id(&conf.remote_id, &sim->side[!side].addr);
+	if (o->id[side]) {
+		conf.local_id.type = MOAT_ID_FQDN;
+		conf.local_id.len = (uint16_t)strlen(o->id[side]);
+		memcpy(conf.local_id.data, o->id[side], conf.local_id.len);
+	}
 	conf.auth = MOAT_METHOD_PSK;
 	if (moat_ike_algs_add(&conf.ike, or_default(o->ike[side], "aes128-sha256-ecp256"),
 			      err, sizeof(err)) ||
