@@ -44,15 +44,8 @@ free_stats:
 	return err;
 }
 
-/*
- * No packet and no request reaches the namespace once its hooks are gone,
- * but packets may still be with the crypto API: their SAs are waited for.
- */
-static void __net_exit moat_net_exit(struct net *net)
+static void __net_exit moat_net_exit(struct moat_net *mn)
 {
-	struct moat_net *mn = moat_net(net);
-
-	moat_path_net_exit(net);
 	mutex_lock(&mn->lock);
 	moat_policy_flush(mn);
 	moat_sa_flush(mn);
@@ -62,9 +55,25 @@ static void __net_exit moat_net_exit(struct net *net)
 	free_percpu(mn->stats);
 }
 
+/*
+ * No request reaches the namespaces any more, and no packet once their hooks
+ * are gone and have ended (when the module goes, there is traffic still). But
+ * packets may be with the crypto API: their SAs are waited for.
+ */
+static void __net_exit moat_net_exit_batch(struct list_head *nets)
+{
+	struct net *net;
+
+	list_for_each_entry(net, nets, exit_list)
+		moat_path_net_exit(net);
+	synchronize_net();
+	list_for_each_entry(net, nets, exit_list)
+		moat_net_exit(moat_net(net));
+}
+
 static struct pernet_operations moat_net_ops = {
 	.init = moat_net_init,
-	.exit = moat_net_exit,
+	.exit_batch = moat_net_exit_batch,
 	.id = &moat_net_id,
 	.size = sizeof(struct moat_net),
 };
