@@ -256,6 +256,40 @@ static void wrong_identity(void **state)
 	}
 }
 
+static bool first_main_1(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_MAIN && nth == 1;
+}
+
+/* Somebody on the path changes the offer: HASH_I covers SAi_b, so it shows. */
+static void tampered_offer(void **state)
+{
+	static const uint8_t life[] = { 0x70, 0x80 }; /* 28800 */
+	struct sim_options o = plain();
+	struct sim *sim = sim_new(&o);
+	uint8_t message[512];
+	const uint8_t *first;
+	size_t len;
+	uint8_t *at;
+	int to;
+
+	(void)state;
+	sim_set_filter(sim, first_main_1);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	first = sim_datagram(sim, 0, &len, &to);
+	memcpy(message, first, len);
+	at = memmem(message, len, life, sizeof(life));
+	assert_non_null(at);
+	at[1]++;
+	sim_inject(sim, 1, message, len);
+	sim_run(sim, 60000);
+	assert_int_equal(sim_logged(sim, 1, "ike-auth-failed"), 1);
+	assert_int_equal(sim_logged(sim, 0, "ike-established"), 0);
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 0);
+	sim_free(sim);
+}
+
 static void no_secret(void **state)
 {
 	struct sim_options o = plain();
@@ -453,6 +487,7 @@ int main(void)
 		cmocka_unit_test(ipv6),
 		cmocka_unit_test(wrong_psk),
 		cmocka_unit_test(wrong_identity),
+		cmocka_unit_test(tampered_offer),
 		cmocka_unit_test(no_secret),
 		cmocka_unit_test(no_common_phase_1),
 		cmocka_unit_test(no_common_phase_2),
