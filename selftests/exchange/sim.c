@@ -472,6 +472,16 @@ void sim_set_filter(struct sim *sim, sim_filter filter)
 	sim->filter = filter;
 }
 
+void sim_fail(struct sim *sim, unsigned int percent)
+{
+	sim->fail = percent;
+}
+
+void sim_change(struct sim *sim, int side, const char *esp)
+{
+	sim->options.esp[side] = esp;
+}
+
 void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
 		 unsigned int reorder)
 {

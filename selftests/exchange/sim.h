@@ -74,6 +74,10 @@ void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
  * @exchange: of the wire
  * @nth: of this exchange by this sender, repeated ones counted, from 1
  */
+/** sim_fail() - kernel, workers and keys process refuse so many percent */
+void sim_fail(struct sim *sim, unsigned int percent);
+/** sim_change() - other phase 2 algorithms, from the next configuration on */
+void sim_change(struct sim *sim, int side, const char *esp);
 typedef bool (*sim_filter)(int from, uint8_t exchange, unsigned int nth);
 void sim_set_filter(struct sim *sim, sim_filter filter);
 /** sim_reboot() - a side forgets everything and is configured afresh */

@@ -68,6 +68,10 @@ static struct sim_item *later_answer(struct sim *sim, int side, uint64_t ms,
 
 	item->token = token;
 	item->ok = ok;
+	if (ok && sim_random(sim, 100) < sim->fail) {
+		item->ok = false;
+		item->text = "it failed on purpose";
+	}
 	item->boot = sim->side[side].boot;
 	return item;
 }
@@ -81,6 +85,8 @@ static void dh_generate(struct sim *sim, int side, const struct moat_act *act)
 	struct sim_item *item =
 		later_answer(sim, side, 1 + sim_random(sim, 10), act->token, true);
 
+	if (!item->ok)
+		return;
 	item->len = moat_dh_public_len(group);
 	item->data = copy(key->pub, item->len);
 	item->secret_len = moat_dh_private_len(group);
@@ -117,7 +123,7 @@ static void dh_shared(struct sim *sim, int side, const struct moat_act *act)
 	struct sim_item *item =
 		later_answer(sim, side, 1 + sim_random(sim, 20), act->token, ok);
 
-	if (!ok)
+	if (!item->ok)
 		return;
 	item->len = moat_dh_shared_len((enum moat_group)act->dh_shared.group);
 	item->data = copy(out, item->len);
@@ -132,7 +138,8 @@ static void skeyid(struct sim *sim, int side, const struct moat_act *act)
 					     act->token, psk && psk[0]);
 
 	if (!item->ok) {
-		item->text = "no secret for this peer";
+		if (!psk || !psk[0])
+			item->text = "no secret for this peer";
 		return;
 	}
 	if (moat_skeyid_psk(hash, moat_view(psk, strlen(psk)),
@@ -219,6 +226,11 @@ void sim_kernel_work(struct sim *sim, struct sim_item *item)
 	if (item->boot != sim->side[item->side].boot)
 		return;
 	note_kernel(sim, item);
+	if (item->token && sim_random(sim, 100) < sim->fail) {
+		later_answer(sim, item->side, 1, item->token, false)->text =
+			"it failed on purpose";
+		return;
+	}
 	why = do_kernel(sim, item, &spi);
 	if (why) {
 		fprintf(stderr, "# kernel of side %c: %s\n", 'A' + item->side, why);

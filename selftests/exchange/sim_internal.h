@@ -73,6 +73,7 @@ struct sim {
 	uint64_t now;
 	struct sim_side side[2];
 	sim_filter filter;
+	unsigned int fail;
 	struct sim_item *queue;
 	struct sim_record records[SIM_RECORDS];
 	unsigned int n_records;

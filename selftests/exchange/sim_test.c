@@ -21,7 +21,7 @@
 
 static uint64_t only_seed;
 static bool verbose;
-static unsigned int runs = 1000;
+static unsigned int runs = 2000;
 
 static uint64_t mix(uint64_t seed, uint64_t salt)
 {
@@ -190,6 +190,82 @@ static void deletes(uint64_t seed)
 	sim_free(sim);
 }
 
+static void something(struct sim *sim)
+{
+	int side = (int)sim_random(sim, 2);
+
+	switch (sim_random(sim, 9)) {
+	case 0:
+		sim_up(sim, side);
+		break;
+	case 1:
+		sim_down(sim, side);
+		break;
+	case 2:
+		sim_reboot(sim, side);
+		break;
+	case 3:
+		sim_unconfigure(sim, side);
+		break;
+	case 4:
+		sim_change(sim, side,
+			   sim_random(sim, 2) ? "aes128gcm16" : "aes256-sha256");
+		sim_configure(sim, side);
+		break;
+	case 5:
+		sim_configure(sim, side);
+		break;
+	case 6:
+		sim_fail(sim, (unsigned int)sim_random(sim, 40));
+		break;
+	case 7:
+		sim_network(sim, (unsigned int)sim_random(sim, 100), 20, 30);
+		break;
+	default:
+		sim_acquire(sim, side, 0);
+		break;
+	}
+}
+
+/* Anything at any time; once it is calm again, both sides find together. */
+static void chaos(uint64_t seed)
+{
+	struct sim_options o = from_seed(seed);
+	struct sim *sim;
+
+	o.lifetime = 120;
+	o.ike_lifetime = 300;
+	o.start[0] = (enum moat_start)(mix(seed, 30) % 3);
+	o.start[1] = (enum moat_start)(mix(seed, 31) % 3);
+	o.traffic = mix(seed, 32) % 2 ? 700 : 0;
+	sim = sim_new(&o);
+	for (unsigned int i = 0; i < 60; i++) {
+		something(sim);
+		sim_run(sim, sim_random(sim, 20) ? sim_random(sim, 3000)
+						 : sim_random(sim, 100000));
+	}
+	sim_fail(sim, 0);
+	sim_network(sim, 0, 0, 0);
+	for (int side = 0; side < 2; side++) {
+		sim_change(sim, side, NULL);
+		sim_configure(sim, side);
+		sim_up(sim, side);
+	}
+	sim_traffic(sim, 1000);
+	sim_run(sim, 6 * MINUTE);
+	for (int side = 0; side < 2; side++)
+		sim_up(sim, side);
+	sim_run(sim, MINUTE);
+	check_up(sim, seed, o.nets * o.nets);
+	sim_free(sim);
+}
+
+static void test_chaos(void **state)
+{
+	(void)state;
+	each_seed(chaos, 1);
+}
+
 static void test_establish(void **state)
 {
 	(void)state;
@@ -217,10 +293,9 @@ static void test_deletes(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_establish),
-		cmocka_unit_test(test_simultaneous),
-		cmocka_unit_test(test_rekeys),
-		cmocka_unit_test(test_deletes),
+		cmocka_unit_test(test_establish), cmocka_unit_test(test_simultaneous),
+		cmocka_unit_test(test_rekeys),	  cmocka_unit_test(test_deletes),
+		cmocka_unit_test(test_chaos),
 	};
 
 	for (int i = 1; i < argc; i++) {
