@@ -264,6 +264,7 @@ static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answ
 	act->sa = child->out;
 	child->out = NULL;
 	child->switched = true;
+	child->switched_at = core(child)->now;
 	moat_core_ask(core(child), act, owner ? owner : child,
 		      owner ? answer : switch_answer);
 	pair->current = child;

@@ -236,6 +236,7 @@ bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
  * @ending: moat_child_end() is at work
  * @begun: sequence at which its quick mode began; @completed likewise
  * @begun_at: the same by the clock
+ * @switched_at: when the policy was switched to it
  * @nonce: the lower of its two nonces
  * @quick: the quick mode that makes it, while there is one
  * @in: parameters of the inbound SA until the kernel has them; @out likewise
@@ -264,6 +265,7 @@ struct moat_child {
 	uint64_t begun_at;
 	uint64_t completed;
 	uint64_t established;
+	uint64_t switched_at;
 	uint64_t expires;
 	struct moat_blob nonce;
 	struct moat_sa_params *in;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define ACQUIRE_LATE (3 * MOAT_SECOND)
+
 struct moat_pair *moat_pair_find(struct moat_ike *ike, uint32_t policy)
 {
 	struct moat_tunnel *tunnel;
@@ -57,12 +59,25 @@ void moat_pair_connect(struct moat_pair *pair)
 		moat_main_start(tunnel);
 }
 
+/*
+ * The kernel has no outbound SA although we gave it one: somebody deleted it.
+ * An acquire that was under way when the policy was switched says nothing.
+ */
+static bool taken_away(const struct moat_pair *pair)
+{
+	uint64_t now = pair->tunnel->ike->now;
+
+	return pair->current && now > pair->current->switched_at + ACQUIRE_LATE;
+}
+
 void moat_pair_acquire(struct moat_ike *ike, const struct moat_event *event)
 {
 	struct moat_pair *pair = moat_pair_find(ike, event->acquire.policy);
 	char local[2 * MOAT_ADDR_STRLEN];
 	char remote[2 * MOAT_ADDR_STRLEN];
 
+	if (pair && taken_away(pair))
+		moat_child_end(pair->current, true, "the kernel has them no more");
 	if (!pair || pair->current || pair->acquire_off)
 		return;
 	if (!pair->asked)

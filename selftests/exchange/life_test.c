@@ -324,6 +324,23 @@ static void peer_forgets(void **state)
 	sim_free(sim);
 }
 
+static void flushed_kernel(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	sim = start(&o, NULL);
+	sim_run(sim, 10000);
+	sim_flush(sim, 0);
+	sim_traffic(sim, 500);
+	sim_run(sim, 100000);
+	assert_agree(sim);
+	for (int side = 0; side < 2; side++)
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 1);
+	sim_free(sim);
+}
+
 static void start_up_tries_for_ever(void **state)
 {
 	struct sim_options o = plain();
@@ -354,6 +371,7 @@ int main(void)
 		cmocka_unit_test(phase_1_expires_alone),
 		cmocka_unit_test(simultaneous_begin),
 		cmocka_unit_test(peer_forgets),
+		cmocka_unit_test(flushed_kernel),
 		cmocka_unit_test(start_up_tries_for_ever),
 	};
 

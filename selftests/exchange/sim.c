@@ -472,6 +472,14 @@ void sim_set_filter(struct sim *sim, sim_filter filter)
 	sim->filter = filter;
 }
 
+void sim_flush(struct sim *sim, int side)
+{
+	struct sim_kernel *kernel = &sim->side[side].kernel;
+
+	while (kernel->sas)
+		sim_kernel_del(kernel, &kernel->sas->params);
+}
+
 void sim_fail(struct sim *sim, unsigned int percent)
 {
 	sim->fail = percent;

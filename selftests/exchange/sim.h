@@ -74,6 +74,8 @@ void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
  * @exchange: of the wire
  * @nth: of this exchange by this sender, repeated ones counted, from 1
  */
+/** sim_flush() - somebody deletes all SAs behind the daemon's back */
+void sim_flush(struct sim *sim, int side);
 /** sim_fail() - kernel, workers and keys process refuse so many percent */
 void sim_fail(struct sim *sim, unsigned int percent);
 /** sim_change() - other phase 2 algorithms, from the next configuration on */

@@ -194,7 +194,7 @@ static void something(struct sim *sim)
 {
 	int side = (int)sim_random(sim, 2);
 
-	switch (sim_random(sim, 9)) {
+	switch (sim_random(sim, 10)) {
 	case 0:
 		sim_up(sim, side);
 		break;
@@ -219,6 +219,9 @@ static void something(struct sim *sim)
 		sim_fail(sim, (unsigned int)sim_random(sim, 40));
 		break;
 	case 7:
+		sim_flush(sim, side);
+		break;
+	case 8:
 		sim_network(sim, (unsigned int)sim_random(sim, 100), 20, 30);
 		break;
 	default:
