@@ -475,9 +475,15 @@ void sim_set_filter(struct sim *sim, sim_filter filter)
 void sim_flush(struct sim *sim, int side)
 {
 	struct sim_kernel *kernel = &sim->side[side].kernel;
+	struct sim_sa *sa = kernel->sas;
 
-	while (kernel->sas)
-		sim_kernel_del(kernel, &kernel->sas->params);
+	while (sa) {
+		struct sim_sa *next = sa->next;
+
+		if (!sa->reserved)
+			sim_kernel_del(kernel, &sa->params);
+		sa = next;
+	}
 }
 
 void sim_fail(struct sim *sim, unsigned int percent)
