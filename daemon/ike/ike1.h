@@ -126,6 +126,7 @@ struct moat_isakmp {
  * struct moat_quick - a quick mode
  * @pair: what it is for; NULL once that is settled
  * @dead: removed; freed at the end of the step
+ * @told: the reason of its failure is in the log
  * @counted: it counts in pair->answering
  * @notify: what to tell the peer about a message 1 that is refused
  * @child: the SAs, from message 2 on
@@ -135,6 +136,7 @@ struct moat_isakmp {
 struct moat_quick {
 	LIST_ENTRY(moat_quick) link;
 	bool dead;
+	bool told;
 	bool counted;
 	uint16_t notify;
 	struct moat_isakmp *sa;

@@ -91,6 +91,18 @@ void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type)
 
 /* ---- receiving in clear ---- */
 
+static const char *advice(uint16_t type)
+{
+	switch (type) {
+	case MOAT_N_AUTHENTICATION_FAILED:
+		return ": the pre-shared keys most likely differ";
+	case MOAT_N_INVALID_ID_INFORMATION:
+		return ": compare our local-id with the peer's remote-id";
+	default:
+		return "";
+	}
+}
+
 /*
  * Anybody on the path could have sent it. So it ends nothing: it gives the
  * operator a hint, and an attempt that has no better news gives up soon.
@@ -115,10 +127,7 @@ void moat_info_clear(struct moat_ike1_in *in)
 		return;
 	sa->told = true;
 	snprintf(sa->hint, sizeof(sa->hint), "the peer says %s (not authenticated)%s",
-		 moat_notify_name(n.type),
-		 n.type == MOAT_N_AUTHENTICATION_FAILED
-			 ? ": the pre-shared keys most likely differ"
-			 : "");
+		 moat_notify_name(n.type), advice(n.type));
 	want.algs = &sa->tunnel->conf.ike;
 	want.method = sa->tunnel->conf.auth;
 	want.life_seconds = sa->tunnel->conf.ike_lifetime;
@@ -202,8 +211,10 @@ static void handle_error(struct moat_isakmp *sa, const struct moat_notify *n)
 							  : "ike-notify",
 		     conf->name, "%s (%s:%u); %s", why, conf->file, conf->line,
 		     moat_isakmp_name(sa, name));
-	if (quick)
-		moat_quick_fail(quick, why);
+	if (!quick)
+		return;
+	quick->told = true;
+	moat_quick_fail(quick, why);
 }
 
 static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)

@@ -29,8 +29,12 @@ static void no_answer(struct moat_ike *ike, void *owner)
 	(void)ike;
 	if (moat_ike1_again(sa, &sa->flight, "main", sa->initiator))
 		return;
-	snprintf(why, sizeof(why), "no valid answer to message %u after %u tries",
-		 sa->flight.number, sa->flight.tries);
+	if (sa->hint[0])
+		snprintf(why, sizeof(why), "no valid answer to message %u",
+			 sa->flight.number);
+	else
+		snprintf(why, sizeof(why), "no valid answer to message %u after %u tries",
+			 sa->flight.number, sa->flight.tries);
 	moat_isakmp_fail(sa, why);
 }
 
@@ -179,8 +183,8 @@ static void explain(struct moat_isakmp *sa, const char *what,
 
 	sa->ike->refused[MOAT_REFUSE_CHOICE]++;
 	moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "ike-no-proposal",
-		     sa->tunnel->conf.name, "%s %s: %s (%s:%u)", what,
-		     moat_addr_str(&sa->remote.addr, addr), why->text,
+		     sa->tunnel->conf.name, "phase 1 with %s: %s%s (%s:%u)",
+		     moat_addr_str(&sa->remote.addr, addr), what, why->text,
 		     sa->tunnel->conf.file, sa->tunnel->conf.line);
 }
 
@@ -204,7 +208,7 @@ int moat_main_verify_1(struct moat_ike1_in *in)
 			first = why;
 	}
 	if (!tunnel) {
-		explain(sa, "no proposal of phase 1 fits that was offered by", &first);
+		explain(sa, "", &first);
 		moat_info_refuse(in, MOAT_N_NO_PROPOSAL_CHOSEN);
 		return -1;
 	}
@@ -243,7 +247,7 @@ int moat_main_verify_2(struct moat_ike1_in *in)
 	if (moat_sa_parse(p->body, &answer, &in->no))
 		return -1;
 	if (moat_ike_choose(&wanted, &answer, MOAT_SA_ANSWER, &in->choice, &why)) {
-		explain(sa, "message 2 chooses what we did not offer, from", &why);
+		explain(sa, "message 2 chooses what we did not offer: ", &why);
 		return -1;
 	}
 	memcpy(sa->cky.r, in->hdr.cookie_r, MOAT_COOKIE_LEN);

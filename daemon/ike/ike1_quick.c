@@ -434,6 +434,7 @@ static void explain(struct moat_ike1_in *in, const struct moat_tunnel *tunnel,
 	moat_act_log(in->ike->acts, MOAT_LOG_WARN, "quick-no-proposal", tunnel->conf.name,
 		     "%s: %s (%s:%u); %s", what, why->text, tunnel->conf.file,
 		     tunnel->conf.line, moat_isakmp_name(in->sa, name));
+	in->quick->told = true;
 	refuse_choice(in, MOAT_N_NO_PROPOSAL_CHOSEN);
 }
 
@@ -494,8 +495,7 @@ int moat_quick_verify_1(struct moat_ike1_in *in)
 				   pair->answering);
 	wanted = want(&pair->tunnel->conf);
 	if (moat_sa_choose(&wanted, &offer, MOAT_SA_OFFER, &choice, &why)) {
-		explain(in, pair->tunnel, "no proposal of phase 2 fits that was offered",
-			&why);
+		explain(in, pair->tunnel, "phase 2", &why);
 		return -1;
 	}
 	if (read_values(in, choice.group))
@@ -550,13 +550,14 @@ int moat_quick_verify_2(struct moat_ike1_in *in)
 	if (moat_sa_parse(p->body, &answer, &in->no) || same_ids(in))
 		return -1;
 	if (moat_sa_choose(&wanted, &answer, MOAT_SA_ANSWER, &choice, &why)) {
-		explain(in, tunnel, "message 2 chooses what we did not offer", &why);
+		explain(in, tunnel, "phase 2: message 2 chooses what we did not offer",
+			&why);
 		return -1;
 	}
 	if (choice.group != quick->group) {
 		snprintf(why.text, sizeof(why.text), "its group is %s, ours %s",
 			 moat_group_name(choice.group), moat_group_name(quick->group));
-		explain(in, tunnel, "message 2 chooses another group", &why);
+		explain(in, tunnel, "phase 2: message 2 chooses another group", &why);
 		return -1;
 	}
 	if (read_values(in, choice.group))

@@ -113,7 +113,7 @@ void moat_quick_fail(struct moat_quick *quick, const char *why)
 	if (quick->dead)
 		return;
 	remove_quick(quick);
-	if (pair)
+	if (pair && !quick->told)
 		moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "quick-failed",
 			     pair->tunnel->conf.name,
 			     "quick mode %08x as %s failed: %s; %s", quick->message_id,
