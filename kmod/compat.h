@@ -58,4 +58,35 @@ char *moat_compat_msg_buf(void);
 #include <net/gso.h>
 #endif
 
+/*
+ * Take the vector unit, as a task does that is interrupted while it uses it:
+ * the crypto API's drivers then complete later, through cryptd. For tests;
+ * elsewhere than on x86 it does nothing.
+ */
+#ifdef CONFIG_X86
+#include <asm/fpu/api.h>
+
+static inline bool moat_simd_take(void)
+{
+	if (!irq_fpu_usable())
+		return false;
+	kernel_fpu_begin();
+	return true;
+}
+
+static inline void moat_simd_give(void)
+{
+	kernel_fpu_end();
+}
+#else
+static inline bool moat_simd_take(void)
+{
+	return false;
+}
+
+static inline void moat_simd_give(void)
+{
+}
+#endif
+
 #endif /* _MOAT_COMPAT_H */

@@ -2,6 +2,7 @@
 /* The ESP packet (RFC 4303), and its way through the crypto API. */
 #include <linux/ip.h>
 #include <linux/math.h>
+#include <linux/moduleparam.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <net/esp.h>
@@ -177,6 +178,25 @@ static void moat_job_callback(moat_crypto_arg *arg, int err)
 	local_bh_enable();
 }
 
+static bool moat_async_crypto;
+module_param_named(async_crypto, moat_async_crypto, bool, 0400);
+MODULE_PARM_DESC(async_crypto,
+		 "debugging, x86: let all AES complete later, through cryptd (default: off)");
+
+static int moat_job_submit(struct moat_job *job, bool seal)
+{
+	bool taken = moat_async_crypto && moat_simd_take();
+	int err;
+
+	if (seal)
+		err = crypto_aead_encrypt(&job->req);
+	else
+		err = crypto_aead_decrypt(&job->req);
+	if (taken)
+		moat_simd_give();
+	return err;
+}
+
 /*
  * Without CRYPTO_TFM_REQ_MAY_BACKLOG a full queue is an error: packets are
  * better dropped than queued without end.
@@ -202,10 +222,7 @@ static void moat_job_crypt(struct moat_job *job, bool seal)
 	aead_request_set_ad(&job->req, aad);
 	aead_request_set_crypt(&job->req, job->sg, job->sg,
 			       seal ? len - alg->icv : len, job->iv);
-	if (seal)
-		err = crypto_aead_encrypt(&job->req);
-	else
-		err = crypto_aead_decrypt(&job->req);
+	err = moat_job_submit(job, seal);
 	if (err != -EINPROGRESS)
 		moat_job_done(job, err);
 }

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/pair.sh"
 
-packets=2000
+packets=1000
 work=$(mktemp -d)
 
 # send CPU PORT: numbered packets from host-a, in bursts.
@@ -29,11 +29,12 @@ END
 cat >"$work/receive" <<'END'
 import selectors, socket, sys
 packets = int(sys.argv[1])
+SO_RCVBUFFORCE = 33
 select = selectors.DefaultSelector()
 last, got, early = {}, 0, 0
 for port in (5001, 5002):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE, 1 << 24)
+    s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
     s.bind(("10.2.0.2", port))
     select.register(s, selectors.EVENT_READ)
     last[s] = -1
@@ -69,15 +70,16 @@ run()
 	rm -f "$work/ready"
 	in_ns host-b python3 "$work/receive" $packets "$work/ready" >"$work/result" &
 	receiver=$!
-	in_ns gw-a tcpdump -i wan-a -B 65536 --immediate-mode -U -s 64 -w "$work/pcap" esp 2>"$work/tcpdump" &
+	# no function: its process would be the shell's
+	ip netns exec gw-a tcpdump -i wan-a -B 65536 --immediate-mode -U -s 64 \
+		-w "$work/pcap" esp >"$work/tcpdump" 2>&1 &
 	capture=$!
-	wait_for "the receiver" test -e "$work/ready"
-	wait_for "tcpdump" grep -q listening "$work/tcpdump"
+	wait_for "the receiver" test -e "$work/ready" &&
+		wait_for "tcpdump" grep -q listening "$work/tcpdump" || return 1
 	send 0 5001 &
 	sender=$!
 	send 1 5002
-	wait $sender
-	wait $receiver
+	wait $sender && wait $receiver || return 1
 	kill $capture
 	wait $capture
 }
