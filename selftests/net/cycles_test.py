@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""50 times: load, keys, traffic at 1,000 packets a second, flush, unload.
+
+The sender never pauses, so each flush and unload meets packets on their way.
+Half of the cycles send all AES through cryptd: an unload must wait for it.
+"""
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import moatnl  # noqa: E402
+import netns  # noqa: E402
+from ktap import Results, check, same, wait_for  # noqa: E402
+
+CYCLES = 50
+FIRST, LAST = 10, 50
+PACKETS = 100           # through the tunnel in each cycle, at least
+ALGORITHM = "aes128gcm16"
+GATEWAYS = {"gw-a": ("192.0.2.1", "192.0.2.2", "10.1.0.0/24", "10.2.0.0/24"),
+            "gw-b": ("192.0.2.2", "192.0.2.1", "10.2.0.0/24", "10.1.0.0/24")}
+SPI = {"gw-a": 0xc0ffee01, "gw-b": 0xc0ffee02}      # by the gateway that receives
+
+SENDER = """
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.1.0.2", 0))
+begin, n = time.monotonic(), 0
+while True:
+    try:
+        s.sendto(bytes(100), ("10.2.0.2", 9))
+    except OSError:
+        pass
+    n += 1
+    late = time.monotonic() - begin - n / 1000
+    if late < 0:
+        time.sleep(-late)
+    elif late > 1:
+        begin, n = time.monotonic(), 0
+"""
+
+
+def connect():
+    """A netlink socket in each gateway; the family's number is new each time."""
+    found = {}
+    for name in GATEWAYS:
+        with netns.inside(name):
+            found[name] = moatnl.Netlink()
+    return found
+
+
+def configure(netlink, keys):
+    """Inbound SAs of both first, so that nothing is lost between."""
+    for name, (ours, peers, local, remote) in GATEWAYS.items():
+        netlink[name].request("policy-add", {"policy": moatnl.policy(
+            7, local, remote, ours, peers)})
+        netlink[name].request("sa-add", {"sa": moatnl.sa(
+            moatnl.IN, SPI[name], peers, ours, ALGORITHM, keys[name], policy=7,
+            replay=1024)})
+    for name, (ours, peers, _, _) in GATEWAYS.items():
+        other = "gw-b" if name == "gw-a" else "gw-a"
+        netlink[name].request("policy-switch", {"policy": {"id": 7}, "sa": moatnl.sa(
+            moatnl.OUT, SPI[other], ours, peers, ALGORITHM, keys[other])})
+
+
+def cycle(number):
+    """One of the 50."""
+    netns.shell("load_moat" + (" async_crypto=1" if number % 2 else ""))
+    netlink = connect()
+    keys = {name: moatnl.ALGORITHMS[ALGORITHM].keys() for name in GATEWAYS}
+    configure(netlink, keys)
+    wait_for(f"{PACKETS} packets through the tunnel",
+             lambda: netlink["gw-b"].sa_of(SPI["gw-b"])["packets"] >= PACKETS)
+    drops = netlink["gw-b"].sa_of(SPI["gw-b"]).get("drop", {})
+    for one in netlink.values():
+        one.flush()
+        one.close()
+    netns.run("rmmod", "moat")
+    same(drops, {}, "drops of the inbound SA")
+
+
+def slabs():
+    """Slab caches: name to bytes in use, after all CPUs gave back what they keep."""
+    for shrink in pathlib.Path("/sys/kernel/slab").glob("*/shrink"):
+        shrink.write_text("1")
+    lines = pathlib.Path("/proc/slabinfo").read_text().splitlines()[2:]
+    return {f[0]: int(f[1]) * int(f[3]) for f in map(str.split, lines)}
+
+
+def settle():
+    """Everything that RCU or a work queue frees later is freed."""
+    netns.run("modprobe", "tcp_westwood")       # unloading waits for RCU callbacks
+    netns.run("rmmod", "tcp_westwood")
+    return slabs()
+
+
+def cycles(seen):
+    """All of them; what is in use after the first and the last to compare."""
+    for number in range(1, CYCLES + 1):
+        cycle(number)
+        if number in (FIRST, LAST):
+            seen[number] = settle()
+
+
+def gone(seen):
+    """Moat's own caches went with it."""
+    for number, caches in seen.items():
+        check(caches, f"no caches after cycle {number}")
+        same([name for name in caches if "moat" in name], [], "caches of Moat")
+
+
+def flat(seen):
+    """Memory in use is the same after cycle 50 as after cycle 10."""
+    first, last = (sum(seen[number].values()) for number in (FIRST, LAST))
+    print(f"# {first} bytes after cycle {FIRST}, {last} after cycle {LAST}")
+    grown = sorted(((seen[LAST][n] - seen[FIRST].get(n, 0), n) for n in seen[LAST]),
+                   reverse=True)[:8]
+    check(abs(last - first) <= first / 100, f"off by {last - first} bytes: {grown}")
+
+
+def main():
+    """The topology once, then the cycles."""
+    results, seen = Results(), {}
+    netns.shell("topo_site_to_site")
+    with netns.inside("host-b"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+        sink.bind(("10.2.0.2", 9))
+        with subprocess.Popen(["ip", "netns", "exec", "host-a", sys.executable, "-c",
+                               SENDER]) as sender:
+            results.run(f"{CYCLES} cycles under traffic", cycles, seen)
+            sender.terminate()
+    results.run("Moat's slab caches are gone", gone, seen)
+    results.run("slab memory is within 1 %", flat, seen)
+    netns.shell("topo_cleanup")
+    results.finish()
+
+
+main()
