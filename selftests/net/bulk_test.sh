@@ -25,7 +25,7 @@ END
 cat >"$work/send" <<'END'
 import mmap, os, socket, sys
 how, source, target, path = sys.argv[1:]
-s = socket.create_connection((target, 5001), source_address=(source, 0), timeout=60)
+s = socket.create_connection((target, 5001), source_address=(source, 0))
 with open(path, "rb") as f:
     size = os.fstat(f.fileno()).st_size
     if how == "sendfile":
