@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/dh.h"
+#include "ike/ike1.h"
 #include "sim.h"
 
 #define HEADER 28
@@ -177,32 +179,136 @@ static void replayed(uint64_t seed)
 	sim_free(sim);
 }
 
-static void each_seed(void (*run)(uint64_t seed))
+/* ---- a peer that knows the keys ---- */
+
+static void real_quick_1(struct sim *sim, struct moat_isakmp *sa, struct moat_build *b)
+{
+	const struct moat_pair *pair = &sa->tunnel->pairs[0];
+	struct moat_sa_want want = {
+		.esp = &sa->tunnel->conf.esp,
+		.mode = MOAT_MODE_TUNNEL,
+		.life_seconds = 3600,
+	};
+	uint8_t priv[MOAT_DH_PRIVATE_MAX] = { 1 };
+	static uint8_t pub[MOAT_DH_PUBLIC_MAX];
+	uint8_t nonce[32] = { (uint8_t)sim_random(sim, 256) };
+	struct moat_blob id[2] = { { 0 } };
+
+	if (!pub[0])
+		assert_int_equal(moat_dh_public(MOAT_GROUP_ECP256, priv, pub), 0);
+	moat_quick_id_build(&pair->selector.local, 0, 0, &id[0]);
+	moat_quick_id_build(&pair->selector.remote, 0, 0, &id[1]);
+	moat_sa_offer_build(b, &want, (uint32_t)sim_random(sim, UINT32_MAX), 0);
+	moat_build_payload(b, MOAT_P_NONCE, moat_view(nonce, sizeof(nonce)));
+	moat_build_payload(b, MOAT_P_KE,
+			   moat_view(pub, moat_dh_public_len(MOAT_GROUP_ECP256)));
+	for (int i = 0; i < 2; i++) {
+		moat_build_payload(b, MOAT_P_ID, moat_blob_view(&id[i]));
+		moat_blob_clear(&id[i]);
+	}
+}
+
+static void real_info(struct sim *sim, struct moat_build *b)
+{
+	uint8_t spis[16];
+
+	for (size_t i = 0; i < sizeof(spis); i++)
+		spis[i] = (uint8_t)sim_random(sim, 256);
+	moat_build_notify(b, MOAT_PROTO_ESP, (uint16_t)sim_random(sim, 32),
+			  moat_view(spis, 4), moat_view(NULL, 0));
+	moat_build_delete(b, MOAT_PROTO_ESP, 4, moat_view(spis, 16));
+	moat_build_delete(b, MOAT_PROTO_ISAKMP, 16, moat_view(spis, 16));
+}
+
+/*
+ * A message with a true HASH(1) over damaged payloads: what only a peer that
+ * has authenticated itself can send.
+ */
+static void inject_protected(struct sim *sim, struct moat_isakmp *sa)
+{
+	bool quick = sim_random(sim, 2);
+	uint32_t id = 1 + (uint32_t)sim_random(sim, UINT32_MAX - 1);
+	size_t damage = sim_random(sim, 5);
+	struct moat_ike1_out out;
+	uint8_t iv[MOAT_BLOCK_MAX];
+	struct moat_view rest;
+	size_t len;
+
+	moat_ike1_begin(&out, sa, quick ? MOAT_X_QUICK : MOAT_X_INFORMATIONAL, id, true);
+	moat_ike1_hash(&out, sa);
+	if (quick)
+		real_quick_1(sim, sa, &out.b);
+	else
+		real_info(sim, &out.b);
+	rest = moat_ike1_hashed(&out);
+	while (damage--)
+		out.buf[out.hash_end + sim_random(sim, rest.len)] ^=
+			(uint8_t)(1u << sim_random(sim, 8));
+	assert_int_equal(moat_hash_1(&sa->keys, id, rest, out.hash), 0);
+	moat_build_pad(&out.b, moat_cipher_block(sa->alg.cipher));
+	len = moat_build_finish(&out.b);
+	assert_int_equal(moat_iv_exchange(&sa->alg, sa->iv, id, iv), 0);
+	assert_int_equal(moat_cbc_encrypt(&sa->alg, sa->keys.key, iv, out.buf + HEADER,
+					  len - HEADER),
+			 0);
+	sim_inject(sim, 1, out.buf, len);
+}
+
+/* What the peer began and does not finish goes; what stood before stays. */
+static void from_inside(uint64_t seed)
+{
+	struct sim_options o = plain(seed);
+	struct sim *sim = sim_new(&o);
+	struct moat_isakmp *sa;
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 2000);
+	assert_whole(sim, seed);
+	sa = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+	for (unsigned int i = 0; i < 40; i++) {
+		inject_protected(sim, sa);
+		if (!sim_random(sim, 4))
+			sim_run(sim, sim_random(sim, 200));
+	}
+	sim_run(sim, 130000);
+	assert_whole(sim, seed);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	sim_free(sim);
+}
+
+static void each_seed(void (*run)(uint64_t seed), unsigned int share)
 {
 	if (only_seed) {
 		run(only_seed);
 		return;
 	}
-	for (uint64_t seed = 1; seed <= runs; seed++)
+	for (uint64_t seed = 1; seed <= runs / share; seed++)
 		run(seed);
 }
 
 static void test_established(void **state)
 {
 	(void)state;
-	each_seed(established);
+	each_seed(established, 1);
 }
 
 static void test_under_way(void **state)
 {
 	(void)state;
-	each_seed(under_way);
+	each_seed(under_way, 1);
 }
 
 static void test_replayed(void **state)
 {
 	(void)state;
-	each_seed(replayed);
+	each_seed(replayed, 1);
+}
+
+static void test_from_inside(void **state)
+{
+	(void)state;
+	each_seed(from_inside, 5);
 }
 
 int main(int argc, char **argv)
@@ -211,6 +317,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_established),
 		cmocka_unit_test(test_under_way),
 		cmocka_unit_test(test_replayed),
+		cmocka_unit_test(test_from_inside),
 	};
 
 	for (int i = 1; i + 1 < argc; i++) {

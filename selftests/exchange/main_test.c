@@ -156,6 +156,75 @@ static void several_networks(void **state)
 	sim_free(sim);
 }
 
+/* Two tunnels with one peer share its ISAKMP SA, and each has its own life. */
+static void several_tunnels(void **state)
+{
+	struct sim_options o = plain();
+	struct moat_tunnel_view view;
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 2;
+	o.split = true;
+	o.traffic = 1000;
+	o.one_way = true;
+	sim = sim_new(&o);
+	sim_run(sim, 10000);
+	assert_established(sim, 4);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	sim_traffic(sim, 0);
+	sim_run(sim, 2000);
+	sim_down(sim, 0);
+	sim_run(sim, 2000);
+	assert_int_equal(sim_done(sim, 0), 1);
+	assert_true(moat_ike_tunnel(sim_core(sim, 0), 0, &view));
+	assert_string_equal(view.state, "down");
+	assert_true(moat_ike_tunnel(sim_core(sim, 0), 1, &view));
+	assert_string_equal(view.state, "up");
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 2);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 2);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	sim_up(sim, 0);
+	sim_run(sim, 2000);
+	assert_established(sim, 4);
+	sim_free(sim);
+}
+
+static void other_networks(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.other_nets = true;
+	sim = start(&o);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "control-done"), "INVALID-ID-INFORMATION"));
+	assert_non_null(strstr(sim_log_text(sim, 0, "control-done"), "remote-net"));
+	assert_non_null(strstr(sim_log_text(sim, 1, "quick-no-pair"), "10.1.0.0/24"));
+	assert_nothing(sim, 0);
+	assert_nothing(sim, 1);
+	sim_free(sim);
+}
+
+/* Nobody answers at the first address: the second one is tried. */
+static void second_address(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.spare = true;
+	sim = start(&o);
+	assert_int_equal(sim_done(sim, 0), -1);
+	sim_run(sim, 60000);
+	assert_int_equal(sim_done(sim, 0), 1);
+	assert_established(sim, 1);
+	sim_free(sim);
+}
+
 /* One of nine pairs has traffic: that one is up, the others wait. */
 static void one_pair_of_many(void **state)
 {
@@ -482,6 +551,9 @@ int main(void)
 		cmocka_unit_test(traffic_brings_it_up),
 		cmocka_unit_test(several_networks),
 		cmocka_unit_test(one_pair_of_many),
+		cmocka_unit_test(several_tunnels),
+		cmocka_unit_test(other_networks),
+		cmocka_unit_test(second_address),
 		cmocka_unit_test(algorithms),
 		cmocka_unit_test(perfect_forward_secrecy),
 		cmocka_unit_test(ipv6),

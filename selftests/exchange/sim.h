@@ -26,6 +26,9 @@
  * @ike_lifetime: seconds, likewise @lifetime
  * @traffic: one packet each way per policy every so many ms; 0 for none
  * @one_way: only side 0 sends
+ * @split: a tunnel for each local network instead of one for all
+ * @other_nets: the networks that side 1 has for side 0 are others
+ * @spare: side 0 has another address of side 1 first, where nobody answers
  * @verbose: print what happens
  */
 struct sim_options {
@@ -45,6 +48,9 @@ struct sim_options {
 	uint64_t lifebytes;
 	unsigned int traffic;
 	bool one_way;
+	bool split;
+	bool other_nets;
+	bool spare;
 	bool verbose;
 };
 

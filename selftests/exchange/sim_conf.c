@@ -31,15 +31,18 @@ static struct moat_range net(const struct sim *sim, int side, unsigned int index
 	return range;
 }
 
-static void fill_pairs(const struct sim *sim, int side, struct moat_pair_conf *pairs)
+static void fill_pairs(const struct sim *sim, int side, unsigned int first,
+		       unsigned int last, struct moat_pair_conf *pairs)
 {
-	for (unsigned int i = 0; i < sim->options.nets; i++) {
+	unsigned int shift = sim->options.other_nets && side == 1 ? 7 : 0;
+
+	for (unsigned int i = first; i < last; i++) {
 		for (unsigned int j = 0; j < sim->options.nets; j++) {
 			struct moat_selector *s = &pairs->selector;
 
 			memset(pairs, 0, sizeof(*pairs));
 			s->local = net(sim, side, i);
-			s->remote = net(sim, !side, j);
+			s->remote = net(sim, !side, j + shift);
 			s->local_port[1] = s->remote_port[1] = UINT16_MAX;
 			pairs++;
 		}
@@ -58,46 +61,63 @@ static const char *or_default(const char *text, const char *fallback)
 	return text ? text : fallback;
 }
 
-void sim_configure(struct sim *sim, int side)
+static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *conf)
 {
 	const struct sim_options *o = &sim->options;
-	struct moat_pair_conf pairs[SIM_NETS_MAX * SIM_NETS_MAX];
-	struct moat_event event = { .type = MOAT_EV_CONFIG };
-	struct moat_tunnel_conf conf = { .name = "branch",
-					 .file = "moat.conf",
-					 .line = 2 };
-	struct moat_tunnel_conf *list[1] = { &conf };
 	char err[160];
 
-	conf.local = sim->side[side].addr;
-	conf.remote = &sim->side[!side].addr;
-	conf.n_remote = 1;
-	fill_id(&conf.local_id, &sim->side[side].addr);
-	fill_id(&conf.remote_id, &sim->side[!side].addr);
+	conf->file = "moat.conf";
+	conf->line = 2;
+	conf->local = sim->side[side].addr;
+	fill_id(&conf->local_id, &sim->side[side].addr);
+	fill_id(&conf->remote_id, &sim->side[!side].addr);
 	if (o->id[side]) {
-		conf.local_id.type = MOAT_ID_FQDN;
-		conf.local_id.len = (uint16_t)strlen(o->id[side]);
-		memcpy(conf.local_id.data, o->id[side], conf.local_id.len);
+		conf->local_id.type = MOAT_ID_FQDN;
+		conf->local_id.len = (uint16_t)strlen(o->id[side]);
+		memcpy(conf->local_id.data, o->id[side], conf->local_id.len);
 	}
-	conf.auth = MOAT_METHOD_PSK;
-	if (moat_ike_algs_add(&conf.ike, or_default(o->ike[side], "aes128-sha256-ecp256"),
-			      err, sizeof(err)) ||
-	    moat_sa_algs_add(&conf.esp, MOAT_PROTO_ESP,
+	conf->auth = MOAT_METHOD_PSK;
+	if (moat_ike_algs_add(&conf->ike,
+			      or_default(o->ike[side], "aes128-sha256-ecp256"), err,
+			      sizeof(err)) ||
+	    moat_sa_algs_add(&conf->esp, MOAT_PROTO_ESP,
 			     or_default(o->esp[side], "aes128gcm16"), err, sizeof(err)))
 		abort();
-	conf.mode = MOAT_MODE_TUNNEL;
-	conf.action = MOAT_ACTION_PROTECT;
-	conf.start = o->start[side];
-	conf.ike_lifetime = o->ike_lifetime ? o->ike_lifetime : 28800;
-	conf.lifetime = o->lifetime ? o->lifetime : 3600;
-	conf.lifebytes = o->lifebytes;
-	conf.replay = 1024;
-	conf.routes = true;
-	fill_pairs(sim, side, pairs);
-	conf.pairs = pairs;
-	conf.n_pairs = o->nets * o->nets;
+	conf->mode = MOAT_MODE_TUNNEL;
+	conf->action = MOAT_ACTION_PROTECT;
+	conf->start = o->start[side];
+	conf->ike_lifetime = o->ike_lifetime ? o->ike_lifetime : 28800;
+	conf->lifetime = o->lifetime ? o->lifetime : 3600;
+	conf->lifebytes = o->lifebytes;
+	conf->replay = 1024;
+	conf->routes = true;
+}
+
+void sim_configure(struct sim *sim, int side)
+{
+	unsigned int nets = sim->options.nets;
+	unsigned int count = sim->options.split ? nets : 1;
+	struct moat_pair_conf pairs[SIM_NETS_MAX][SIM_NETS_MAX * SIM_NETS_MAX];
+	struct moat_tunnel_conf confs[SIM_NETS_MAX] = { 0 };
+	struct moat_tunnel_conf *list[SIM_NETS_MAX];
+	struct moat_event event = { .type = MOAT_EV_CONFIG };
+	struct moat_addr remotes[2] = { sim->side[!side].addr, sim->side[!side].addr };
+	bool spare = sim->options.spare && side == 0;
+
+	remotes[0].bytes[remotes[0].len - 1] += spare ? 90 : 0;
+	for (unsigned int i = 0; i < count; i++) {
+		list[i] = &confs[i];
+		fill_conf(sim, side, &confs[i]);
+		snprintf(confs[i].name, sizeof(confs[i].name), i ? "branch%u" : "branch",
+			 i);
+		confs[i].remote = remotes;
+		confs[i].n_remote = spare ? 2 : 1;
+		confs[i].pairs = pairs[i];
+		confs[i].n_pairs = count == 1 ? nets * nets : nets;
+		fill_pairs(sim, side, i, count == 1 ? nets : i + 1, pairs[i]);
+	}
 	event.config.tunnels = list;
-	event.config.n_tunnels = 1;
+	event.config.n_tunnels = count;
 	sim_step(sim, side, &event);
 }
 
