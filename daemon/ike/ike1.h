@@ -132,6 +132,8 @@ struct moat_isakmp {
  * @child: the SAs, from message 2 on
  * @iv: of the next message
  * @spi_in: reserved by the kernel, 0 for not yet
+ * @asked_at: when message 1 was sent
+ * @waiting: message 3 is sent, and the peer gets time to install its SAs
  */
 struct moat_quick {
 	LIST_ENTRY(moat_quick) link;
@@ -148,6 +150,8 @@ struct moat_quick {
 	uint8_t iv[MOAT_BLOCK_MAX];
 	uint64_t begun;
 	uint64_t begun_at;
+	uint64_t asked_at;
+	bool waiting;
 	struct moat_selector selector;
 	struct moat_sa_alg alg;
 	enum moat_group group;
@@ -345,6 +349,9 @@ void moat_quick_refused(struct moat_ike1_in *in);
 void moat_quick_leave(struct moat_pair *pair, const char *why);
 /** moat_quick_child_gone() - its SAs were deleted by somebody else */
 void moat_quick_child_gone(struct moat_child *child);
+/** moat_quick_complete() - message 3 is sent: switch to the new SAs */
+void moat_quick_complete(struct moat_quick *quick);
+
 /** moat_quick_proved() - the first packet came on its inbound SA */
 void moat_quick_proved(struct moat_child *child);
 int moat_quick_verify_1(struct moat_ike1_in *in);

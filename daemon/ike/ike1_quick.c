@@ -209,6 +209,7 @@ static int send_1(struct moat_quick *quick)
 	    moat_hash_1(&sa->keys, quick->message_id, moat_ike1_hashed(&out), out.hash))
 		return -1;
 	quick->state = MOAT_QUICK_SENT_1;
+	quick->asked_at = sa->ike->now;
 	return moat_ike1_send(&out, sa, &quick->flight, quick->iv, 1, sa->state);
 }
 
@@ -274,21 +275,45 @@ static void switched(struct moat_ike *ike, void *owner, const struct moat_event 
 		moat_quick_settle(quick);
 }
 
-/*
- * Message 3 goes first: strongSwan as responder installs its SAs only then, and
- * what a policy held for its first SA is sent as soon as that is switched to.
- */
-static void finish_initiator(struct moat_quick *quick)
+void moat_quick_complete(struct moat_quick *quick)
 {
-	if (send_3(quick)) {
-		moat_quick_fail(quick, "message 3 could not be written");
-		return;
-	}
+	moat_timer_stop(&quick->sa->ike->timers, &quick->flight.timer);
+	quick->waiting = false;
 	quick->pending++;
 	if (moat_child_complete(quick->child, quick, switched))
 		return;
 	quick->pending--;
 	moat_quick_settle(quick);
+}
+
+static void waited(struct moat_ike *ike, void *owner)
+{
+	(void)ike;
+	moat_quick_complete(owner);
+}
+
+/*
+ * strongSwan as responder installs its SAs at message 3, libreswan what it sends
+ * on. So that goes first, and what the policy held for its first SA follows when
+ * the peer has had time: twice what the exchange took so far, a second at most.
+ * A rekey, which has an SA to send on, waits longer.
+ */
+static void finish_initiator(struct moat_quick *quick)
+{
+	uint64_t took = quick->sa->ike->now - quick->asked_at;
+	uint64_t wait = took < MOAT_SECOND / 2 ? 2 * took : MOAT_SECOND;
+
+	if (send_3(quick)) {
+		moat_quick_fail(quick, "message 3 could not be written");
+		return;
+	}
+	if (quick->pair->current) {
+		moat_quick_complete(quick);
+		return;
+	}
+	quick->waiting = true;
+	quick->flight.timer.fire = waited;
+	moat_timer_after(quick->sa->ike, &quick->flight.timer, wait);
 }
 
 static void installed(struct moat_ike *ike, void *owner, const struct moat_event *event)

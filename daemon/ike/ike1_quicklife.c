@@ -169,6 +169,8 @@ void moat_quick_proved(struct moat_child *child)
 {
 	struct moat_quick *quick = child->quick;
 
+	if (quick && quick->waiting)
+		moat_quick_complete(quick);
 	if (!quick || quick->initiator || quick->state != MOAT_QUICK_SENT_2)
 		return;
 	moat_child_complete(child, NULL, NULL);
