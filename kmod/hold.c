@@ -234,10 +234,12 @@ void moat_hold_release(struct moat_policy *policy, struct moat_sa *sa)
 	do {
 		moved = moat_hold_move(policy, sa, &list,
 				       ++round == MOAT_RELEASE_ROUNDS);
-		rcu_read_lock_bh();
+		local_bh_disable();
+		rcu_read_lock();
 		while ((skb = __skb_dequeue(&list)))
 			moat_output_held(policy, sa, skb);
-		rcu_read_unlock_bh();
+		rcu_read_unlock();
+		local_bh_enable();
 	} while (!moved);
 	moat_sa_put(old);
 }

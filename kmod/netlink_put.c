@@ -217,9 +217,14 @@ static int moat_nl_put_alg(struct sk_buff *skb, const struct moat_sa *sa)
 
 static int moat_nl_put_direction(struct sk_buff *skb, const struct moat_sa *sa)
 {
+	u32 mtu;
+
 	if (sa->key.direction == MOAT_DIRECTION_IN)
 		return nla_put_u32(skb, MOAT_A_SA_REPLAY, sa->replay.window);
-	return nla_put_u32(skb, MOAT_A_SA_MTU, moat_sa_mtu(sa));
+	rcu_read_lock();
+	mtu = moat_sa_mtu(sa);
+	rcu_read_unlock();
+	return nla_put_u32(skb, MOAT_A_SA_MTU, mtu);
 }
 
 static int moat_nl_put_encap(struct sk_buff *skb, const struct moat_sa *sa)
