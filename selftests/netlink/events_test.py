@@ -142,9 +142,9 @@ def repeated():
         pair.send()
         pair.event("acquire-ntf")
         started = time.monotonic()
-        again = pair.event("acquire-ntf", 8)
+        again = pair.event("acquire-ntf", 15)
         took = time.monotonic() - started
-        check(4 < took < 7.5, f"it came after {took:.1f} s")
+        check(4 < took < 12, f"it came after {took:.1f} s")
         same(again["policy"]["id"], 7, "policy")
         pair.inbound()
         pair.switch()
@@ -168,9 +168,9 @@ def too_long():
     with Pair() as pair:
         pair.send(5)
         started = time.monotonic()
-        wait_for("the end of held packets", lambda: pair.counted("hold_timeout") == 5, 40)
+        wait_for("the end of held packets", lambda: pair.counted("hold_timeout") == 5, 60)
         took = time.monotonic() - started
-        check(29 < took < 37, f"dropped after {took:.1f} s")
+        check(29 < took < 50, f"dropped after {took:.1f} s")
         same(pair.left.policy_of(7).get("acquire"), None, "acquire pending")
         while pair.events.next_event(0.5):
             pass
@@ -284,7 +284,7 @@ def by_seconds():
             same(expiry_of(pair.event("expire-ntf")), (SPI, OUT, 7, hard), "event")
             took = time.monotonic() - started
             due = 6 if hard else 3
-            check(due <= took + 0.1 and took < due + 1.5, f"due at {due} s, at {took:.1f} s")
+            check(due <= took + 0.1 and took < due + 4, f"due at {due} s, at {took:.1f} s")
         wait_for("the end of the SA", lambda: not pair.left.sas())
         pair.silence()
 
