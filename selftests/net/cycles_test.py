@@ -24,6 +24,8 @@ GATEWAYS = {"gw-a": ("192.0.2.1", "192.0.2.2", "10.1.0.0/24", "10.2.0.0/24"),
             "gw-b": ("192.0.2.2", "192.0.2.1", "10.2.0.0/24", "10.1.0.0/24")}
 SPI = {"gw-a": 0xc0ffee01, "gw-b": 0xc0ffee02}      # by the gateway that receives
 
+MODULE = f"{netns.shell('moat_build').strip()}/kmod-{os.uname().release}/moat.ko"
+
 SENDER = """
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -68,7 +70,7 @@ def configure(netlink, keys):
 
 def cycle(number):
     """One of the 50."""
-    netns.shell("load_moat" + (" async_crypto=1" if number % 2 else ""))
+    netns.run("insmod", MODULE, f"async_crypto={number % 2}")
     netlink = connect()
     keys = {name: moatnl.ALGORITHMS[ALGORITHM].keys() for name in GATEWAYS}
     configure(netlink, keys)
@@ -124,7 +126,7 @@ def flat(seen):
 def main():
     """The topology once, then the cycles."""
     results, seen = Results(), {}
-    netns.shell("topo_site_to_site")
+    netns.shell("topo_site_to_site && load_moat && rmmod moat")    # with what it needs
     with netns.inside("host-b"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
         sink.bind(("10.2.0.2", 9))
         with subprocess.Popen(["ip", "netns", "exec", "host-a", sys.executable, "-c",
