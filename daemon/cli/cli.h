@@ -54,6 +54,7 @@ int moat_cli_dispatch(const struct moat_cli *cli, const struct moat_command *tab
 /* main.c includes these tables and commands, one set per file. */
 extern const struct moat_command moat_sa_commands[];
 extern const struct moat_command moat_policy_commands[];
+int moat_cli_policies(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_why(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_counters(const struct moat_cli *cli, int argc, char **argv);
 

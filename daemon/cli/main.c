@@ -33,6 +33,8 @@ static int run_version(const struct moat_cli *cli, int argc, char **argv)
 static const struct moat_command show_commands[] = {
 	{ "isakmp", "", "phase 1: ISAKMP SAs and their states", moat_cli_isakmp, NULL },
 	{ "ipsec", "", "phase 2: tunnels, their networks and SAs", moat_cli_ipsec, NULL },
+	{ "policies", "", "policies of the kernel, implicit ones first",
+	  moat_cli_policies, NULL },
 	{ "failures", "", "the last failures, with their reasons", moat_cli_failures,
 	  NULL },
 	{ "crypto", NULL, "isakmp sa or ipsec sa, as routers of Cisco print them", NULL,

@@ -185,7 +185,8 @@ static int print_policy(const struct moat_nl_policy *policy, void *arg)
 	return 0;
 }
 
-static int run_list(const struct moat_cli *cli, int argc, char **argv)
+/** moat_cli_policies() - moat policy list, moat show policies */
+int moat_cli_policies(const struct moat_cli *cli, int argc, char **argv)
 {
 	struct moat_args args = { .argc = argc, .argv = argv };
 	struct moat_nl *nl;
@@ -218,7 +219,7 @@ const struct moat_command moat_policy_commands[] = {
 	  NULL },
 	{ "set", "id ID [action A] [endpoints LOCAL REMOTE] [acquire on|off]",
 	  "change a policy in one step", run_set, NULL },
-	{ "list", "", "all policies, implicit ones first", run_list, NULL },
+	{ "list", "", "all policies, implicit ones first", moat_cli_policies, NULL },
 	{ "flush", "", "delete all policies", run_flush, NULL },
 	{ 0 },
 };
