@@ -6,8 +6,12 @@
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/sh
 
-# KERNEL is a line ("6.1"), a release under /lib/modules, or a build directory.
+# KERNEL is a line ("6.1"), a release under /lib/modules, a build directory, or
+# "debug": the kernel that scripts/debug-kernel builds.
 KERNEL ?= $(or $(shell scripts/kernel-release 6.1 2>/dev/null),$(shell uname -r))
+ifeq ($(KERNEL),debug)
+override KERNEL := $(shell scripts/debug-kernel)/devel
+endif
 SAN ?=
 V ?=
 
@@ -197,6 +201,11 @@ kselftest: linux-source
 check:
 	@scripts/check-runner
 
+# What runs in guests, on a kernel that checks itself.
+check-debug:
+	@scripts/debug-kernel >/dev/null
+	@scripts/check-runner debug-proof debug
+
 mutants:
 	@scripts/mutants
 
@@ -214,9 +223,10 @@ distclean:
 
 help:
 	@echo 'make            moat.ko, moatd and moat, under build/'
-	@echo '                KERNEL= a line (6.1), a release, or a build directory; SAN=1 sanitizers; V=1'
+	@echo '                KERNEL= a line (6.1), a release, a build directory, or debug; SAN=1 sanitizers; V=1'
 	@echo 'make demo       the main job, shown in a guest'
 	@echo 'make check      all tests; closes with "N passed, N failed"'
+	@echo 'make check-debug  the kernel tests under KASAN, lockdep, kmemleak; builds that kernel once'
 	@echo 'make mutants    each listed one-line fault turns a test red'
 	@echo 'make unit       unit and exchange tests of user space'
 	@echo 'make fuzz       the codec, guided by coverage, for TIME= seconds'
@@ -225,6 +235,6 @@ help:
 	@echo 'make clean      all but downloads and guest images; distclean: these too'
 
 
-.PHONY: all demo check mutants fuzz kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
+.PHONY: all demo check check-debug mutants fuzz kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
 
 -include $(shell find $(B)/obj build/lint -name '*.d' 2>/dev/null)
