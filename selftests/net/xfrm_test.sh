@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The kernel's own IPsec as peer, with manual keys: every algorithm, and every
-# combination of inner and outer family.
+# The kernel's own IPsec as peer, with manual keys: algorithms, and combinations
+# of inner and outer family.
 #
 #   host-a --- gw-a (Moat) ========= gw-b (XFRM) --- host-b
 #
@@ -189,15 +189,18 @@ topo_site_to_site && load_moat || exit 1
 ip netns exec host-b python3 "$keys/echo" >/dev/null &
 coproc client { ip netns exec host-a python3 "$keys/client" 2>&1; }
 
-for alg in aes128gcm16 aes256-sha256 null-sha1; do
-	for inner in 4 6; do
-		for outer in 4 6; do
-			row $alg $inner $outer
-		done
+for inner in 4 6; do
+	for outer in 4 6; do
+		row aes128gcm16 $inner $outer
 	done
 done
-for alg in aes256gcm16 aes192gcm16 aes128gcm12 aes128gcm8 aes128-sha1 aes192-sha256 \
-	aes256-sha384 aes256-sha512 null-sha256 null-sha384 null-sha512; do
+# the format is one for all: the rest of the combinations are scapy's (packet/)
+for alg in aes256-sha256 null-sha1; do
+	row $alg 4 4
+	row $alg 6 6
+done
+for alg in aes256gcm16 aes128gcm12 aes128gcm8 aes128-sha1 aes256-sha384 aes256-sha512 \
+	null-sha256; do
 	row $alg 4 4
 done
 for alg in aes128gcm16 aes256-sha256 null-sha1; do
