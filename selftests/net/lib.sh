@@ -89,6 +89,7 @@ topo_nodad()
 # topo_site_to_site: the picture above.
 topo_site_to_site()
 {
+	topo_cleanup		# of a test that was stopped
 	topo_namespace $topo_names &&
 		topo_wire host-a eth0 "10.1.0.2/24 fd00:1::2/64" \
 			gw-a lan-a "10.1.0.1/24 fd00:1::1/64" &&
@@ -140,11 +141,12 @@ moat_build()
 }
 
 # load_moat [PARAMETER=VALUE...]: the module built for the running kernel, after
-# what it depends on.
+# what it depends on. What a test that was stopped has left is unloaded first.
 load_moat()
 {
 	local build module dependency
 	build=$(moat_build) || return 1
+	[ ! -e /sys/module/moat ] || unload_moat || return 1
 	module=$build/kmod-$(uname -r)/moat.ko
 	for dependency in $(modinfo -F depends "$module" | tr , ' ') \
 		$(modinfo -F softdep "$module" | sed 's/pre://g; s/post:.*//'); do
