@@ -90,6 +90,10 @@ def build():
     data plane that lets it, clear text would arrive. The captures tell.
     """
     run("bash", "-c", '. "$1" && topo_site_to_site', "bash", LIB)
+    # what the peers would load in the middle of an exchange, or too late for
+    # the fast drivers to be chosen
+    run("modprobe", "-a", "aesni_intel", "sha256_ssse3", "esp4", "xfrm_user",
+        "authenc", "seqiv", "echainiv", check=False)
 
 
 def ping(source, target, count=3):

@@ -4,7 +4,7 @@
 `left` stands at gw-a (192.0.2.1, before 10.1.0.0/24), `right` at gw-b
 (192.0.2.2, before 10.2.0.0/24). `esp` is written in Moat's names, which
 are strongSwan's; `pfs` is a group's name or None.
-`initiator` is "left", "right", or None where there is no IKE.
+`initiator` is "left" or "right"; it is the one that sends the file, too.
 """
 
 from collections import namedtuple
@@ -19,9 +19,7 @@ GROUP = "modp2048"
 # The harness itself: two peers that know nothing of Moat.
 PROOF = Row("strongswan", "libreswan", "left", GCM, GROUP)
 
-# No IKE: the packets alone.
-PLAIN = [Row("moat-manual", "xfrm", None, esp, None) for esp in (GCM, CBC)]
-MATRIX = PLAIN + [Row("moat", peer, initiator, esp, pfs)
+MATRIX = [Row("moat", peer, initiator, esp, pfs)
           for peer in ("strongswan", "libreswan")
           for initiator in ("right", "left")
           for esp in (GCM, CBC)
@@ -30,8 +28,6 @@ MATRIX = PLAIN + [Row("moat", peer, initiator, esp, pfs)
 
 def name(row):
     """One line for a person: who initiates to whom, with what."""
-    if not row.initiator:
-        return f"{row.left} with {row.right} {row.esp}"
     first, second = ((row.left, row.right) if row.initiator == "left"
                      else (row.right, row.left))
     return f"{first} to {second} {row.esp} {row.pfs or 'no-pfs'}"
