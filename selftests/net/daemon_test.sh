@@ -1,0 +1,407 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Two gateways run moatd, built with the sanitizers, and are treated as
+# operators and accidents treat them: up, down, reload, mistakes, damaged
+# requests, killed processes, restarts.
+#
+#   host-a --- gw-a ========= gw-b --- host-b
+#
+# usage: daemon_test.sh [PATTERN]: only the cases whose name matches
+
+. "$(dirname "$0")/lib.sh"
+
+build=$(moat_build) || exit 1
+dir=$(mktemp -d)
+pattern=${1-}
+psk=$(od -An -v -tx1 -N 16 /dev/urandom | tr -d ' \n')
+# Shadow memory makes these programs slow starters in an emulated guest.
+WAIT_SECONDS=120
+
+moat() # GATEWAY ARGUMENT...
+{
+	local ns=$1
+	shift
+	in_ns "$ns" "$build/moat" -r "$dir/run-$ns" "$@"
+}
+
+case_() # NAME COMMAND...
+{
+	[[ $1 =~ $pattern ]] || return 0
+	ktap "$@"
+}
+
+tunnel() # NAME LOCAL REMOTE LOCAL-NETS REMOTE-NETS [LINE]
+{
+	cat <<-END
+	$1 = {
+	  local = "$2"
+	  remote = "$3"
+	  local-net = [ $4 ]
+	  remote-net = [ $5 ]
+	  ${6-}
+	}
+	END
+}
+
+a4='"10.1.0.0/24", "10.1.1.0/24"' b4='"10.2.0.0/24"' a6='"fd00:1::/64"' b6='"fd00:2::/64"'
+
+configure() # GATEWAY [MORE]: tunnels branch (IPv4, two nets) and six (IPv6)
+{
+	mkdir -p "$dir/$1"
+	case $1 in
+	gw-a)
+		echo "tunnels = {"
+		tunnel branch 192.0.2.1 192.0.2.2 "$a4" "$b4"
+		tunnel six 2001:db8::1 2001:db8::2 "$a6" "$b6"
+		tunnel nobody 192.0.2.1 192.0.2.99 "$a4" '"10.9.0.0/24"'
+		;;
+	gw-b)
+		echo "tunnels = {"
+		tunnel branch 192.0.2.2 192.0.2.1 "$b4" "$a4"
+		tunnel six 2001:db8::2 2001:db8::1 "$b6" "$a6"
+		;;
+	esac >"$dir/$1/moat.conf"
+	echo "${2-} }" >>"$dir/$1/moat.conf"
+	(umask 077; echo "secrets = ( { remote = \"any\", psk = \"$psk\" } )" >"$dir/$1/secrets.conf")
+}
+
+start() # GATEWAY
+{
+	: >>"$dir/$1.log"
+	# Cases run in shells of their own: the pid goes through a file, and nothing
+	# of theirs may stay open.
+	ip netns exec "$1" "$build/san/moatd" -c "$dir/$1" -r "$dir/run-$1" \
+		>/dev/null 2>>"$dir/$1.log" &
+	echo $! >"$dir/$1.pid"
+	wait_for "moatd in $1" moat "$1" status && return 0
+	cat "$dir/$1.log"
+	return 1
+}
+
+stop() # GATEWAY
+{
+	local pid
+	pid=$(cat "$dir/$1.pid")
+	kill "$pid" && wait_gone "$pid"
+}
+
+# refused_start GATEWAY EXPECTED: it ends at once, with 1 and this sentence.
+refused_start()
+{
+	local status output
+	output=$(timeout 120 ip netns exec "$1" "$build/san/moatd" -c "$dir/$1" -r "$dir/run-$1" 2>&1)
+	status=$?
+	[ $status -eq 1 ] && grep -qF -e "$2" <<<"$output" && return 0
+	printf 'status %s: %s\n' "$status" "$output"
+	return 1
+}
+
+# status_is GATEWAY PYTHON: an expression over the document s and its tunnels t.
+status_is()
+{
+	moat "$1" status --json | /usr/bin/python3 -c '
+import json, sys
+s = json.load(sys.stdin)
+t = {t["name"]: t for t in s["tunnels"]}
+sys.exit(0 if eval("(" + sys.argv[1] + ")") else repr(s))' "$2"
+}
+
+# child GATEWAY NAME: pid of its process
+child()
+{
+	pgrep -P "$(cat "$dir/$1.pid")" -f "^moatd: $2 "
+}
+
+process_is() # NAME USER CAPABILITIES
+{
+	local pid
+	pid=$(child gw-a "$1") || return 1
+	[ "$(stat -c %U "/proc/$pid")" = "$2" ] &&
+		[ "$(awk '/^CapEff/ { print $2 }' "/proc/$pid/status")" = "$3" ] &&
+		[ "$(awk '/^CapBnd/ { print $2 }' "/proc/$pid/status")" = 0000000000000000 ] &&
+		[ "$(awk '/^NoNewPrivs/ { print $2 }' "/proc/$pid/status")" = 1 ] && return 0
+	cat "/proc/$pid/status"
+	return 1
+}
+
+exit_is() # STATUS EXPECTED-TEXT COMMAND...
+{
+	local expected=$1 text=$2 output status
+	shift 2
+	output=$("$@" 2>&1)
+	status=$?
+	[ $status -eq "$expected" ] && grep -qF -e "$text" <<<"$output" && return 0
+	echo "$* returned $status: $output"
+	return 1
+}
+
+pings() # NAMESPACE ADDRESS
+{
+	in_ns "$1" ping -n -q -c 2 -i 0.2 -W 20 "$2"
+}
+
+# --- cases -------------------------------------------------------------------
+
+up_by_command()
+{
+	moat gw-a up branch --wait && status_is gw-a 't["branch"]["state"] == "up"' &&
+		moat gw-b status
+}
+
+traffic_ipv6()
+{
+	pings host-a fd00:2::2 && status_is gw-a 't["six"]["state"] == "up"' &&
+		status_is gw-b 't["six"]["pairs"][0]["sas"][0]["packets"] > 0'
+}
+
+# The gateway's own packets take an inner source, by the route that moatd made.
+own_packets()
+{
+	ip -n gw-a route show table 500 | grep -q '^10.2.0.0/24 .* src 10.1.0.1' &&
+		pings gw-a 10.2.0.2
+}
+
+status_holds_contract()
+{
+	status_is gw-a '
+		s["schema_version"] == 1
+		and {"id", "local", "remote", "state", "role", "exchange", "cookies", "proposal",
+			"established_at", "expires_at", "messages_sent",
+			"messages_received"} <= set(s["isakmp"][0])
+		and s["isakmp"][0]["state"] == "QM_IDLE"
+		and s["isakmp"][0]["messages_sent"] == s["isakmp"][0]["messages_received"] == 3
+		and s["isakmp"][0]["id"] in t["branch"]["isakmp"] + t["six"]["isakmp"]
+		and {"packets_out_total", "packets_in_total", "bytes_out_total", "bytes_in_total",
+			"drops_total", "rekeys_total"} <= set(t["branch"]["counters"])
+		and all({"direction", "protocol", "spi", "mode", "proposal", "encap", "packets",
+			"bytes", "drops"} <= set(sa) and sa["proposal"].startswith("aes")
+			for p in t["branch"]["pairs"] for sa in p["sas"])
+		and [len(p["sas"]) for p in t["branch"]["pairs"]] == [2, 2]'
+}
+
+views()
+{
+	moat gw-a show crypto isakmp sa | grep -q QM_IDLE &&
+		moat gw-a show crypto ipsec sa | grep -q '#pkts encaps' &&
+		moat gw-a show isakmp | grep -q QM_IDLE &&
+		moat gw-a show ipsec | grep -q 'branch: up' &&
+		moat gw-a show policies | grep -q 10.2.0.0/24 &&
+		moat gw-a show counters >/dev/null
+}
+
+traced()
+{
+	ip netns exec gw-a "$build/moat" -r "$dir/run-gw-a" trace --json >"$dir/trace" 2>/dev/null &
+	local pid=$!
+	wait_for "the trace" test -s "$dir/trace"
+	moat gw-a down branch --wait && moat gw-a up branch --wait &&
+		wait_for "quick mode" grep -q '"exchange":"quick","number":3' "$dir/trace"
+	local status=$?
+	kill $pid
+	wait $pid
+	! grep -q "$psk" "$dir/trace" && return $status
+}
+
+down_is_down()
+{
+	moat gw-a down branch --wait && status_is gw-a 't["branch"]["state"] == "down"' &&
+		! in_ns host-a ping -q -c 1 -W 2 10.2.0.2 &&
+		status_is gw-a 't["branch"]["state"] == "down"' &&
+		moat gw-a up branch --wait && pings host-a 10.2.0.2
+}
+
+reload_with_mistakes()
+{
+	configure gw-a 'x = { colour = "red" remote = "nowhere.example" }'
+	exit_is 1 'unknown key "colour"' moat gw-a reload &&
+		exit_is 1 'local-net is missing' moat gw-a reload &&
+		status_is gw-a '"x" not in t and t["branch"]["state"] == "up"'
+	local status=$?
+	configure gw-a
+	return $status
+}
+
+reload_changes_only_what_changed()
+{
+	local before after
+	before=$(moat gw-a sa list | grep -o 'spi 0x[0-9a-f]*' | sort)
+	configure gw-a "$(tunnel south 192.0.2.1 192.0.2.98 '"10.1.0.0/24"' '"10.8.0.0/24"')"
+	moat gw-a reload && status_is gw-a 't["south"]["state"] == "waiting"' || return 1
+	ip -n gw-a route show table 500 | grep -q '^10.8.0.0/24' || return 1
+	configure gw-a
+	moat gw-a reload && status_is gw-a '"south" not in t' || return 1
+	wait_for "the end of its policy" \
+		sh -c "! ip netns exec gw-a $build/moat policy list | grep -q 10.8.0.0" || return 1
+	! ip -n gw-a route show table 500 | grep -q '^10.8.0.0/24' || return 1
+	after=$(moat gw-a sa list | grep -o 'spi 0x[0-9a-f]*' | sort)
+	[ "$before" = "$after" ]
+}
+
+damaged_requests()
+{
+	/usr/bin/python3 - "$dir/run-gw-a/moat.sock" <<-'END' || return 1
+	import json, os, socket, sys
+
+	def ask(data, half=False):
+	    s = socket.socket(socket.AF_UNIX)
+	    s.connect(sys.argv[1])  # blocking: a full queue of connections waits
+	    s.settimeout(60)
+	    s.sendall(data)
+	    if half:
+	        s.close()
+	        return None
+	    line = s.makefile().readline()
+	    s.close()
+	    return json.loads(line)
+
+	for data in (b"\n", b"{}\n", b"[]\n", b"{\"command\":5}\n", b"{\"command\":\"up\"}\n",
+	             b"{\"command\":\"up\",\"tunnel\":\"" + b"x" * 64 + b"\"}\n",
+	             b"{\"command\":\"up\",\"tunnel\":\"a\\u0000b\"}\n",
+	             b"{\"command\":\"up\",\"tunnel\":\"branch\",\"wait\":1}\n",
+	             b"{\"command\":\"nonsense\"}\n", b"\xff\xfe\x00\n", b"[" * 1000 + b"\n",
+	             b"x" * 5000, b"{\"command\":\"status\",\"command\":\"up\"}\n"):
+	    answer = ask(data)
+	    assert answer["schema_version"] == 1 and answer["error"], (data, answer)
+	for _ in range(50):
+	    ask(os.urandom(200), half=True)
+	many = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+	for s in many:
+	    s.connect(sys.argv[1])
+	for s in many:
+	    s.close()
+	assert "error" not in ask(b"{\"command\":\"version\"}\n")
+	END
+	status_is gw-a 't["branch"]["state"] == "up"'
+}
+
+# killed NAME: it is started again, and tunnels come up as before.
+killed()
+{
+	local old new
+	old=$(child gw-a "$1")
+	kill -KILL "$old" || return 1
+	again() { new=$(child gw-a "$1") && [ "$new" != "$old" ] && moat gw-a status; }
+	wait_for "$1 again" again "$1" || return 1
+	moat gw-a down branch --wait && moat gw-a up branch --wait && pings host-a 10.2.0.2
+}
+
+stop_leaves_sas()
+{
+	local sas
+	stop gw-a || { cat "$dir/gw-a.log"; return 1; }
+	sas=$(moat gw-a sa list | grep -c 'state valid')
+	[ "$sas" -ge 4 ] && pings host-a 10.2.0.2 &&
+		exit_is 3 'moatd does not run' moat gw-a status
+}
+
+restart_replaces()
+{
+	start gw-a && pings host-a 10.2.0.2 && moat gw-a policy list >"$dir/policies" &&
+		[ "$(grep -c '10.1.0.0/24 remote 10.2.0.0/24' "$dir/policies")" -eq 1 ]
+}
+
+wrong_secret()
+{
+	(umask 077; echo 'secrets = ( { remote = "any", psk = "another one" } )' \
+		>"$dir/gw-a/secrets.conf")
+	moat gw-a reload && moat gw-a down six --wait
+	moat gw-a down branch --wait
+	moat gw-a up branch --wait=10 && return 1
+	wait_for "the failure" sh -c "$(declare -f in_ns moat); build=$build dir=$dir
+		moat gw-a show failures | grep -q branch; moat gw-b show failures | grep -q branch"
+	local status=$?
+	configure gw-a
+	moat gw-a reload && moat gw-a down branch && moat gw-a up branch --wait && return $status
+}
+
+no_secret_in_logs()
+{
+	! grep -l "$psk" "$dir"/*.log
+}
+
+sanitizers_silent()
+{
+	! grep -E 'Sanitizer|runtime error' "$dir"/*.log
+}
+
+world_readable_secrets()
+{
+	chmod 0644 "$dir/gw-b/secrets.conf"
+	refused_start gw-b 'others may read it (mode 0644, 0600 was expected)'
+	local status=$?
+	chmod 0600 "$dir/gw-b/secrets.conf"
+	return $status
+}
+
+mistakes_at_start()
+{
+	configure gw-b 'y = { esp = 5 } z = 1'
+	refused_start gw-b 'esp is a number' && refused_start gw-b 'tunnel "z" is no group' &&
+		exit_is 1 'esp is a number' moat gw-b check -c "$dir/gw-b"
+	local status=$?
+	configure gw-b
+	return $status
+}
+
+no_module()
+{
+	refused_start gw-b 'modprobe moat'
+}
+
+ports_taken()
+{
+	in_ns gw-b /usr/bin/python3 -c '
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 500)); print(1, flush=True)
+time.sleep(600)' >"$dir/bound" 2>/dev/null &
+	local pid=$!
+	wait_for "the socket" test -s "$dir/bound"
+	refused_start gw-b 'does another IKE daemon run here?'
+	local status=$?
+	kill "$(ip netns pids gw-b)"
+	wait $pid
+	return $status
+}
+
+topo_site_to_site || exit 1
+trap 'topo_cleanup; rm -r "$dir"' EXIT
+configure gw-a
+configure gw-b
+
+case_ "without the module moatd says what to do" no_module
+load_moat || exit 1
+case_ "secrets that others may read are refused" world_readable_secrets
+case_ "a configuration with mistakes is refused, all of them told" mistakes_at_start
+case_ "a port that is taken is told" ports_taken
+ktap "gw-a starts" start gw-a
+ktap "gw-b starts" start gw-b
+case_ "a second moatd with this RUNDIR is refused" refused_start gw-a 'runs already'
+case_ "ike has no capability" process_is ike moat-ike 0000000000000000
+case_ "keys has no capability" process_is keys moat-keys 0000000000000000
+case_ "kernel has CAP_NET_ADMIN alone" process_is kernel moat-kernel 0000000000001000
+case_ "the control socket is for root and group moat" \
+	test "$(stat -c '%a %U %G' "$dir/run-gw-a/moat.sock")" = "660 root moat"
+ktap "up --wait brings all networks of a tunnel up" up_by_command
+case_ "a packet brings a tunnel over IPv6 up" traffic_ipv6
+case_ "the gateway's own packets go through" own_packets
+case_ "status holds what the contract says" status_holds_contract
+case_ "the views show it" views
+case_ "trace shows the exchanges" traced
+case_ "down stays down until up" down_is_down
+case_ "an unknown tunnel is refused" exit_is 1 'did you mean "branch"?' moat gw-a up branhc
+case_ "a peer that does not answer: timed out" exit_is 4 'timed out' moat gw-a up nobody --wait=3
+case_ "reload with mistakes changes nothing" reload_with_mistakes
+case_ "reload touches only what changed" reload_changes_only_what_changed
+case_ "damaged requests are refused, and nothing else happens" damaged_requests
+case_ "a wrong secret is told on both sides" wrong_secret
+case_ "keys is started again" killed keys
+case_ "kernel is started again" killed kernel
+case_ "ike is started again" killed ike
+ktap "stop leaves SAs and policies, and traffic flows" stop_leaves_sas
+ktap "a restart replaces them" restart_replaces
+case_ "no secret is in a log" no_secret_in_logs
+ktap "gw-a stops" stop gw-a
+ktap "gw-b stops" stop gw-b
+ktap "the sanitizers have nothing to say" sanitizers_silent
+ktap_finish
