@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Manual keying by the command, and TCP and UDP against XFRM at gw-b."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import gateways
+import netns
+from ktap import Results, check, same, wait_for
+
+FAMILIES = [(4, 4), (6, 4), (4, 6), (6, 6)]
+MOAT = pathlib.Path(netns.shell("moat_build").strip()) / "moat"
+
+
+def totals(nl, keys):
+    """(packets, bytes) out and in of a gateway, and its drops."""
+    out, into = nl.sa_of(keys.spi_out), nl.sa_of(keys.spi_in)
+    drops = {**out.get("drop", {}), **into.get("drop", {})}
+    drops.pop("out_mtu", None)          # how TCP learns the path MTU
+    return (out["packets"], out["bytes"]), (into["packets"], into["bytes"]), drops
+
+
+def xfrm_totals(ns, spi):
+    """(packets, bytes) of one XFRM state."""
+    for block in netns.run("ip", "-n", ns, "-s", "xfrm", "state").split("\nsrc "):
+        if f"spi {spi:#010x}" in block:
+            words = block.split("lifetime current:")[1].split()
+            return int(words[1].split("(")[0]), int(words[0].split("(")[0])
+    raise AssertionError(f"no XFRM state {spi:#x}")
+
+
+def meets_xfrm(nl, algorithm, inner, outer):
+    """UDP and TCP both ways, and equal packet counters on both sides."""
+    keys = gateways.Keys(algorithm)
+    gateways.moat_pair(nl, keys, inner, outer)
+    gateways.xfrm_pair("gw-b", keys, inner, outer)
+    try:
+        gateways.udp_exchange(inner)
+        data = os.urandom(1 << 19)
+        gateways.tcp(inner, data)
+        gateways.tcp(inner, data, back=True, port=5002)
+
+        def agreed():
+            return totals(nl, keys)[:2] == (xfrm_totals("gw-b", keys.spi_out),
+                                            xfrm_totals("gw-b", keys.spi_in))
+        wait_for("equal packet and byte counters on both sides", agreed, 5)
+        same(totals(nl, keys)[2], {}, "drops")
+    finally:
+        nl.flush()
+        gateways.xfrm_flush("gw-b")
+
+
+def moat(*words, stdin=None, ns="gw-a", expected=0):
+    """The command in a gateway; its output and what it complained about."""
+    done = subprocess.run(["ip", "netns", "exec", ns, str(MOAT), *words], input=stdin,
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
+    same(done.returncode, expected, f"exit status of moat {' '.join(words)} ({done.stdout})")
+    return done.stdout
+
+
+def by_command(nl):
+    """The lines of the manual, with the command alone, against XFRM."""
+    keys = gateways.Keys("aes128gcm16", (0xc0ffee01, 0xc0ffee02))
+    gateways.xfrm_pair("gw-b", keys, 4, 4)
+    try:
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(f"0x{keys.key_in[0].hex()}\n")
+            file.flush()
+            moat(*"policy add id 7 local 10.1.0.0/24 remote 10.2.0.0/24 action protect "
+                 "endpoints 192.0.2.1 192.0.2.2 mode tunnel".split())
+            moat(*"sa add in esp spi 0xc0ffee01 src 192.0.2.2 dst 192.0.2.1 alg "
+                 f"aes128gcm16 key @{file.name} replay 1024".split())
+        why = moat("why", "10.1.0.2", "10.2.0.2", "udp", "53")
+        check(why.startswith("hold:"), f"why says {why}")
+        moat(*"sa add out esp spi 0xc0ffee02 src 192.0.2.1 dst 192.0.2.2 alg aes128gcm16 "
+             "key - policy 7".split(), stdin=keys.key_out[0].hex(" "))
+        gateways.udp_exchange(4)
+        views_after(keys)
+        moat(*"policy set id 7 action discard".split())
+        same(len(nl.sas()), 1, "SAs after the policy became a discard")
+        moat(*"policy del id 7".split())
+        moat(*"policy del id 7".split(), expected=1)
+        moat(*"sa del in esp spi 0xc0ffee01 dst 192.0.2.1".split())
+        same((len(nl.sas()), len(nl.policies())), (0, 0), "what is left")
+    finally:
+        nl.flush()
+        gateways.xfrm_flush("gw-b")
+
+
+def views_after(keys):
+    """What list, why and show counters print, as text and JSON."""
+    listed = json.loads(moat("sa", "list", "--json"))
+    same(listed["schema_version"], 1, "schema")
+    sas = {sa["spi"]: sa for sa in listed["sas"]}
+    same(sorted(sas), ["c0ffee01", "c0ffee02"], "SPIs")
+    same([(s["direction"], s["proposal"], s["packets"]) for s in
+          (sas["c0ffee01"], sas["c0ffee02"])],
+         [("in", "aes128gcm16", 20), ("out", "aes128gcm16", 20)], "SAs")
+    text = moat("sa", "list") + moat("--json", "sa", "list")
+    for key in (keys.key_in[0], keys.key_out[0]):
+        check(key.hex()[:16] not in text, "a key is shown")
+    policies = json.loads(moat("policy", "list", "--json"))["policies"]
+    mine = next(p for p in policies if p.get("id") == 7)
+    same((mine["local_net"], mine["remote_net"], mine["action"], mine["spi"],
+          mine["packets"]), ("10.1.0.0/24", "10.2.0.0/24", "protect", "c0ffee02", 20),
+         "policy")
+    check(any("implicit" in p for p in policies), "no implicit bypass is shown")
+    verdict = json.loads(moat("why", "10.1.0.2", "10.2.0.2", "--json"))
+    same((verdict["verdict"], verdict["policy"]["id"], verdict["sas"][0]["spi"]),
+         ("protect", 7, "c0ffee02"), "why")
+    check(1300 < verdict["sas"][0]["mtu"] < 1470, f"MTU {verdict['sas'][0]['mtu']}")
+    counters = json.loads(moat("show", "counters", "--json"))["counters"]
+    same((counters["out_packets"] >= 20, counters["in_packets"] >= 20), (True, True),
+         f"counters {counters}")
+
+
+def command_refuses(nl):
+    """Mistakes of the command line: exit status, and a sentence with the place."""
+    for expected, words, stdin, sentence in (
+            (2, "sa add in esp spi 255", None, "spi 255: expected 0x100"),
+            (2, "sa add in esp spi 0x1000 src 192.0.2.2 dst 192.0.2.1 alg aes128gcm16 "
+                "key 00112233", None, "process list"),
+            (2, "sa add out esp spi 0x1000 src 192.0.2.1 dst 192.0.2.2 alg aes128gcm16 "
+                "key -", "", "policy is missing"),
+            (1, "sa add in esp spi 0x1000 src 192.0.2.2 dst 192.0.2.1 alg aes256-sha256 "
+                "key -", "0011", "2 bytes; aes256-sha256 wants 64 (32 for the cipher"),
+            (1, "sa add in esp spi 0x1000 src 192.0.2.2 dst 192.0.2.1 alg aes128gcm16 "
+                "key -", "xyz", "expected hexadecimal"),
+            (1, "sa add in esp spi 0x1000 src 192.0.2.2 dst 192.0.2.1 alg aes128gcm16 "
+                "key @/etc/passwd", None, "others can read it"),
+            (2, "sa add in esp spi 0x1000 src 192.0.2.2 dst 192.0.2.1 alg rot13 key -", "",
+             "rot13"),
+            (2, "policy add id 7 local 10.1.0.1/24", None, "bits behind the prefix"),
+            (2, "policy add id 7 local 10.1.0.0/24 remote fd00::/64 action discard", None,
+             "both be IPv4 or both IPv6"),
+            (2, "s list", None, "moat s: is that "),
+            (2, "frobnicate", None, "no command frobnicate")):
+        said = moat(*words.split(), stdin=stdin, expected=expected)
+        check(sentence in said, f"moat {words} said {said!r}, expected {sentence!r}")
+    same((len(nl.sas()), len(nl.policies())), (0, 0), "what is left")
+
+
+def main():
+    results = Results()
+    netns.shell("load_moat && topo_site_to_site")
+    nl = gateways.connect("gw-a")
+    rows = [("aes128gcm16", *f) for f in FAMILIES]
+    rows += [(name, 4, 4) for name in gateways.XFRM if name != "aes128gcm16"]
+    for algorithm, inner, outer in rows:
+        results.run(f"{algorithm}, {inner} in {outer}, with XFRM", meets_xfrm, nl, algorithm,
+                    inner, outer)
+    results.run("by command", by_command, nl)
+    results.run("mistakes of the command line", command_refuses, nl)
+    nl.close()
+    results.run("unload", netns.shell, "unload_moat && topo_cleanup")
+    results.finish()
+
+
+main()
