@@ -111,9 +111,10 @@ int moat_ipc_receive(int fd, struct moat_ipc *msg, int *passed, int flags)
 	ssize_t len;
 
 	*passed = -1;
+	/* Reset: it ended without reading all of ours; what it wrote is still there. */
 	do {
 		len = recvmsg(fd, &mh, flags | MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
+	} while (len < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (len <= 0)
 		return len;
 	*passed = passed_descriptor(&mh);

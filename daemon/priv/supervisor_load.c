@@ -80,9 +80,13 @@ static bool check_secrets(struct moat_supervisor *s, const struct moat_config *c
 static bool feed_kernel(struct moat_supervisor *s, struct moat_mistakes *mistakes)
 {
 	struct moat_child *kernel = &s->children[MOAT_PROCESS_KERNEL];
+	bool sent;
 
-	return kernel->fd >= 0 && !moat_feed_send(kernel->fd, &s->config) &&
-	       settle(kernel, true) && moat_child_await(kernel, mistakes);
+	if (kernel->fd < 0)
+		return false;
+	sent = !moat_feed_send(kernel->fd, &s->config) && settle(kernel, true);
+	/* Without the module it ends at once; why is read even when it was faster. */
+	return moat_child_await(kernel, mistakes) && sent;
 }
 
 static bool feed_ike(struct moat_supervisor *s)
