@@ -121,6 +121,7 @@ $(B)/moat: $(moat_objects) $(B)/libmoatpriv.a $(B)/libmoatcore.a $(B)/obj/progra
 install: user module_install
 	install -D -m 755 build/moatd $(DESTDIR)/usr/sbin/moatd
 	install -D -m 755 build/moat $(DESTDIR)/usr/bin/moat
+	install -d -m 755 $(DESTDIR)/etc/moat
 
 # --- tests of user space -----------------------------------------------------
 

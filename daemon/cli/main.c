@@ -67,17 +67,15 @@ static void print_usage(FILE *out, const struct moat_command *table, const char 
 {
 	fprintf(out, "usage: moat [-r RUNDIR] [--json]%s COMMAND …\n", path);
 	for (; table->name; table++) {
-		char head[256];
+		const char *words = table->usage ? table->usage : "...";
+		int width;
 
-		snprintf(head, sizeof(head), "%s%s%s", table->name,
-			 table->usage && table->usage[0] ? " "
-			 : table->sub			 ? " …"
-							 : "",
-			 table->usage ? table->usage : "");
-		if (strlen(head) <= 32)
-			fprintf(out, "  %-34s%s\n", head, table->help);
-		else
-			fprintf(out, "  %s\n  %-34s%s\n", head, "", table->help);
+		width = fprintf(out, "  %s%s%s", table->name, words[0] ? " " : "", words);
+		if (width > 34) {
+			fputc('\n', out);
+			width = 0;
+		}
+		fprintf(out, "%*s%s\n", 36 - width, "", table->help);
 	}
 }
 
@@ -103,6 +101,23 @@ static const struct moat_command *find(const struct moat_command *table, const c
 	return found;
 }
 
+/* "help up", "up help", "help sa add" */
+static int explain(const struct moat_command *table, const char *path, int argc,
+		   char **argv)
+{
+	const struct moat_command *command = find(table, path, argv[0]);
+	char deeper[128];
+
+	snprintf(deeper, sizeof(deeper), "%s %s", path, command->name);
+	if (command->sub && argc > 1)
+		return explain(command->sub, deeper, argc - 1, argv + 1);
+	if (command->sub)
+		print_usage(stdout, command->sub, deeper);
+	else
+		printf("usage: moat%s %s\n%s\n", deeper, command->usage, command->help);
+	return MOAT_EXIT_DONE;
+}
+
 /**
  * moat_cli_dispatch() - find the command that the words name, and run it
  * @cli: options
@@ -125,6 +140,8 @@ int moat_cli_dispatch(const struct moat_cli *cli, const struct moat_command *tab
 	}
 	if (!strcmp(argv[0], "help") || !strcmp(argv[0], "--help") ||
 	    !strcmp(argv[0], "-h")) {
+		if (argc > 1)
+			return explain(table, path, argc - 1, argv + 1);
 		print_usage(stdout, table, path);
 		return MOAT_EXIT_DONE;
 	}
@@ -132,10 +149,8 @@ int moat_cli_dispatch(const struct moat_cli *cli, const struct moat_command *tab
 	snprintf(deeper, sizeof(deeper), "%s %s", path, command->name);
 	if (command->sub)
 		return moat_cli_dispatch(cli, command->sub, deeper, argc - 1, argv + 1);
-	if (argc > 1 && (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help"))) {
-		printf("usage: moat%s %s\n%s\n", deeper, command->usage, command->help);
-		return MOAT_EXIT_DONE;
-	}
+	if (argc > 1 && (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help")))
+		return explain(table, path, 1, argv);
 	return command->run(cli, argc - 1, argv + 1);
 }
 
