@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "priv/config_internal.h"
@@ -192,12 +193,23 @@ void moat_config_finish(struct moat_config *config, struct moat_mistakes *mistak
 static void load_file(struct moat_config *config, const char *name,
 		      struct moat_mistakes *mistakes)
 {
-	FILE *file = fopen(name, "re");
+	/* NONBLOCK: a FIFO must not stop us before we see that it is one. */
+	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	FILE *file;
 
-	if (!file) {
+	if (fd < 0) {
 		moat_mistake(mistakes, name, 0, "cannot be opened: %s", strerror(errno));
 		return;
 	}
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		moat_mistake(mistakes, name, 0, "is no regular file");
+		close(fd);
+		return;
+	}
+	file = fdopen(fd, "r");
+	if (!file)
+		abort();
 	moat_config_read(config, file, name, mistakes);
 	fclose(file);
 }

@@ -11,36 +11,34 @@
 
 #include "priv/config_internal.h"
 
-#define SOURCE_MAX (256u << 20) /* octets of one file */
+#define SOURCE_MAX (16u << 20) /* octets of one file */
 
-/* Return the whole file with a NUL behind it, or NULL. */
+/*
+ * Return the whole file with a NUL behind it, or NULL. Its size is asked for
+ * first: memory that grows would leave secrets behind where it was.
+ */
 static char *read_all(FILE *file, size_t *len)
 {
-	size_t size = 4096;
-	char *text = malloc(size);
+	long size = fseek(file, 0, SEEK_END) ? -1 : ftell(file);
+	char *text;
 
-	*len = 0;
-	while (text) {
-		char *more;
-
-		*len += fread(text + *len, 1, size - *len - 1, file);
-		if (*len < size - 1)
-			break;
-		more = size < SOURCE_MAX ? realloc(text, 2 * size) : NULL;
-		if (!more) {
-			free(text);
-			errno = EFBIG;
-			return NULL;
-		}
-		text = more;
-		size *= 2;
+	if (size < 0)
+		return NULL;
+	if (size > SOURCE_MAX) {
+		errno = EFBIG;
+		return NULL;
 	}
-	if (text && ferror(file)) {
+	rewind(file);
+	text = malloc(size + 1);
+	if (!text)
+		return NULL;
+	*len = fread(text, 1, size, file);
+	if (ferror(file)) {
+		explicit_bzero(text, *len);
 		free(text);
 		return NULL;
 	}
-	if (text)
-		text[*len] = '\0';
+	text[*len] = '\0';
 	return text;
 }
 
@@ -78,6 +76,7 @@ static bool check_text(struct moat_reader *reader, const char *text)
 
 	for (const char *p = text; *p;) {
 		char *end;
+		int base;
 
 		if (!strncmp(p, "@include", 8)) {
 			moat_mistake(reader->mistakes, reader->name, line,
@@ -93,8 +92,9 @@ static bool check_text(struct moat_reader *reader, const char *text)
 				p = skip(p, &line);
 			continue;
 		}
-		errno = 0;
-		if (strtoull(p, &end, 0) > INT_MAX && *end != 'L') {
+		/* To libconfig a leading zero is no sign of octal. */
+		base = *p == '0' && (p[1] == 'x' || p[1] == 'X') ? 16 : 10;
+		if (strtoull(p, &end, base) > INT_MAX && *end != 'L') {
 			moat_mistake(reader->mistakes, reader->name, line,
 				     "the number %.*s does not fit into 32 bits",
 				     (int)(end - p), p);
@@ -132,13 +132,19 @@ static const char *hint(const char *text, unsigned int line)
 
 bool moat_reader_open(struct moat_reader *reader, FILE *file)
 {
-	size_t len;
+	size_t len = 0;
 	char *text = read_all(file, &len);
 	bool ok = false;
 
 	if (!text) {
-		moat_mistake(reader->mistakes, reader->name, 0, "cannot be read: %s",
-			     strerror(errno));
+		if (errno == EFBIG)
+			moat_mistake(reader->mistakes, reader->name, 0,
+				     "is larger than %u octets: spread the tunnels over "
+				     "files in conf.d",
+				     SOURCE_MAX);
+		else
+			moat_mistake(reader->mistakes, reader->name, 0,
+				     "cannot be read: %s", strerror(errno));
 		return false;
 	}
 	config_init(&reader->tree);

@@ -50,14 +50,60 @@ static void wrong_address(struct moat_reader *reader, config_setting_t *setting,
 				  key, text);
 }
 
+/* Why an address cannot be one gateway's, or NULL. */
+static const char *unusable(const struct moat_addr *addr)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t none[16], loopback[16] = { [15] = 1 };
+	const uint8_t *b = addr->bytes;
+
+	if (!memcmp(b, none, addr->len))
+		return "the unspecified address";
+	if (addr->len == 4) {
+		if (b[0] == 127)
+			return "a loopback address";
+		if (b[0] >= 224 && b[0] < 240)
+			return "a multicast address";
+		return !memcmp(b, "\xff\xff\xff\xff", 4) ? "the broadcast address" : NULL;
+	}
+	if (!memcmp(b, loopback, 16))
+		return "a loopback address";
+	if (b[0] == 0xff)
+		return "a multicast address";
+	if (b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
+		return "a link-local address, which means nothing without its link";
+	return !memcmp(b, mapped, 12) ? "an IPv4 address in IPv6's clothes" : NULL;
+}
+
+/* Read one gateway's address. False: a mistake is noted. */
+static bool read_gateway(struct moat_reader *reader, config_setting_t *setting,
+			 const char *key, const char *text, struct moat_addr *addr)
+{
+	struct moat_addr read;
+	const char *why;
+
+	if (!moat_addr_parse(text, &read)) {
+		wrong_address(reader, setting, key, text);
+		return false;
+	}
+	why = unusable(&read);
+	if (why) {
+		moat_reader_wrong(reader, setting,
+				  "%s: \"%s\" is %s: write the gateway's own address",
+				  key, text, why);
+		return false;
+	}
+	*addr = read;
+	return true;
+}
+
 static void read_local(struct draft *draft, config_setting_t *setting)
 {
 	const char *text = "";
 
 	if (!moat_value_string(draft->reader, setting, &text) || !strcmp(text, "any"))
 		return;
-	if (!moat_addr_parse(text, &draft->tunnel->local))
-		wrong_address(draft->reader, setting, "local", text);
+	read_gateway(draft->reader, setting, "local", text, &draft->tunnel->local);
 }
 
 static void add_remote(struct moat_reader *reader, config_setting_t *setting,
@@ -66,9 +112,16 @@ static void add_remote(struct moat_reader *reader, config_setting_t *setting,
 	struct moat_tunnel_conf *tunnel = arg;
 	struct moat_addr addr;
 
-	if (!moat_addr_parse(text, &addr)) {
-		wrong_address(reader, setting, "remote", text);
-	} else if (tunnel->n_remote == REMOTES_MAX) {
+	if (!read_gateway(reader, setting, "remote", text, &addr))
+		return;
+	for (unsigned int i = 0; i < tunnel->n_remote; i++) {
+		if (moat_addr_equal(&tunnel->remote[i], &addr)) {
+			moat_reader_wrong(reader, setting,
+					  "remote: \"%s\" stands here twice", text);
+			return;
+		}
+	}
+	if (tunnel->n_remote == REMOTES_MAX) {
 		moat_reader_wrong(reader, setting, "remote: more than %u addresses",
 				  REMOTES_MAX);
 	} else {

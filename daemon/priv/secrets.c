@@ -36,6 +36,14 @@ static bool private_file(int fd, char *why, size_t size)
 		snprintf(why, size, "is no regular file");
 		return false;
 	}
+	/* Who owns it may read it, whatever the mode says. */
+	if (st.st_uid && st.st_uid != geteuid()) {
+		snprintf(why, size,
+			 "belongs to user %u, who may read it (root was expected): run "
+			 "chown root",
+			 (unsigned int)st.st_uid);
+		return false;
+	}
 	if (st.st_mode & 077) {
 		snprintf(why, size,
 			 "others may read it (mode %04o, 0600 was expected): run "

@@ -205,6 +205,46 @@ static void test_addresses(void **state)
 	       "moat.conf:1: tunnel \"t\": local and remote are the same address");
 }
 
+/* Addresses that parse, and that no gateway can have. */
+static void test_unusable(void **state)
+{
+	static const struct {
+		const char *text, *is;
+	} cases[] = {
+		{ "0.0.0.0", "the unspecified address" },
+		{ "::", "the unspecified address" },
+		{ "127.0.0.1", "a loopback address" },
+		{ "::1", "a loopback address" },
+		{ "224.0.0.1", "a multicast address" },
+		{ "ff02::1", "a multicast address" },
+		{ "255.255.255.255", "the broadcast address" },
+		{ "fe80::2",
+		  "a link-local address, which means nothing without its link" },
+		{ "::ffff:192.0.2.2", "an IPv4 address in IPv6's clothes" },
+	};
+	static const char *const keys[] = { "local", "remote" };
+
+	(void)state;
+	for (unsigned int i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		bool v6 = strchr(cases[i / 2].text, ':');
+		char text[512], expected[256];
+
+		snprintf(text, sizeof(text),
+			 "tunnels = { t = {\n%s = \"%s\"\n%s = \"%s\"\n"
+			 "local-net = \"10.1.0.0/24\"\nremote-net = \"10.2.0.0/24\" } }",
+			 keys[i % 2], cases[i / 2].text, keys[!(i % 2)],
+			 v6 ? "2001:db8::1" : "192.0.2.1");
+		snprintf(expected, sizeof(expected),
+			 "moat.conf:2: %s: \"%s\" is %s: write the gateway's own address",
+			 keys[i % 2], cases[i / 2].text, cases[i / 2].is);
+		EXPECT(text, expected);
+	}
+	EXPECT("tunnels = { t = {\nlocal = \"192.0.2.1\"\n"
+	       "remote = [ \"192.0.2.2\", \"192.0.2.2\" ]\n"
+	       "local-net = \"10.1.0.0/24\"\nremote-net = \"10.2.0.0/24\" } }",
+	       "moat.conf:3: remote: \"192.0.2.2\" stands here twice");
+}
+
 static void test_types_and_ranges(void **state)
 {
 	(void)state;
@@ -216,6 +256,10 @@ static void test_types_and_ranges(void **state)
 	       "moat.conf:6: lifetime is -1, it may be 10 to 2592000");
 	EXPECT(WITH("lifetime = 4294967356"),
 	       "moat.conf:6: the number 4294967356 does not fit into 32 bits");
+	EXPECT(WITH("lifetime = 04294967396"),
+	       "moat.conf:6: the number 04294967396 does not fit into 32 bits");
+	EXPECT(WITH("lifetime = 0x100000064"),
+	       "moat.conf:6: the number 0x100000064 does not fit into 32 bits");
 	EXPECT(WITH("replay = 16"), "moat.conf:6: replay is 16, it may be 32 to 65536");
 	EXPECT(WITH("routes = \"yes\""),
 	       "moat.conf:6: routes is a string, true or false was expected");
@@ -486,6 +530,42 @@ static void test_secret_files(void **state)
 	expect_closed(".", "is no regular file");
 }
 
+static void test_secret_owner(void **state)
+{
+	char path[128];
+
+	(void)state;
+	write_file("theirs.conf", 0600, "");
+	snprintf(path, sizeof(path), "%s/theirs.conf", dir);
+	assert_int_equal(chown(path, 65534, -1), 0);
+	expect_closed("theirs.conf", "belongs to user 65534, who may read it (root was "
+				     "expected): run chown root");
+}
+
+/* One file that would block its reader, and one beyond any sense. */
+static void test_odd_files(void **state)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/conf.d", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/moat.conf", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	write_file("conf.d/big.conf", 0600, "");
+	snprintf(path, sizeof(path), "%s/conf.d/big.conf", dir);
+	assert_int_equal(truncate(path, (16 << 20) + 1), 0);
+	assert_false(moat_config_load(&config, dir, &mistakes));
+	assert_int_equal(mistakes.n, 2);
+	assert_non_null(strstr(mistakes.list[0], "moat.conf: is no regular file"));
+	assert_non_null(
+		strstr(mistakes.list[1], "big.conf: is larger than 16777216 octets"));
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
 static void test_secret_lookup(void **state)
 {
 	struct moat_secrets secrets = { 0 };
@@ -566,6 +646,7 @@ int main(void)
 		cmocka_unit_test(test_bypass),
 		cmocka_unit_test(test_unknown_keys),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_unusable),
 		cmocka_unit_test(test_types_and_ranges),
 		cmocka_unit_test(test_not_built_yet),
 		cmocka_unit_test(test_algorithms),
@@ -574,6 +655,8 @@ int main(void)
 		cmocka_unit_test(test_no_text),
 		cmocka_unit_test(test_several_files),
 		cmocka_unit_test(test_secret_files),
+		cmocka_unit_test(test_secret_owner),
+		cmocka_unit_test(test_odd_files),
 		cmocka_unit_test(test_secret_lookup),
 		cmocka_unit_test(test_secret_mistakes),
 		cmocka_unit_test(test_secret_missing),
