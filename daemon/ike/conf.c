@@ -23,6 +23,14 @@ void moat_conf_clear(struct moat_tunnel_conf *conf)
 	memset(conf, 0, sizeof(*conf));
 }
 
+void moat_identity_from_addr(const struct moat_addr *addr, struct moat_identity *id)
+{
+	memset(id, 0, sizeof(*id));
+	id->type = addr->len == 4 ? MOAT_ID_IPV4_ADDR : MOAT_ID_IPV6_ADDR;
+	id->len = addr->len;
+	memcpy(id->data, addr->bytes, addr->len);
+}
+
 static bool same_identity(const struct moat_identity *a, const struct moat_identity *b)
 {
 	return a->type == b->type && a->len == b->len &&

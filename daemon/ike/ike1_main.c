@@ -499,7 +499,7 @@ int moat_main_verify_auth(struct moat_ike1_in *in)
 	struct moat_isakmp *sa = in->sa;
 	const struct moat_payload *id = moat_message_find(&in->msg, MOAT_P_ID);
 	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_HASH);
-	const struct moat_identity *wanted = &sa->tunnel->conf.remote_id;
+	struct moat_identity wanted = sa->tunnel->conf.remote_id;
 	char have[MOAT_IDENTITY_STRLEN];
 	char want_text[MOAT_IDENTITY_STRLEN];
 	uint8_t hash[MOAT_HASH_LEN_MAX];
@@ -514,12 +514,15 @@ int moat_main_verify_auth(struct moat_ike1_in *in)
 			"HASH is wrong: the pre-shared keys most likely differ");
 	if (moat_id_parse(id->body, &peer, &in->no))
 		return -1;
-	if (!same_identity(wanted, &peer)) {
+	/* A tunnel with several remotes demands the address that is in use. */
+	if (!wanted.type)
+		moat_identity_from_addr(&sa->remote.addr, &wanted);
+	if (!same_identity(&wanted, &peer)) {
 		snprintf(text, sizeof(text),
 			 "the peer calls itself %s, remote-id demands %s",
 			 moat_identity_str(peer.type, peer.data, have),
-			 moat_identity_str(wanted->type,
-					   moat_view(wanted->data, wanted->len),
+			 moat_identity_str(wanted.type,
+					   moat_view(wanted.data, wanted.len),
 					   want_text));
 		return wrong_auth(in, MOAT_N_INVALID_ID_INFORMATION, text);
 	}

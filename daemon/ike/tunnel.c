@@ -288,7 +288,7 @@ void moat_tunnel_down(struct moat_ike *ike, const struct moat_event *event)
 
 /* ---- configuration ---- */
 
-static void add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)
+static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)
 {
 	struct moat_tunnel *tunnel = moat_alloc(sizeof(*tunnel));
 
@@ -297,7 +297,6 @@ static void add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)
 	STAILQ_INIT(&tunnel->requests);
 	tunnel->retry = (struct moat_timer){ .fire = retry_due, .owner = tunnel };
 	tunnel->pairs = moat_alloc(conf->n_pairs * sizeof(*tunnel->pairs));
-	TAILQ_INSERT_TAIL(&ike->tunnels, tunnel, link);
 	for (unsigned int i = 0; i < conf->n_pairs; i++) {
 		struct moat_pair *pair = &tunnel->pairs[i];
 
@@ -312,7 +311,12 @@ static void add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)
 		pair->acquire_off = conf->start == MOAT_START_NONE;
 		moat_pair_policy(pair, MOAT_ACT_POLICY_ADD);
 	}
-	if (moat_tunnel_persists(tunnel) && conf->action == MOAT_ACTION_PROTECT)
+	return tunnel;
+}
+
+static void start_tunnel(struct moat_tunnel *tunnel)
+{
+	if (moat_tunnel_persists(tunnel) && tunnel->conf.action == MOAT_ACTION_PROTECT)
 		connect_all(tunnel);
 }
 
@@ -369,7 +373,7 @@ static struct moat_tunnel_conf *find_conf(const struct moat_event *event,
 	return NULL;
 }
 
-void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
+static void remove_changed(struct moat_ike *ike, const struct moat_event *event)
 {
 	struct moat_tunnel *tunnel = TAILQ_FIRST(&ike->tunnels);
 
@@ -380,15 +384,37 @@ void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
 			remove_tunnel(tunnel);
 		tunnel = next;
 	}
+}
+
+/*
+ * The new policies of a changed tunnel come before its old ones go, or else its
+ * traffic would leave in the clear meanwhile. Until the old ones are gone the
+ * new tunnels stay out of the list: what ends shall not find them.
+ */
+void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_tunnels added = TAILQ_HEAD_INITIALIZER(added);
+	struct moat_tunnel *tunnel;
+
 	for (unsigned int i = 0; i < event->config.n_tunnels; i++) {
 		struct moat_tunnel_conf *conf = event->config.tunnels[i];
 
 		tunnel = moat_tunnel_find(ike, conf->name);
-		if (tunnel)
-			update_tunnel(tunnel, conf);
-		else
-			add_tunnel(ike, conf);
+		if (!tunnel || !moat_conf_same(conf, &tunnel->conf)) {
+			tunnel = add_tunnel(ike, conf);
+			TAILQ_INSERT_TAIL(&added, tunnel, link);
+		}
 	}
+	remove_changed(ike, event);
+	for (unsigned int i = 0; i < event->config.n_tunnels; i++) {
+		tunnel = moat_tunnel_find(ike, event->config.tunnels[i]->name);
+		if (tunnel)
+			update_tunnel(tunnel, event->config.tunnels[i]);
+	}
+	tunnel = TAILQ_FIRST(&added);
+	TAILQ_CONCAT(&ike->tunnels, &added, link);
+	for (; tunnel; tunnel = TAILQ_NEXT(tunnel, link))
+		start_tunnel(tunnel);
 }
 
 void moat_tunnels_free(struct moat_ike *ike)

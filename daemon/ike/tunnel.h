@@ -43,7 +43,7 @@ struct moat_pair_conf {
  * @remote: the peer's addresses, tried in turn
  * @n_remote: how many
  * @local_id: identity we send; the local address when none is configured
- * @remote_id: identity we demand
+ * @remote_id: identity we demand; type 0 is the remote address in use
  * @exchange: main or aggressive
  * @auth: authentication method, RFC 2409 appendix A (1 is PSK)
  * @ike: acceptable phase 1 transforms, best first
@@ -87,5 +87,8 @@ struct moat_tunnel_conf {
 	struct moat_pair_conf *pairs;
 	unsigned int n_pairs;
 };
+
+/** moat_identity_from_addr() - the identity that an address is */
+void moat_identity_from_addr(const struct moat_addr *addr, struct moat_identity *id);
 
 #endif

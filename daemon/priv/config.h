@@ -78,9 +78,6 @@ void moat_tunnel_conf_free(struct moat_tunnel_conf *tunnel);
  */
 const char *moat_identity_parse(const char *text, struct moat_identity *id);
 
-/** moat_identity_from_addr() - the identity that an address is */
-void moat_identity_from_addr(const struct moat_addr *addr, struct moat_identity *id);
-
 /** moat_identity_equal() - same type and same value */
 bool moat_identity_equal(const struct moat_identity *a, const struct moat_identity *b);
 

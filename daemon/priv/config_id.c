@@ -5,14 +5,6 @@
 #include "priv/config.h"
 #include "wire/isakmp.h"
 
-void moat_identity_from_addr(const struct moat_addr *addr, struct moat_identity *id)
-{
-	memset(id, 0, sizeof(*id));
-	id->type = addr->len == 4 ? MOAT_ID_IPV4_ADDR : MOAT_ID_IPV6_ADDR;
-	id->len = addr->len;
-	memcpy(id->data, addr->bytes, addr->len);
-}
-
 bool moat_identity_equal(const struct moat_identity *a, const struct moat_identity *b)
 {
 	return a->type == b->type && a->len == b->len &&

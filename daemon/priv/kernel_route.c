@@ -30,12 +30,16 @@
  * struct route - one route of ours
  * @to: its destination
  * @users: policies and wider routes that want it
+ * @protects: how many of them want it to lead to a peer; with none it throws
+ * @peer: where it leads
  * @holes: throw routes that it needs, for connected nets inside it
  * @n_holes: how many
  */
 struct route {
 	struct moat_range to;
 	unsigned int users;
+	unsigned int protects;
+	struct moat_addr peer;
 	struct moat_range *holes;
 	unsigned int n_holes;
 };
@@ -230,7 +234,7 @@ static void add_holes(struct moat_routes *routes, struct route *route,
 	struct nl_cache *cache;
 	struct moat_range net;
 
-	if (moat_range_within(&peer, &route->to))
+	if (moat_range_within(&peer, &route->to) && !moat_range_equal(&peer, &route->to))
 		add_hole(routes, route, &peer, policy->tunnel);
 	if (rtnl_route_alloc_cache(routes->nl, family_of(&route->to.first), 0, &cache))
 		return;
@@ -263,23 +267,28 @@ static struct route *make(struct moat_routes *routes, const struct moat_range *t
 	return route;
 }
 
+static void install_hole(struct moat_routes *routes, const struct moat_range *to,
+			 const char *tunnel)
+{
+	struct rtnl_route *hole = make_route(to, RTN_THROW);
+	int err = rtnl_route_add(routes->nl, hole, NLM_F_CREATE | NLM_F_REPLACE);
+
+	if (err)
+		complain("throw route to", to, tunnel, err);
+	rtnl_route_put(hole);
+}
+
 static void want_hole(struct moat_routes *routes, const struct moat_range *to,
 		      const char *tunnel)
 {
 	struct route *found = find(routes, to);
-	struct rtnl_route *hole;
-	int err;
 
 	if (found) {
 		found->users++;
 		return;
 	}
 	make(routes, to);
-	hole = make_route(to, RTN_THROW);
-	err = rtnl_route_add(routes->nl, hole, NLM_F_CREATE | NLM_F_REPLACE);
-	if (err)
-		complain("throw route to", to, tunnel, err);
-	rtnl_route_put(hole);
+	install_hole(routes, to, tunnel);
 }
 
 /* Without a next hop it names a route of any kind to @to in our table. */
@@ -319,11 +328,15 @@ void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *polic
 		want_hole(routes, to, policy->tunnel);
 		return;
 	}
-	if (route) {
+	if (route)
 		route->users++;
+	else
+		route = make(routes, to);
+	route->protects++;
+	/* A changed tunnel comes before its old form goes: the newest peer counts. */
+	if (moat_addr_equal(&route->peer, &policy->params.remote))
 		return;
-	}
-	route = make(routes, to);
+	route->peer = policy->params.remote;
 	add_holes(routes, route, policy);
 	err = install(routes, &policy->params);
 	if (err)
@@ -332,10 +345,18 @@ void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *polic
 
 void moat_routes_del(struct moat_routes *routes, struct moat_known_policy *policy)
 {
+	const struct moat_range *to = &policy->params.selector.remote;
+	struct route *route = find(routes, to);
+
 	if (!policy->routed)
 		return;
 	policy->routed = false;
-	release(routes, &policy->params.selector.remote);
+	if (route && policy->params.action != MOAT_ACTION_BYPASS && !--route->protects &&
+	    route->users > 1) {
+		route->peer = (struct moat_addr){ 0 };
+		install_hole(routes, to, policy->tunnel);
+	}
+	release(routes, to);
 }
 
 void moat_routes_sweep(struct moat_routes *routes)

@@ -358,6 +358,33 @@ static void start_up_tries_for_ever(void **state)
 	sim_free(sim);
 }
 
+/* A reload changes the tunnel: its traffic is at no time without a policy. */
+static void changed_tunnel_stays_covered(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 2;
+	sim = start(&o, NULL);
+	for (int side = 0; side < 2; side++) {
+		sim_change(sim, side, "aes256-sha256");
+		sim_configure(sim, side);
+	}
+	sim_run(sim, 1000);
+	assert_int_equal(sim_logged(sim, 0, "tunnel-removed"), 1);
+	assert_int_equal(sim_policies(sim, 0), 4);
+	assert_int_equal(sim_bared(sim, 0), 0);
+	assert_int_equal(sim_bared(sim, 1), 0);
+	sim_up(sim, 0);
+	sim_run(sim, 5000);
+	assert_agree(sim);
+	sim_unconfigure(sim, 0);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_bared(sim, 0), 4);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +400,7 @@ int main(void)
 		cmocka_unit_test(peer_forgets),
 		cmocka_unit_test(flushed_kernel),
 		cmocka_unit_test(start_up_tries_for_ever),
+		cmocka_unit_test(changed_tunnel_stays_covered),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -109,6 +109,8 @@ unsigned long sim_packets_lost(const struct sim *sim);
 unsigned long sim_packets_delivered(const struct sim *sim);
 unsigned int sim_count(const struct sim *sim, int side, uint8_t direction);
 unsigned int sim_policies(const struct sim *sim, int side);
+/** sim_bared() - how often traffic lost its last policy */
+unsigned int sim_bared(const struct sim *sim, int side);
 unsigned int sim_reserved(const struct sim *sim, int side);
 unsigned int sim_isakmps(struct sim *sim, int side);
 const char *sim_state(struct sim *sim, int side);

@@ -70,7 +70,8 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	conf->line = 2;
 	conf->local = sim->side[side].addr;
 	fill_id(&conf->local_id, &sim->side[side].addr);
-	fill_id(&conf->remote_id, &sim->side[!side].addr);
+	if (!o->spare || side)
+		fill_id(&conf->remote_id, &sim->side[!side].addr);
 	if (o->id[side]) {
 		conf->local_id.type = MOAT_ID_FQDN;
 		conf->local_id.len = (uint16_t)strlen(o->id[side]);
@@ -216,6 +217,11 @@ unsigned int sim_policies(const struct sim *sim, int side)
 	for (; policy; policy = policy->next)
 		count++;
 	return count;
+}
+
+unsigned int sim_bared(const struct sim *sim, int side)
+{
+	return sim->side[side].kernel.bared;
 }
 
 unsigned int sim_isakmps(struct sim *sim, int side)

@@ -148,6 +148,15 @@ const char *sim_kernel_policy_set(struct sim_kernel *kernel,
 	return NULL;
 }
 
+static bool covered(const struct sim_kernel *kernel, const struct moat_selector *selector)
+{
+	const struct sim_policy *policy = kernel->policies;
+
+	while (policy && memcmp(&policy->params.selector, selector, sizeof(*selector)))
+		policy = policy->next;
+	return policy;
+}
+
 void sim_kernel_policy_del(struct sim_kernel *kernel, uint32_t id)
 {
 	struct sim_policy **at = &kernel->policies;
@@ -161,5 +170,6 @@ void sim_kernel_policy_del(struct sim_kernel *kernel, uint32_t id)
 	if (policy->out)
 		unlink_sa(kernel, policy->out);
 	*at = policy->next;
+	kernel->bared += !covered(kernel, &policy->params.selector);
 	free(policy);
 }

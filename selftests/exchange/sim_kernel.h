@@ -27,9 +27,14 @@ struct sim_policy {
 	uint64_t acquired;
 };
 
+/**
+ * struct sim_kernel - of one side
+ * @bared: policies deleted that no other one of equal traffic stood in for
+ */
 struct sim_kernel {
 	struct sim_sa *sas;
 	struct sim_policy *policies;
+	unsigned int bared;
 };
 
 void sim_kernel_clear(struct sim_kernel *kernel);
