@@ -39,6 +39,10 @@ static int print_json(const struct moat_config *config,
 		json_array_append_new(list, json_string(mistakes->list[i]));
 	json_object_set_new(document, "tunnels", json_integer(config->n_tunnels));
 	json_object_set_new(document, "mistakes", list);
+	list = json_array();
+	for (unsigned int i = 0; i < mistakes->n_warnings; i++)
+		json_array_append_new(list, json_string(mistakes->warnings[i]));
+	json_object_set_new(document, "warnings", list);
 	return moat_json_print(document);
 }
 
@@ -61,6 +65,8 @@ int moat_cli_check(const struct moat_cli *cli, int argc, char **argv)
 		print_json(&config, &mistakes);
 	for (unsigned int i = 0; i < mistakes.n && !cli->json; i++)
 		fprintf(stderr, "%s\n", mistakes.list[i]);
+	for (unsigned int i = 0; i < mistakes.n_warnings && !cli->json; i++)
+		fprintf(stderr, "warning: %s\n", mistakes.warnings[i]);
 	if (!cli->json)
 		printf("%u tunnels, %u mistakes\n", config.n_tunnels, mistakes.n);
 	moat_config_free(&config);

@@ -10,16 +10,12 @@
 /* Words longer than this are compared up to here. */
 #define WORD_MAX 32
 
-void moat_mistake(struct moat_mistakes *mistakes, const char *file, unsigned int line,
-		  const char *format, ...)
+static char *sentence(const char *file, unsigned int line, const char *format,
+		      va_list args)
 {
-	char *text = NULL, *whole = NULL, **list;
-	va_list args;
-	int written;
+	char *text = NULL, *whole = NULL;
+	int written = vasprintf(&text, format, args);
 
-	va_start(args, format);
-	written = vasprintf(&text, format, args);
-	va_end(args);
 	if (written < 0)
 		abort();
 	if (line)
@@ -27,19 +23,49 @@ void moat_mistake(struct moat_mistakes *mistakes, const char *file, unsigned int
 	else
 		written = asprintf(&whole, "%s%s%s", file ? file : "", file ? ": " : "",
 				   text);
-	free(text);
-	list = reallocarray(mistakes->list, mistakes->n + 1, sizeof(*list));
-	if (written < 0 || !list)
+	if (written < 0)
 		abort();
-	mistakes->list = list;
-	mistakes->list[mistakes->n++] = whole;
+	free(text);
+	return whole;
+}
+
+static void append(char ***list, unsigned int *n, char *text)
+{
+	*list = reallocarray(*list, *n + 1, sizeof(**list));
+	if (!*list)
+		abort();
+	(*list)[(*n)++] = text;
+}
+
+void moat_mistake(struct moat_mistakes *mistakes, const char *file, unsigned int line,
+		  const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	append(&mistakes->list, &mistakes->n, sentence(file, line, format, args));
+	va_end(args);
+}
+
+void moat_warning(struct moat_mistakes *mistakes, const char *file, unsigned int line,
+		  const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	append(&mistakes->warnings, &mistakes->n_warnings,
+	       sentence(file, line, format, args));
+	va_end(args);
 }
 
 void moat_mistakes_free(struct moat_mistakes *mistakes)
 {
 	for (unsigned int i = 0; i < mistakes->n; i++)
 		free(mistakes->list[i]);
+	for (unsigned int i = 0; i < mistakes->n_warnings; i++)
+		free(mistakes->warnings[i]);
 	free(mistakes->list);
+	free(mistakes->warnings);
 	*mistakes = (struct moat_mistakes){ 0 };
 }
 

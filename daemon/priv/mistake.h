@@ -9,10 +9,13 @@
  * struct moat_mistakes - what is wrong with a configuration
  * @list: one sentence each, "FILE:LINE: what is wrong, what was expected"
  * @n: how many
+ * @warnings: what is allowed, and yet should be known; @n_warnings of them
  */
 struct moat_mistakes {
 	char **list;
 	unsigned int n;
+	char **warnings;
+	unsigned int n_warnings;
 };
 
 /**
@@ -23,6 +26,10 @@ struct moat_mistakes {
  * @format: as for printf(), without the place and without a newline
  */
 void moat_mistake(struct moat_mistakes *mistakes, const char *file, unsigned int line,
+		  const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/** moat_warning() - note what is no mistake, but dangerous; as moat_mistake() */
+void moat_warning(struct moat_mistakes *mistakes, const char *file, unsigned int line,
 		  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /** moat_mistakes_free() - free the sentences; the list can be used again */

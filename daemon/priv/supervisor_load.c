@@ -129,6 +129,9 @@ bool moat_supervisor_load(struct moat_supervisor *s, struct moat_mistakes *mista
 		moat_config_free(&config);
 		return false;
 	}
+	for (unsigned int i = 0; i < mistakes->n_warnings; i++)
+		moat_log(MOAT_LOG_WARN, "config-warning", NULL, "%s",
+			 mistakes->warnings[i]);
 	moat_config_free(&s->config);
 	s->config = config;
 	if (!settle(keys, true) || !moat_child_await(keys, mistakes) ||
