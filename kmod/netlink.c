@@ -76,6 +76,11 @@ const struct nla_policy moat_nl_policy_new[MOAT_A_POLICY_MAX + 1] = {
 	[MOAT_A_POLICY_REMOTE] = { .type = NLA_BINARY, .len = 16 },
 	[MOAT_A_POLICY_MODE] = { .type = NLA_U8 },
 	[MOAT_A_POLICY_ACQUIRE_OFF] = { .type = NLA_FLAG },
+	[MOAT_A_POLICY_DSCP] = { .type = NLA_U8 },
+	[MOAT_A_POLICY_DF] = { .type = NLA_U8 },
+	[MOAT_A_POLICY_MTU] = { .type = NLA_U16 },
+	[MOAT_A_POLICY_MSS] = { .type = NLA_U16 },
+	[MOAT_A_POLICY_TFC] = { .type = NLA_U16 },
 };
 
 const struct nla_policy moat_nl_policy_set[MOAT_A_POLICY_MAX + 1] = {

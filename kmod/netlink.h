@@ -109,6 +109,17 @@ int moat_nl_selector(struct moat_selector *sel, const struct nlattr *nest,
 		     struct netlink_ext_ack *extack);
 
 /**
+ * moat_nl_shape() - Read how packets of a policy are treated.
+ * @policy: its action, mode and selector are read; gets it
+ * @tb: attributes of the policy
+ * @extack: gets the sentence of a refusal
+ *
+ * Return: 0 or -EINVAL.
+ */
+int moat_nl_shape(struct moat_policy *policy, struct nlattr **tb,
+		  struct netlink_ext_ack *extack);
+
+/**
  * moat_nl_sa_key() - Read what names an SA.
  * @key: where to
  * @tb: attributes of the SA

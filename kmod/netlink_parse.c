@@ -5,6 +5,7 @@
  */
 
 #include <linux/in.h>
+#include <net/ipv6.h>
 
 #include "netlink.h"
 
@@ -229,6 +230,73 @@ int moat_nl_selector(struct moat_selector *sel, const struct nlattr *nest,
 	if (tb[MOAT_A_SELECTOR_PROTOCOL])
 		sel->protocol = nla_get_u8(tb[MOAT_A_SELECTOR_PROTOCOL]);
 	return moat_nl_selector_ports(sel, tb, extack);
+}
+
+/* Reads a size in bytes; @out stays 0 without the attribute. */
+static int moat_nl_size(u16 *out, const struct nlattr *attr, u16 min,
+			const char *name, struct netlink_ext_ack *extack)
+{
+	if (!attr)
+		return 0;
+	*out = nla_get_u16(attr);
+	if (*out >= min)
+		return 0;
+	NL_SET_BAD_ATTR(extack, attr);
+	NL_SET_ERR_MSG_FMT(extack, "%s of %u bytes: the least is %u", name,
+			   *out, min);
+	return -EINVAL;
+}
+
+/* What the attributes of struct moat_shape go with. */
+static int moat_nl_shape_fits(const struct moat_policy *policy,
+			      struct nlattr **tb,
+			      struct netlink_ext_ack *extack)
+{
+	bool given = tb[MOAT_A_POLICY_DSCP] || tb[MOAT_A_POLICY_DF] ||
+		     tb[MOAT_A_POLICY_MTU] || tb[MOAT_A_POLICY_MSS] ||
+		     tb[MOAT_A_POLICY_TFC];
+
+	if (given && policy->action != MOAT_ACTION_PROTECT) {
+		NL_SET_ERR_MSG(extack, "dscp, df, mtu, mss and tfc are of policies that protect only");
+		return -EINVAL;
+	}
+	if (policy->mode == MOAT_MODE_TUNNEL)
+		return 0;
+	/* One header serves as inner and outer; no length tells the padding. */
+	if (tb[MOAT_A_POLICY_DSCP] || tb[MOAT_A_POLICY_DF] ||
+	    tb[MOAT_A_POLICY_TFC]) {
+		NL_SET_ERR_MSG(extack, "dscp, df and tfc are of tunnel mode only");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int moat_nl_shape(struct moat_policy *policy, struct nlattr **tb,
+		  struct netlink_ext_ack *extack)
+{
+	u16 mtu_min = policy->selector.family == AF_INET ? 576 : IPV6_MIN_MTU;
+	struct moat_shape *shape = &policy->shape;
+	int err;
+
+	err = moat_nl_shape_fits(policy, tb, extack);
+	if (!err)
+		err = moat_nl_one_of(&shape->dscp, tb[MOAT_A_POLICY_DSCP], 0,
+				     63, "policy.dscp", extack);
+	if (!err)
+		err = moat_nl_one_of(&shape->df, tb[MOAT_A_POLICY_DF],
+				     MOAT_DF_COPY, MOAT_DF_CLEAR, "policy.df",
+				     extack);
+	if (!err)
+		err = moat_nl_size(&shape->mtu, tb[MOAT_A_POLICY_MTU], mtu_min,
+				   "policy.mtu", extack);
+	/* What Linux' TCP takes for the least itself. */
+	if (!err)
+		err = moat_nl_size(&shape->mss, tb[MOAT_A_POLICY_MSS], 88,
+				   "policy.mss", extack);
+	if (!err)
+		err = moat_nl_size(&shape->tfc, tb[MOAT_A_POLICY_TFC], 1,
+				   "policy.tfc", extack);
+	return err;
 }
 
 static int moat_nl_spi(struct moat_sa_key *key, const struct nlattr *attr,

@@ -75,6 +75,8 @@ static int moat_nl_policy_fill(struct moat_policy *policy,
 	if (!err)
 		err = moat_nl_selector(&policy->selector,
 				       tb[MOAT_A_POLICY_SELECTOR], extack);
+	if (!err)
+		err = moat_nl_shape(policy, tb, extack);
 	return err;
 }
 

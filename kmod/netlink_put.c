@@ -292,6 +292,20 @@ static int moat_nl_put_hold(struct sk_buff *skb, struct moat_policy *policy)
 	return nla_put_u32(skb, MOAT_A_POLICY_HELD, held);
 }
 
+static int moat_nl_put_shape(struct sk_buff *skb,
+			     const struct moat_shape *shape)
+{
+	if ((shape->dscp != MOAT_DSCP_COPY &&
+	     nla_put_u8(skb, MOAT_A_POLICY_DSCP, shape->dscp)) ||
+	    (shape->df != MOAT_DF_COPY &&
+	     nla_put_u8(skb, MOAT_A_POLICY_DF, shape->df)) ||
+	    (shape->mtu && nla_put_u16(skb, MOAT_A_POLICY_MTU, shape->mtu)) ||
+	    (shape->mss && nla_put_u16(skb, MOAT_A_POLICY_MSS, shape->mss)) ||
+	    (shape->tfc && nla_put_u16(skb, MOAT_A_POLICY_TFC, shape->tfc)))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int moat_nl_fill_policy(struct sk_buff *skb, struct moat_policy *policy)
 {
 	if (nla_put_u32(skb, MOAT_A_POLICY_ID, policy->id) ||
@@ -303,6 +317,7 @@ static int moat_nl_fill_policy(struct sk_buff *skb, struct moat_policy *policy)
 	    nla_put_u8(skb, MOAT_A_POLICY_MODE, policy->mode) ||
 	    (READ_ONCE(policy->acquire_off) &&
 	     nla_put_flag(skb, MOAT_A_POLICY_ACQUIRE_OFF)) ||
+	    moat_nl_put_shape(skb, &policy->shape) ||
 	    moat_nl_put_ends(skb, policy) || moat_nl_put_hold(skb, policy) ||
 	    nla_put_u64_64bit(skb, MOAT_A_POLICY_PACKETS,
 			      atomic64_read(&policy->packets),

@@ -237,6 +237,7 @@ int moat_nl_sa_inherit(struct moat_sa *sa, const struct moat_policy *policy,
 				   be32_to_cpu(sa->key.spi), policy->id);
 		return -EINVAL;
 	}
+	sa->shape = policy->shape;
 	if (!sa->selector.family)
 		sa->selector = policy->selector;
 	if (moat_selector_covers(&policy->selector, &sa->selector))

@@ -17,6 +17,7 @@ struct moat_policy *moat_policy_alloc(struct moat_net *mn)
 	if (!policy)
 		return NULL;
 	policy->mn = mn;
+	policy->shape.dscp = MOAT_DSCP_COPY;
 	spin_lock_init(&policy->hold_lock);
 	INIT_LIST_HEAD(&policy->outbound);
 	return policy;

@@ -9,6 +9,7 @@
 
 #include "counter.h"
 #include "flow.h"
+#include "shape.h"
 
 struct moat_hold;
 struct moat_sa;
@@ -49,6 +50,7 @@ struct moat_ends {
  * @priority: lower wins
  * @action: enum moat_action, read with READ_ONCE()
  * @mode: enum moat_mode
+ * @shape: what its SAs get
  * @acquire_off: without an SA drop, and raise no acquire; READ_ONCE()
  * @hold_lock: protects @hold and the move of @sa against packets being held
  * @hold: held packets and acquire, allocated with the first one
@@ -69,6 +71,7 @@ struct moat_policy {
 	struct moat_ends __rcu *ends;
 	u8 action;
 	u8 mode;
+	struct moat_shape shape;
 	bool acquire_off;
 	bool dead;
 	u32 id;

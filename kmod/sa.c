@@ -88,6 +88,7 @@ struct moat_sa *moat_sa_alloc(struct moat_net *mn,
 	sa->state = MOAT_SA_STATE_RESERVED;
 	refcount_set(&sa->ref, 1);
 	sa->mn = mn;
+	sa->shape.dscp = MOAT_DSCP_COPY;
 	atomic_inc(&mn->objects);
 	moat_ring_init(&sa->ring);
 	INIT_LIST_HEAD(&sa->policy_node);

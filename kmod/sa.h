@@ -17,6 +17,7 @@
 #include "flow.h"
 #include "replay.h"
 #include "ring.h"
+#include "shape.h"
 
 /* Seconds that spi-alloc holds an SPI. */
 #define MOAT_SPI_RESERVED_SECONDS 60
@@ -80,6 +81,7 @@ enum moat_sa_flag {
  * @alg: transform and lengths; unset while reserved
  * @src: outer source address, of key.family
  * @selector: what it may carry, its own copy; family 0 is anything
+ * @shape: of its policy when it was added
  * @encap_sport: UDP source port of RFC 3948 as on the wire, 0 is no UDP
  * @encap_dport: UDP destination port
  * @flags: enum moat_sa_flag
@@ -123,6 +125,7 @@ struct moat_sa {
 	struct moat_alg alg;
 	union nf_inet_addr src;
 	struct moat_selector selector;
+	struct moat_shape shape;
 	__be16 encap_sport;
 	__be16 encap_dport;
 	unsigned long flags;

@@ -91,6 +91,7 @@ int moat_key_read(const char *source, const char *alg, size_t enc_len, size_t au
 /* names.c: enums of uapi/linux/moat.h and values as words */
 extern const char *const moat_direction_names[];
 extern const char *const moat_mode_names[];
+extern const char *const moat_df_names[];
 extern const char *const moat_action_names[];
 const char *moat_name(const char *const *names, unsigned int value);
 const char *moat_ipsec_name(uint8_t protocol, char buf[8]);

@@ -10,6 +10,7 @@
 /* Index 0 is no value. */
 const char *const moat_direction_names[] = { "", "in", "out", NULL };
 const char *const moat_mode_names[] = { "", "tunnel", "transport", NULL };
+const char *const moat_df_names[] = { "copy", "set", "clear", NULL };
 const char *const moat_action_names[] = { "", "protect", "bypass", "discard", NULL };
 
 /** moat_name() - name of a value; "?" beyond the table */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* moat policy: the kernel's policies. */
 #include <errno.h>
+#include <string.h>
 #include "cli/cli.h"
 
 enum policy_word {
@@ -15,16 +16,60 @@ enum policy_word {
 	W_MODE,
 	W_PRIORITY,
 	W_ACQUIRE,
+	W_DSCP,
+	W_DF,
+	W_MTU,
+	W_MSS,
+	W_TFC,
 };
 
 static const char *const policy_words[] = {
 	"id",	  "local",     "remote", "protocol", "local-port", "remote-port",
-	"action", "endpoints", "mode",	 "priority", "acquire",	   NULL,
+	"action", "endpoints", "mode",	 "priority", "acquire",	   "dscp",
+	"df",	  "mtu",       "mss",	 "tfc",	     NULL,
 };
 
 static const char *const on_off[] = { "on", "off", NULL };
 
-#define ALL_WORDS ((1U << (W_ACQUIRE + 1)) - 1)
+#define ALL_WORDS ((1U << (W_TFC + 1)) - 1)
+
+/* A number, or the one word that stands beside it: -1. */
+static int64_t number_or(struct moat_args *args, const char *other, uint64_t min,
+			 uint64_t max)
+{
+	if (args->argc && !strcmp(args->argv[0], other)) {
+		moat_args_word(args);
+		return -1;
+	}
+	return (int64_t)moat_args_number(args, min, max);
+}
+
+static void take_shape(struct moat_args *args, struct moat_nl_shape *shape,
+		       enum policy_word word)
+{
+	int64_t number;
+
+	switch (word) {
+	case W_DSCP:
+		number = number_or(args, "copy", 0, 63);
+		shape->has_dscp = number >= 0;
+		shape->dscp = number >= 0 ? (uint8_t)number : 0;
+		break;
+	case W_DF:
+		shape->df = moat_args_choice(args, moat_df_names);
+		break;
+	case W_MTU:
+		shape->mtu = moat_args_number(args, 576, UINT16_MAX);
+		break;
+	case W_MSS:
+		shape->mss = moat_args_number(args, 88, UINT16_MAX);
+		break;
+	default:
+		number = number_or(args, "auto", 1, MOAT_TFC_AUTO - 1);
+		shape->tfc = number >= 0 ? (uint16_t)number : MOAT_TFC_AUTO;
+		break;
+	}
+}
 
 static void take_word(struct moat_args *args, struct moat_nl_policy *policy,
 		      enum policy_word word)
@@ -63,6 +108,9 @@ static void take_word(struct moat_args *args, struct moat_nl_policy *policy,
 		break;
 	case W_ACQUIRE:
 		policy->acquire_off = moat_args_choice(args, on_off) == 1;
+		break;
+	default:
+		take_shape(args, &policy->shape, word);
 		break;
 	}
 }
@@ -213,7 +261,8 @@ const struct moat_command moat_policy_commands[] = {
 	{ "add",
 	  "id ID local NET remote NET action protect|bypass|discard\n"
 	  "      [endpoints LOCAL REMOTE] [mode tunnel|transport] [priority N]\n"
-	  "      [protocol P] [local-port P] [remote-port P] [acquire on|off]",
+	  "      [protocol P] [local-port P] [remote-port P] [acquire on|off]\n"
+	  "      [dscp copy|N] [df copy|set|clear] [mtu N] [mss N] [tfc N|auto]",
 	  "add a policy", run_add, NULL },
 	{ "del", "id ID", "delete a policy, its outbound SA and held packets", run_del,
 	  NULL },

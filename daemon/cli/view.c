@@ -94,6 +94,22 @@ void moat_text_sa(const struct moat_nl_sa *sa)
 	text_sa_use(sa);
 }
 
+static void text_shape(const struct moat_nl_shape *shape)
+{
+	if (shape->has_dscp)
+		printf(" dscp %u", shape->dscp);
+	if (shape->df)
+		printf(" df %s", moat_name(moat_df_names, shape->df));
+	if (shape->mtu)
+		printf(" mtu %u", shape->mtu);
+	if (shape->mss)
+		printf(" mss %u", shape->mss);
+	if (shape->tfc == MOAT_TFC_AUTO)
+		printf(" tfc auto");
+	else if (shape->tfc)
+		printf(" tfc %u", shape->tfc);
+}
+
 /** moat_text_policy() - print a policy; its first line can add it again */
 void moat_text_policy(const struct moat_nl_policy *policy)
 {
@@ -117,6 +133,9 @@ void moat_text_policy(const struct moat_nl_policy *policy)
 		printf(" mode %s", moat_name(moat_mode_names, policy->mode));
 	if (policy->acquire_off)
 		printf(" acquire off");
+	text_shape(&policy->shape);
+	if (policy->device[0])
+		printf(" device %s", policy->device);
 	putchar('\n');
 	if (policy->implicit[0])
 		return;
@@ -279,6 +298,24 @@ json_t *moat_json_sa(const struct moat_nl_sa *sa)
 	return object;
 }
 
+static void json_shape(json_t *object, const struct moat_nl_shape *shape)
+{
+	json_object_set_new(object, "dscp",
+			    shape->has_dscp ? json_integer(shape->dscp)
+					    : json_string("copy"));
+	json_object_set_new(object, "df",
+			    json_string(moat_name(moat_df_names, shape->df)));
+	json_object_set_new(object, "mtu",
+			    shape->mtu ? json_integer(shape->mtu) : json_null());
+	json_object_set_new(object, "mss",
+			    shape->mss ? json_integer(shape->mss) : json_null());
+	if (shape->tfc == MOAT_TFC_AUTO)
+		json_object_set_new(object, "tfc", json_string("auto"));
+	else
+		json_object_set_new(object, "tfc",
+				    shape->tfc ? json_integer(shape->tfc) : json_null());
+}
+
 /** moat_json_policy() - a policy */
 json_t *moat_json_policy(const struct moat_nl_policy *policy)
 {
@@ -300,6 +337,10 @@ json_t *moat_json_policy(const struct moat_nl_policy *policy)
 		json_object_set_new(
 			object, "mode",
 			json_string(moat_name(moat_mode_names, policy->mode)));
+	json_shape(object, &policy->shape);
+	json_object_set_new(object, "device",
+			    policy->device[0] ? json_string(policy->device)
+					      : json_null());
 	json_object_set_new(object, "spi", json_spi(policy->spi));
 	json_object_set_new(object, "acquire_off", json_boolean(policy->acquire_off));
 	json_object_set_new(object, "acquire_pending", json_boolean(policy->acquire));

@@ -76,6 +76,16 @@ struct moat_nl_sa {
 	struct moat_nl_counters drops;
 };
 
+/** struct moat_nl_shape - how packets of a policy are treated; all zero is the default */
+struct moat_nl_shape {
+	bool has_dscp; /* else the outer header copies the inner one's */
+	uint8_t dscp;
+	enum moat_df df;
+	uint16_t mtu; /* bytes */
+	uint16_t mss; /* bytes */
+	uint16_t tfc; /* bytes, or MOAT_TFC_AUTO */
+};
+
 /** struct moat_nl_policy - one policy; what stands below `read` is only reported */
 struct moat_nl_policy {
 	uint32_t id;
@@ -85,6 +95,8 @@ struct moat_nl_policy {
 	struct moat_addr local, remote; /* tunnel endpoints */
 	enum moat_mode mode;
 	bool acquire_off;
+	struct moat_nl_shape shape;
+	char device[16]; /* of a route-based tunnel; empty is none */
 	/* read */
 	uint32_t spi; /* of the current outbound SA; 0 is none */
 	bool acquire;

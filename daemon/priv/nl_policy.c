@@ -14,6 +14,17 @@ int moat_nl_put_policy_id(struct nl_msg *msg, uint32_t id)
 	return nla_nest_end(msg, nest);
 }
 
+static int put_shape(struct nl_msg *msg, const struct moat_nl_shape *shape)
+{
+	if ((shape->has_dscp && nla_put_u8(msg, MOAT_A_POLICY_DSCP, shape->dscp)) ||
+	    (shape->df && nla_put_u8(msg, MOAT_A_POLICY_DF, shape->df)) ||
+	    (shape->mtu && nla_put_u16(msg, MOAT_A_POLICY_MTU, shape->mtu)) ||
+	    (shape->mss && nla_put_u16(msg, MOAT_A_POLICY_MSS, shape->mss)) ||
+	    (shape->tfc && nla_put_u16(msg, MOAT_A_POLICY_TFC, shape->tfc)))
+		return -1;
+	return 0;
+}
+
 static int put_policy(struct nl_msg *msg, const struct moat_nl_policy *policy)
 {
 	struct nlattr *nest = nla_nest_start(msg, MOAT_A_MAIN_POLICY | NLA_F_NESTED);
@@ -26,7 +37,10 @@ static int put_policy(struct nl_msg *msg, const struct moat_nl_policy *policy)
 	    moat_nl_put_addr(msg, MOAT_A_POLICY_LOCAL, &policy->local) ||
 	    moat_nl_put_addr(msg, MOAT_A_POLICY_REMOTE, &policy->remote) ||
 	    (policy->mode && nla_put_u8(msg, MOAT_A_POLICY_MODE, policy->mode)) ||
-	    (policy->acquire_off && nla_put_flag(msg, MOAT_A_POLICY_ACQUIRE_OFF)))
+	    (policy->acquire_off && nla_put_flag(msg, MOAT_A_POLICY_ACQUIRE_OFF)) ||
+	    put_shape(msg, &policy->shape) ||
+	    (policy->device[0] &&
+	     nla_put_string(msg, MOAT_A_POLICY_DEVICE, policy->device)))
 		return -1;
 	return nla_nest_end(msg, nest);
 }
@@ -44,11 +58,22 @@ static const struct nla_policy policy_policy[MOAT_A_POLICY_MAX + 1] = {
 	[MOAT_A_POLICY_BYTES] = { .type = NLA_U64 },
 	[MOAT_A_POLICY_IMPLICIT] = { .type = NLA_STRING },
 	[MOAT_A_POLICY_ACQUIRE_OFF] = { .type = NLA_FLAG },
+	[MOAT_A_POLICY_DSCP] = { .type = NLA_U8 },
+	[MOAT_A_POLICY_DF] = { .type = NLA_U8 },
+	[MOAT_A_POLICY_MTU] = { .type = NLA_U16 },
+	[MOAT_A_POLICY_MSS] = { .type = NLA_U16 },
+	[MOAT_A_POLICY_TFC] = { .type = NLA_U16 },
+	[MOAT_A_POLICY_DEVICE] = { .type = NLA_STRING },
 };
 
 static uint32_t get_u32(const struct nlattr *attr)
 {
 	return attr ? nla_get_u32(attr) : 0;
+}
+
+static uint16_t get_u16(const struct nlattr *attr)
+{
+	return attr ? nla_get_u16(attr) : 0;
 }
 
 static uint8_t get_u8(const struct nlattr *attr)
@@ -59,6 +84,16 @@ static uint8_t get_u8(const struct nlattr *attr)
 static uint64_t get_u64(const struct nlattr *attr)
 {
 	return attr ? nla_get_u64(attr) : 0;
+}
+
+static void get_shape(struct moat_nl_shape *shape, struct nlattr **tb)
+{
+	shape->has_dscp = tb[MOAT_A_POLICY_DSCP] != NULL;
+	shape->dscp = get_u8(tb[MOAT_A_POLICY_DSCP]);
+	shape->df = get_u8(tb[MOAT_A_POLICY_DF]);
+	shape->mtu = get_u16(tb[MOAT_A_POLICY_MTU]);
+	shape->mss = get_u16(tb[MOAT_A_POLICY_MSS]);
+	shape->tfc = get_u16(tb[MOAT_A_POLICY_TFC]);
 }
 
 /** moat_nl_get_policy() - read a policy into zeroed @policy; 0 or -EBADMSG */
@@ -79,6 +114,10 @@ int moat_nl_get_policy(struct moat_nl_policy *policy, struct nlattr *attr)
 	policy->held = get_u32(tb[MOAT_A_POLICY_HELD]);
 	policy->packets = get_u64(tb[MOAT_A_POLICY_PACKETS]);
 	policy->bytes = get_u64(tb[MOAT_A_POLICY_BYTES]);
+	get_shape(&policy->shape, tb);
+	if (tb[MOAT_A_POLICY_DEVICE])
+		nla_strlcpy(policy->device, tb[MOAT_A_POLICY_DEVICE],
+			    sizeof(policy->device));
 	if (tb[MOAT_A_POLICY_IMPLICIT])
 		nla_strlcpy(policy->implicit, tb[MOAT_A_POLICY_IMPLICIT],
 			    sizeof(policy->implicit));

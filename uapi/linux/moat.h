@@ -13,6 +13,8 @@
 #define MOAT_KEY_MAX 128
 /* Largest replay window, in packets. */
 #define MOAT_REPLAY_MAX 65536
+/* Pad every packet to the largest that leaves unfragmented. */
+#define MOAT_TFC_AUTO 65535
 
 enum moat_direction {
 	MOAT_DIRECTION_IN = 1,
@@ -92,6 +94,16 @@ enum moat_verdict {
 
 	__MOAT_VERDICT_END,
 	MOAT_VERDICT_MAX = __MOAT_VERDICT_END - 1,
+};
+
+/* The outer header's "don't fragment" (RFC 4301 8.1); IPv6 inside counts as set. */
+enum moat_df {
+	MOAT_DF_COPY,
+	MOAT_DF_SET,
+	MOAT_DF_CLEAR,
+
+	__MOAT_DF_END,
+	MOAT_DF_MAX = __MOAT_DF_END - 1,
 };
 
 /* Traffic; local and remote as this gateway sees them, in both directions. */
@@ -180,6 +192,12 @@ enum moat_a_policy {
 	MOAT_A_POLICY_IMPLICIT,
 	MOAT_A_POLICY_ACQUIRE_OFF,
 	MOAT_A_POLICY_PAD,
+	MOAT_A_POLICY_DSCP,
+	MOAT_A_POLICY_DF,
+	MOAT_A_POLICY_MTU,
+	MOAT_A_POLICY_MSS,
+	MOAT_A_POLICY_TFC,
+	MOAT_A_POLICY_DEVICE,
 
 	__MOAT_A_POLICY_END,
 	MOAT_A_POLICY_MAX = __MOAT_A_POLICY_END - 1,
