@@ -52,6 +52,16 @@ size_t moat_dh_public_len(enum moat_group group)
 	return s->kind == KIND_ECP ? 2 * s->field_len : s->field_len;
 }
 
+enum moat_group moat_dh_group_of(size_t len)
+{
+	for (enum moat_group group = MOAT_GROUP_NONE + 1; group < MOAT_GROUP_MAX;
+	     group++) {
+		if (moat_dh_public_len(group) == len)
+			return group;
+	}
+	return MOAT_GROUP_NONE;
+}
+
 size_t moat_dh_shared_len(enum moat_group group)
 {
 	return shape(group)->field_len;

@@ -27,6 +27,14 @@ size_t moat_dh_private_len(enum moat_group group);
 size_t moat_dh_public_len(enum moat_group group);
 
 /**
+ * moat_dh_group_of() - the group whose public values have this length
+ * @len: octets; no two groups share one
+ *
+ * Return: the group, MOAT_GROUP_NONE when there is none.
+ */
+enum moat_group moat_dh_group_of(size_t len);
+
+/**
  * moat_dh_shared_len() - octets of g^xy (leading zeros kept)
  */
 size_t moat_dh_shared_len(enum moat_group group);

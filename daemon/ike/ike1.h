@@ -26,6 +26,9 @@ enum moat_state {
 	MOAT_MM_SA_SETUP,
 	MOAT_MM_KEY_EXCH,
 	MOAT_MM_KEY_AUTH,
+	MOAT_AG_NO_STATE,
+	MOAT_AG_INIT_EXCH,
+	MOAT_AG_AUTH,
 	MOAT_QM_IDLE,
 	MOAT_QUICK_NEW,
 	MOAT_QUICK_SENT_1,
@@ -67,8 +70,11 @@ struct moat_flight {
  * @told: wrong keys were reported
  * @stale: the peer has lost it; what was to be done is done with a new one
  * @dead: removed; freed at the end of the step
+ * @exchange: main or aggressive, as on the wire
  * @nonces: initiator's and responder's
  * @ke: public values, likewise
+ * @ids: bodies of the ID payloads, likewise
+ * @proof: HASH, ours; in aggressive mode the responder's until it is checked
  * @iv: last block of ciphertext of phase 1
  * @pending: answers that are awaited before the exchange goes on
  * @held: an encrypted message that came before the keys
@@ -92,13 +98,15 @@ struct moat_isakmp {
 	bool told;
 	bool stale;
 	bool dead;
+	uint8_t exchange;
 	enum moat_state state;
 	struct moat_ike_alg alg;
 	uint32_t life;
 	struct moat_blob sai;
-	struct moat_blob answer;
 	struct moat_blob nonces[2];
 	struct moat_blob ke[2];
+	struct moat_blob ids[2];
+	struct moat_blob proof;
 	struct moat_blob dh_private;
 	struct moat_blob gxy;
 	struct moat_blob skeyid;
@@ -195,6 +203,9 @@ struct moat_ike1_in {
 	struct moat_ike_choice choice;
 };
 
+/* Must a message be encrypted? */
+enum moat_ike1_cover { MOAT_CLEAR, MOAT_ENCRYPTED, MOAT_EITHER };
+
 enum moat_ike1_hash { MOAT_HASH_NO, MOAT_HASH_1, MOAT_HASH_2, MOAT_HASH_3 };
 
 /**
@@ -203,7 +214,7 @@ enum moat_ike1_hash { MOAT_HASH_NO, MOAT_HASH_1, MOAT_HASH_2, MOAT_HASH_3 };
  * @initiator: our role
  * @state: in which it may come
  * @number: of the message in its exchange
- * @encrypted: must it be?
+ * @cover: must it be encrypted?
  * @hash: which HASH(n) protects it, checked before anything else is looked at
  * @required: payloads that must be there once, as bits; ID of quick mode twice
  * @optional: payloads that may be there
@@ -218,7 +229,7 @@ struct moat_ike1_row {
 	bool initiator;
 	enum moat_state state;
 	unsigned int number;
-	bool encrypted;
+	enum moat_ike1_cover cover;
 	enum moat_ike1_hash hash;
 	uint32_t required;
 	uint32_t optional;
@@ -296,7 +307,8 @@ const char *moat_identity_str(uint8_t type, struct moat_view data,
 
 #define MOAT_ISAKMP_STRLEN 192
 
-struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, bool initiator);
+struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, uint8_t exchange,
+				    bool initiator);
 /** moat_isakmp_remove() - end it without a word; memory goes at the end of the step */
 void moat_isakmp_remove(struct moat_isakmp *sa);
 void moat_isakmp_reap(struct moat_ike *ike);
@@ -318,19 +330,94 @@ uint32_t moat_isakmp_message_id(struct moat_isakmp *sa);
 /** moat_isakmp_close() - delete with notification */
 void moat_isakmp_close(struct moat_isakmp *sa, const char *why);
 
+/* ---- phase 1, either exchange: ike1_phase1.c ---- */
+
+/** moat_ike1_is_phase1() - main or aggressive mode? */
+static inline bool moat_ike1_is_phase1(uint8_t exchange)
+{
+	return exchange == MOAT_X_MAIN || exchange == MOAT_X_AGGRESSIVE;
+}
+
+/** moat_phase1_start() - begin with a tunnel's peer, as its block says */
+void moat_phase1_start(struct moat_tunnel *tunnel);
+/** moat_phase1_accept() - message 1 of a stranger: an ISAKMP SA for it, or NULL */
+struct moat_isakmp *moat_phase1_accept(struct moat_ike1_in *in);
+/** moat_phase1_want() - what a tunnel offers and accepts */
+struct moat_ike_want moat_phase1_want(const struct moat_tunnel *tunnel);
+/** moat_phase1_watch() - repeat the last message until an answer stops it */
+void moat_phase1_watch(struct moat_isakmp *sa);
+/** moat_phase1_verify_offer() - SA of message 1; also finds the right tunnel */
+int moat_phase1_verify_offer(struct moat_ike1_in *in);
+/** moat_phase1_verify_answer() - SA of message 2 */
+int moat_phase1_verify_answer(struct moat_ike1_in *in);
+/** moat_phase1_verify_values() - KE and NONCE */
+int moat_phase1_verify_values(struct moat_ike1_in *in);
+/** moat_phase1_cookie() - a responder's cookie */
+void moat_phase1_cookie(struct moat_isakmp *sa);
+/** moat_phase1_generate() - our KE and NONCE; then moat_*_have_values() */
+void moat_phase1_generate(struct moat_isakmp *sa);
+void moat_phase1_put_values(struct moat_isakmp *sa, struct moat_build *b);
+/** moat_phase1_derive() - shared secret and SKEYID; then moat_*_have_keys() */
+void moat_phase1_derive(struct moat_isakmp *sa);
+/** moat_phase1_have_part() - one of those two is there */
+void moat_phase1_have_part(struct moat_isakmp *sa);
+/** moat_phase1_proved() - our proof is there; then moat_*_proved() */
+void moat_phase1_proved(struct moat_isakmp *sa);
+/** moat_phase1_put_contact() - INITIAL-CONTACT, where it is due */
+void moat_phase1_put_contact(struct moat_isakmp *sa, struct moat_build *b);
+void moat_phase1_take_contact(struct moat_ike1_in *in);
+
+/* ---- authentication, either exchange: ike1_auth.c ---- */
+
+/** moat_auth_supported() - do we have this method (RFC 2409 appendix A)? */
+bool moat_auth_supported(uint16_t method);
+/** moat_auth_skeyid() - ask for SKEYID; ends in moat_phase1_have_part() */
+void moat_auth_skeyid(struct moat_isakmp *sa);
+/** moat_auth_put_id() - our ID payload */
+void moat_auth_put_id(struct moat_isakmp *sa, struct moat_build *b);
+/** moat_auth_prove() - make sa->proof; ends in moat_phase1_proved() */
+void moat_auth_prove(struct moat_isakmp *sa);
+/** moat_auth_put_proof() - the payload that holds it */
+void moat_auth_put_proof(struct moat_isakmp *sa, struct moat_build *b);
+/** moat_auth_is_peer() - is @id (body of an ID) who this tunnel demands? */
+bool moat_auth_is_peer(const struct moat_tunnel *tunnel, const struct moat_addr *remote,
+		       struct moat_view id);
+/** moat_auth_stranger() - nobody demands this identity: explain, tell; always -1 */
+int moat_auth_stranger(struct moat_ike1_in *in, struct moat_view id);
+/** moat_auth_take_id() - keep the peer's ID payload, which HASH covers */
+int moat_auth_take_id(struct moat_ike1_in *in);
+/**
+ * moat_auth_verify() - is this peer who it should be? Sets sa->verified
+ * @number: of the message, for people
+ * @proof: the peer's HASH
+ *
+ * Return: 0, or -1 when that was explained and told.
+ */
+int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_view proof);
+
 /* ---- main mode: ike1_main.c ---- */
 
-void moat_main_start(struct moat_tunnel *tunnel);
-/** moat_main_accept() - message 1 of a stranger: an ISAKMP SA for it, or NULL */
-struct moat_isakmp *moat_main_accept(struct moat_ike1_in *in);
-int moat_main_verify_1(struct moat_ike1_in *in);
-int moat_main_verify_2(struct moat_ike1_in *in);
-int moat_main_verify_ke(struct moat_ike1_in *in);
+void moat_main_begin(struct moat_isakmp *sa);
+void moat_main_have_values(struct moat_isakmp *sa);
+void moat_main_have_keys(struct moat_isakmp *sa);
+void moat_main_proved(struct moat_isakmp *sa);
 int moat_main_verify_auth(struct moat_ike1_in *in);
 void moat_main_answer_1(struct moat_ike1_in *in);
 void moat_main_answer_ke(struct moat_ike1_in *in);
 void moat_main_derive(struct moat_ike1_in *in);
 void moat_main_finish(struct moat_ike1_in *in);
+
+/* ---- aggressive mode: ike1_aggressive.c ---- */
+
+void moat_aggressive_have_values(struct moat_isakmp *sa);
+void moat_aggressive_have_keys(struct moat_isakmp *sa);
+void moat_aggressive_proved(struct moat_isakmp *sa);
+int moat_aggressive_verify_1(struct moat_ike1_in *in);
+int moat_aggressive_verify_2(struct moat_ike1_in *in);
+int moat_aggressive_verify_3(struct moat_ike1_in *in);
+void moat_aggressive_answer_1(struct moat_ike1_in *in);
+void moat_aggressive_answer_2(struct moat_ike1_in *in);
+void moat_aggressive_finish(struct moat_ike1_in *in);
 
 /* ---- quick mode: ike1_quick.c ---- */
 

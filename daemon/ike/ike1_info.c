@@ -116,7 +116,9 @@ void moat_info_clear(struct moat_ike1_in *in)
 	struct moat_ike_want want;
 	struct moat_notify n;
 
-	if (!sa->initiator || sa->state == MOAT_QM_IDLE || sa->told)
+	/* A responder hears so that its message 2 of aggressive mode was refused. */
+	if (sa->told ||
+	    (sa->initiator ? sa->state == MOAT_QM_IDLE : sa->state != MOAT_AG_INIT_EXCH))
 		return;
 	memcpy(in->plain, in->data.data + MOAT_HDR_LEN, len);
 	if (moat_chain_parse(in->hdr.next_payload, moat_view(in->plain, len), false,
@@ -128,9 +130,7 @@ void moat_info_clear(struct moat_ike1_in *in)
 	sa->told = true;
 	snprintf(sa->hint, sizeof(sa->hint), "the peer says %s (not authenticated)%s",
 		 moat_notify_name(n.type), advice(n.type));
-	want.algs = &sa->tunnel->conf.ike;
-	want.method = sa->tunnel->conf.auth;
-	want.life_seconds = sa->tunnel->conf.ike_lifetime;
+	want = moat_phase1_want(sa->tunnel);
 	offered.text[0] = '\0';
 	if (n.type == MOAT_N_NO_PROPOSAL_CHOSEN)
 		moat_ike_want_print(&want, &offered);
@@ -140,7 +140,8 @@ void moat_info_clear(struct moat_ike1_in *in)
 		     sa->tunnel->conf.name, "phase 1: %s%s%s (%s:%u)", sa->hint,
 		     offered.text[0] ? "; " : "", offered.text, sa->tunnel->conf.file,
 		     sa->tunnel->conf.line);
-	moat_ike1_give_up(in->ike, &sa->flight);
+	if (sa->initiator)
+		moat_ike1_give_up(in->ike, &sa->flight);
 }
 
 /* ---- receiving, protected ---- */

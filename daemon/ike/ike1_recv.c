@@ -12,6 +12,11 @@
 
 static const uint8_t no_cookie[MOAT_COOKIE_LEN];
 
+static bool encrypted(const struct moat_ike1_in *in)
+{
+	return in->hdr.flags & MOAT_FLAG_ENCRYPTION;
+}
+
 /* One line about a message that was not taken; its reason was counted. */
 static void refused(struct moat_ike1_in *in, enum moat_level level)
 {
@@ -61,7 +66,7 @@ static void undecryptable(struct moat_ike1_in *in)
 	struct moat_isakmp *sa = in->sa;
 	char name[MOAT_ISAKMP_STRLEN];
 
-	if (in->row->exchange != MOAT_X_MAIN || !in->row->encrypted) {
+	if (!moat_ike1_is_phase1(in->row->exchange) || !encrypted(in)) {
 		refused(in, MOAT_LOG_INFO);
 		return;
 	}
@@ -93,7 +98,7 @@ static int decrypt(struct moat_ike1_in *in)
 			block);
 	if (in->quick)
 		memcpy(in->iv, in->quick->iv, sizeof(in->iv));
-	else if (in->row->exchange == MOAT_X_MAIN)
+	else if (moat_ike1_is_phase1(in->row->exchange))
 		memcpy(in->iv, sa->iv, sizeof(in->iv));
 	else if (moat_iv_exchange(&sa->alg, sa->iv, in->hdr.message_id, in->iv))
 		return moat_refuse(&in->no, MOAT_REFUSE_PADDING,
@@ -109,10 +114,10 @@ static int open_message(struct moat_ike1_in *in)
 	size_t len = in->data.len - MOAT_HDR_LEN;
 
 	memcpy(in->plain, in->data.data + MOAT_HDR_LEN, len);
-	if (in->row->encrypted && decrypt(in))
+	if (encrypted(in) && decrypt(in))
 		return -1;
 	return moat_chain_parse(in->hdr.next_payload, moat_view(in->plain, len),
-				in->row->encrypted, &in->msg, &in->no);
+				encrypted(in), &in->msg, &in->no);
 }
 
 static int check_hash(struct moat_ike1_in *in)
@@ -153,7 +158,7 @@ static struct moat_flight *flight_of(struct moat_ike1_in *in)
 {
 	if (in->quick)
 		return &in->quick->flight;
-	return in->row->exchange == MOAT_X_MAIN ? &in->sa->flight : NULL;
+	return moat_ike1_is_phase1(in->row->exchange) ? &in->sa->flight : NULL;
 }
 
 /* The message is good: from here on things change. */
@@ -175,21 +180,20 @@ static void accept_message(struct moat_ike1_in *in)
 	if (in->quick) {
 		memcpy(in->quick->iv, in->iv, sizeof(in->iv));
 		in->quick->state = row->received;
-	} else if (row->exchange == MOAT_X_MAIN) {
-		if (row->encrypted)
+	} else if (moat_ike1_is_phase1(row->exchange)) {
+		if (encrypted(in))
 			memcpy(sa->iv, in->iv, sizeof(in->iv));
 		sa->state = row->received;
 		sa->received++;
 	} else {
 		moat_isakmp_see(sa, in->hdr.message_id);
 	}
-	moat_message_names(&in->msg, row->encrypted, names, sizeof(names));
-	moat_ike1_trace(sa,
-			row->exchange == MOAT_X_MAIN	? "main"
-			: row->exchange == MOAT_X_QUICK ? "quick"
-							: "informational",
-			false, row->number, names, before, sa->state,
-			row->number % 2 == 0, false);
+	moat_message_names(&in->msg, encrypted(in), names, sizeof(names));
+	/* So it has the last message of phase 1, if that was ours. */
+	if (!moat_ike1_is_phase1(row->exchange))
+		moat_timer_stop(&in->ike->timers, &sa->flight.timer);
+	moat_ike1_trace(sa, moat_exchange_name(row->exchange), false, row->number, names,
+			before, sa->state, row->number % 2 == 0, false);
 	row->proceed(in);
 }
 
@@ -208,7 +212,7 @@ static void first_of_quick(struct moat_ike1_in *in)
 
 static bool hold(struct moat_ike1_in *in)
 {
-	if (!in->row->encrypted || in->sa->has_keys)
+	if (!encrypted(in) || in->sa->has_keys)
 		return false;
 	if (!in->sa->held.data)
 		moat_blob_set(&in->sa->held, in->data.data, in->data.len);
@@ -219,11 +223,12 @@ static void handle(struct moat_ike1_in *in)
 {
 	uint8_t flags = in->hdr.flags;
 
-	if (((flags & MOAT_FLAG_ENCRYPTION) != 0) != in->row->encrypted ||
+	if ((in->row->cover != MOAT_EITHER &&
+	     encrypted(in) != (in->row->cover == MOAT_ENCRYPTED)) ||
 	    flags & MOAT_FLAG_AUTH_ONLY) {
 		moat_refuse_say(&in->no, MOAT_REFUSE_FLAGS,
 				"flags 0x%02x, expected it %s", flags,
-				in->row->encrypted ? "encrypted" : "in clear");
+				in->row->cover == MOAT_CLEAR ? "in clear" : "encrypted");
 		refused(in, MOAT_LOG_INFO);
 		return;
 	}
@@ -258,7 +263,9 @@ static bool repeated(struct moat_ike1_in *in, struct moat_flight *flight)
 	if (in->quick)
 		moat_ike1_answer_again(in->sa, flight, "quick", in->quick->initiator);
 	else
-		moat_ike1_answer_again(in->sa, flight, "main", in->sa->initiator);
+		moat_ike1_answer_again(in->sa, flight,
+				       moat_exchange_name(in->sa->exchange),
+				       in->sa->initiator);
 	return true;
 }
 
@@ -269,7 +276,13 @@ static void no_place(struct moat_ike1_in *in, const char *what)
 	refused(in, MOAT_LOG_DEBUG);
 }
 
-static void main_mode(struct moat_ike1_in *in)
+/* Nothing has come yet that leaves a trace. */
+static bool fresh(const struct moat_isakmp *sa)
+{
+	return sa->state == MOAT_MM_NO_STATE || sa->state == MOAT_AG_NO_STATE;
+}
+
+static void phase1(struct moat_ike1_in *in)
 {
 	struct moat_isakmp *sa = in->sa;
 	bool first = !memcmp(in->hdr.cookie_r, no_cookie, MOAT_COOKIE_LEN);
@@ -280,7 +293,7 @@ static void main_mode(struct moat_ike1_in *in)
 	}
 	if (!sa) {
 		if (first)
-			sa = moat_main_accept(in);
+			sa = moat_phase1_accept(in);
 		else
 			no_place(in, "unknown cookies");
 		if (!sa)
@@ -289,15 +302,14 @@ static void main_mode(struct moat_ike1_in *in)
 	} else if (repeated(in, &sa->flight)) {
 		return;
 	}
-	in->row = moat_ike1_row(MOAT_X_MAIN, sa->initiator, sa->state);
-	if (!in->row || (sa->pending && !in->row->encrypted) ||
-	    (first && sa->state != MOAT_MM_NO_STATE)) {
+	in->row = moat_ike1_row(in->hdr.exchange, sa->initiator, sa->state);
+	if (!in->row || (sa->pending && !encrypted(in)) || (first && !fresh(sa))) {
 		no_place(in, "no such message is expected");
 		return;
 	}
 	handle(in);
 	/* A first message that was refused leaves nothing behind. */
-	if (sa->state == MOAT_MM_NO_STATE && !sa->initiator)
+	if (fresh(sa) && !sa->pending && !sa->initiator)
 		moat_isakmp_remove(sa);
 }
 
@@ -331,7 +343,7 @@ static void informational(struct moat_ike1_in *in)
 		moat_info_clear(in);
 		return;
 	}
-	if (sa->state == MOAT_MM_KEY_EXCH && sa->initiator)
+	if (sa->state == (sa->initiator ? MOAT_MM_KEY_EXCH : MOAT_AG_INIT_EXCH))
 		snprintf(
 			sa->hint, sizeof(sa->hint),
 			"the peer answered with an error under other keys: the pre-shared "
@@ -351,8 +363,8 @@ static void dispatch(struct moat_ike1_in *in)
 	in->sa = find_isakmp(in);
 	if (moat_hash(MOAT_HASH_SHA256, parts, 1, in->digest))
 		return;
-	if (in->hdr.exchange == MOAT_X_MAIN) {
-		main_mode(in);
+	if (moat_ike1_is_phase1(in->hdr.exchange)) {
+		phase1(in);
 	} else if (!in->sa || (in->hdr.exchange != MOAT_X_QUICK &&
 			       in->hdr.exchange != MOAT_X_INFORMATIONAL)) {
 		no_place(in, in->sa ? "an exchange we do not have" : "unknown cookies");

@@ -72,18 +72,6 @@ static void transmit(struct moat_isakmp *sa, const void *data, size_t len)
 	act->send.len = len;
 }
 
-static const char *exchange_name(const struct moat_ike1_out *out)
-{
-	switch (out->buf[18]) {
-	case MOAT_X_MAIN:
-		return "main";
-	case MOAT_X_QUICK:
-		return "quick";
-	default:
-		return "informational";
-	}
-}
-
 static void payload_names(const struct moat_ike1_out *out, size_t len, bool encrypted,
 			  char *names, size_t size)
 {
@@ -120,10 +108,10 @@ int moat_ike1_send(struct moat_ike1_out *out, struct moat_isakmp *sa,
 		flight->repeats = 0;
 	}
 	transmit(sa, out->buf, len);
-	moat_ike1_trace(sa, exchange_name(out), true, number, names, sa->state, after,
-			number % 2 == 1, false);
+	moat_ike1_trace(sa, moat_exchange_name(out->buf[18]), true, number, names,
+			sa->state, after, number % 2 == 1, false);
 	sa->state = after;
-	if (out->buf[18] == MOAT_X_MAIN)
+	if (moat_ike1_is_phase1(out->buf[18]))
 		sa->sent++;
 	return 0;
 }

@@ -292,6 +292,11 @@ static void take(const struct moat_ike_want *want, const struct moat_ike_alg *al
 	choice->life_seconds = moat_life_seconds(want->life_seconds, s->life.seconds);
 }
 
+static bool usable(const struct moat_ike_want *want, const struct moat_ike_alg *alg)
+{
+	return want->group == MOAT_GROUP_NONE || want->group == alg->group;
+}
+
 int moat_ike_choose(const struct moat_ike_want *want, const struct moat_sa_payload *sa,
 		    enum moat_sa_role role, struct moat_ike_choice *choice,
 		    struct moat_mismatch *why)
@@ -309,7 +314,7 @@ int moat_ike_choose(const struct moat_ike_want *want, const struct moat_sa_paylo
 			const struct moat_ike_alg *alg = &want->algs->alg[i];
 			const struct moat_transform *t;
 
-			if (p->protocol != MOAT_PROTO_ISAKMP)
+			if (p->protocol != MOAT_PROTO_ISAKMP || !usable(want, alg))
 				continue;
 			t = find_in(sa, p, alg, want->method, &s, &best);
 			if (t) {
@@ -345,11 +350,16 @@ static void transform_build(struct moat_build *b, uint8_t number,
 
 void moat_ike_offer_build(struct moat_build *b, const struct moat_ike_want *want)
 {
-	moat_build_sa(b);
-	moat_build_proposal(b, 1, MOAT_PROTO_ISAKMP, moat_view(NULL, 0),
-			    (uint8_t)want->algs->count);
+	uint8_t count = 0;
+	uint8_t number = 0;
+
 	for (unsigned int i = 0; i < want->algs->count; i++)
-		transform_build(b, (uint8_t)(i + 1), &want->algs->alg[i], want);
+		count += usable(want, &want->algs->alg[i]);
+	moat_build_sa(b);
+	moat_build_proposal(b, 1, MOAT_PROTO_ISAKMP, moat_view(NULL, 0), count);
+	for (unsigned int i = 0; i < want->algs->count; i++)
+		if (usable(want, &want->algs->alg[i]))
+			transform_build(b, ++number, &want->algs->alg[i], want);
 	moat_build_close(b);
 	moat_build_close(b);
 }
@@ -369,12 +379,16 @@ void moat_ike_answer_build(struct moat_build *b, const struct moat_ike_choice *c
 void moat_ike_want_print(const struct moat_ike_want *want, struct moat_mismatch *out)
 {
 	struct moat_text t = { out->text, sizeof(out->text), 0 };
+	const char *between = "";
 	char word[64];
 
 	moat_text_add(&t, "we offered authentication %s and ike ",
 		      moat_auth_method_name(want->method));
 	for (unsigned int i = 0; i < want->algs->count; i++) {
+		if (!usable(want, &want->algs->alg[i]))
+			continue;
 		moat_ike_alg_print(&want->algs->alg[i], word, sizeof(word));
-		moat_text_add(&t, "%s%s", i ? ", " : "", word);
+		moat_text_add(&t, "%s%s", between, word);
+		between = ", ";
 	}
 }

@@ -14,7 +14,8 @@
 static void life_over(struct moat_ike *ike, void *owner);
 static void rekey_due(struct moat_ike *ike, void *owner);
 
-struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, bool initiator)
+struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, uint8_t exchange,
+				    bool initiator)
 {
 	struct moat_ike *ike = tunnel->ike;
 	struct moat_isakmp *sa = moat_alloc(sizeof(*sa));
@@ -23,7 +24,8 @@ struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, bool initiator)
 	sa->tunnel = tunnel;
 	sa->id = ++ike->last_isakmp;
 	sa->initiator = initiator;
-	sa->state = MOAT_MM_NO_STATE;
+	sa->exchange = exchange;
+	sa->state = exchange == MOAT_X_AGGRESSIVE ? MOAT_AG_NO_STATE : MOAT_MM_NO_STATE;
 	sa->created = ike->now;
 	sa->life_timer = (struct moat_timer){ .fire = life_over, .owner = sa };
 	sa->rekey_timer = (struct moat_timer){ .fire = rekey_due, .owner = sa };
@@ -38,7 +40,7 @@ struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, bool initiator)
 static void forget_exchange(struct moat_isakmp *sa)
 {
 	moat_blob_clear(&sa->sai);
-	moat_blob_clear(&sa->answer);
+	moat_blob_clear(&sa->proof);
 	moat_blob_clear(&sa->dh_private);
 	moat_blob_clear(&sa->gxy);
 	moat_blob_clear(&sa->skeyid);
@@ -46,6 +48,7 @@ static void forget_exchange(struct moat_isakmp *sa)
 	for (int i = 0; i < 2; i++) {
 		moat_blob_clear(&sa->nonces[i]);
 		moat_blob_clear(&sa->ke[i]);
+		moat_blob_clear(&sa->ids[i]);
 	}
 }
 
@@ -285,7 +288,7 @@ static void rekey_due(struct moat_ike *ike, void *owner)
 			ike->acts, MOAT_LOG_INFO, "ike-rekey", tunnel->conf.name,
 			"the ISAKMP SA expires in %llu s: starting a new one",
 			(unsigned long long)((sa->expires - ike->now) / MOAT_SECOND));
-		moat_main_start(tunnel);
+		moat_phase1_start(tunnel);
 	}
 	/* Should the attempt fail, there may be time for another. */
 	moat_timer_after(ike, &sa->rekey_timer, 10 * MOAT_SECOND);
@@ -327,8 +330,8 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 
 	if (!sa->verified)
 		return;
-	moat_ike1_trace(sa, "main", false, 0, "", sa->state, MOAT_QM_IDLE, sa->initiator,
-			false);
+	moat_ike1_trace(sa, moat_exchange_name(sa->exchange), false, 0, "", sa->state,
+			MOAT_QM_IDLE, sa->initiator, false);
 	sa->state = MOAT_QM_IDLE;
 	sa->established = ike->now;
 	sa->expires = ike->now + life;

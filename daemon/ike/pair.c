@@ -56,7 +56,7 @@ void moat_pair_connect(struct moat_pair *pair)
 	if (sa)
 		moat_quick_start(pair, sa);
 	else if (!moat_isakmp_connecting(tunnel))
-		moat_main_start(tunnel);
+		moat_phase1_start(tunnel);
 }
 
 /*

@@ -33,10 +33,13 @@ enum moat_sa_role { MOAT_SA_OFFER, MOAT_SA_ANSWER };
  * @algs: in order of preference
  * @method: enum moat_auth_method
  * @life_seconds: lifetime of the ISAKMP SA
+ * @group: only entries with this group; MOAT_GROUP_NONE for all. In aggressive
+ *	mode KE comes with the offer, so the group is not negotiable
  */
 struct moat_ike_want {
 	const struct moat_ike_algs *algs;
 	uint16_t method;
+	enum moat_group group;
 	uint32_t life_seconds;
 };
 

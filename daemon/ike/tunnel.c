@@ -144,7 +144,7 @@ void moat_peer_failed(struct moat_tunnel *tunnel, const char *why)
 	/* The peer may have another address. */
 	tunnel->remote++;
 	if (!tunnel->down && ++tunnel->tried < tunnel->conf.n_remote) {
-		moat_main_start(tunnel);
+		moat_phase1_start(tunnel);
 		return;
 	}
 	tunnel->tried = 0;

@@ -22,7 +22,7 @@ bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
 	view->remote = sa->remote;
 	view->state = moat_state_name(sa->state);
 	view->initiator = sa->initiator;
-	view->exchange = "main";
+	view->exchange = moat_exchange_name(sa->exchange);
 	memcpy(view->cookies[0], sa->cky.i, MOAT_COOKIE_LEN);
 	memcpy(view->cookies[1], sa->cky.r, MOAT_COOKIE_LEN);
 	if (sa->alg.cipher)

@@ -97,6 +97,54 @@ static void clean_establishment(void **state)
 	sim_free(sim);
 }
 
+/* Three messages for six; HASH_R is checked before anything is sent on it. */
+static void clean_aggressive(void **state)
+{
+	struct sim_options o = plain();
+	struct moat_isakmp_view view;
+	struct sim *sim;
+
+	(void)state;
+	o.aggressive = true;
+	sim = start(&o);
+	assert_int_equal(sim_done(sim, 0), 1);
+	assert_established(sim, 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_AGGRESSIVE), 2);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_AGGRESSIVE), 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 0);
+	assert_string_equal(
+		sim_ladder(sim, 0),
+		"sent aggressive 1 (HDR, SA, KE, NONCE, ID): AG_NO_STATE -> AG_NO_STATE\n"
+		"received aggressive 2 (HDR, SA, KE, NONCE, ID, HASH): AG_NO_STATE -> "
+		"AG_INIT_EXCH\n"
+		"AG_INIT_EXCH -> AG_AUTH\n"
+		"sent aggressive 3 (HDR*, HASH, NOTIFY): AG_AUTH -> AG_AUTH\n"
+		"AG_AUTH -> QM_IDLE\n"
+		"sent quick 1 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"received quick 2 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"sa-add\n"
+		"sent quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n"
+		"policy-switch\n");
+	assert_string_equal(
+		sim_ladder(sim, 1),
+		"received aggressive 1 (HDR, SA, KE, NONCE, ID): AG_NO_STATE -> "
+		"AG_NO_STATE\n"
+		"sent aggressive 2 (HDR, SA, KE, NONCE, ID, HASH): AG_NO_STATE -> "
+		"AG_INIT_EXCH\n"
+		"received aggressive 3 (HDR*, HASH, NOTIFY): AG_INIT_EXCH -> AG_AUTH\n"
+		"AG_AUTH -> QM_IDLE\n"
+		"received quick 1 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"sa-add\n"
+		"sent quick 2 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"received quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n"
+		"policy-switch\n");
+	assert_true(moat_ike_isakmp(sim_core(sim, 1), 0, &view));
+	assert_string_equal(view.exchange, "aggressive");
+	assert_int_equal(view.sent, 1);
+	assert_int_equal(view.received, 2);
+	sim_free(sim);
+}
+
 static void what_status_shows(void **state)
 {
 	struct sim_options o = plain();
@@ -547,6 +595,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clean_establishment),
+		cmocka_unit_test(clean_aggressive),
 		cmocka_unit_test(what_status_shows),
 		cmocka_unit_test(traffic_brings_it_up),
 		cmocka_unit_test(several_networks),

@@ -16,6 +16,7 @@
  * struct sim_options - one run
  * @seed: of everything random
  * @loss: percent of datagrams lost, of @duplicate repeated, of @reorder late
+ * @aggressive: aggressive mode for main mode
  * @v6: gateways and networks by IPv6
  * @nets: networks on each side; every pair of them is a policy
  * @ike: phase 1 algorithms of each side; NULL for a fast default
@@ -36,6 +37,7 @@ struct sim_options {
 	unsigned int loss;
 	unsigned int duplicate;
 	unsigned int reorder;
+	bool aggressive;
 	bool v6;
 	unsigned int nets;
 	const char *ike[2];

@@ -78,6 +78,7 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 		memcpy(conf->local_id.data, o->id[side], conf->local_id.len);
 	}
 	conf->auth = MOAT_METHOD_PSK;
+	conf->exchange = o->aggressive ? MOAT_EXCHANGE_AGGRESSIVE : MOAT_EXCHANGE_MAIN;
 	if (moat_ike_algs_add(&conf->ike,
 			      or_default(o->ike[side], "aes128-sha256-ecp256"), err,
 			      sizeof(err)) ||

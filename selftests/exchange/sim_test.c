@@ -41,6 +41,7 @@ static struct sim_options from_seed(uint64_t seed)
 		.reorder = mix(seed, 3) % 31,
 		.nets = 1 + mix(seed, 4) % 2,
 		.v6 = mix(seed, 5) % 2,
+		.aggressive = mix(seed, 7) % 3 == 0,
 		.psk = { "a secret", "a secret" },
 		.verbose = verbose,
 	};

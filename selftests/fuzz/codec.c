@@ -36,7 +36,7 @@ static void choose(const struct moat_sa_payload *sa)
 {
 	struct moat_ike_algs ike;
 	struct moat_sa_algs esp;
-	struct moat_ike_want phase1 = { &ike, MOAT_METHOD_PSK, 28800 };
+	struct moat_ike_want phase1 = { &ike, MOAT_METHOD_PSK, 0, 28800 };
 	struct moat_sa_want phase2 = { .esp = &esp,
 				       .mode = MOAT_MODE_TUNNEL,
 				       .life_seconds = 3600 };

@@ -44,7 +44,7 @@ static void phase1_seeds(struct fuzz_seeds *s)
 {
 	struct moat_id id = { MOAT_ID_IPV4_ADDR, 17, 500, moat_view(octets, 4) };
 	struct moat_ike_algs algs;
-	struct moat_ike_want want = { &algs, MOAT_METHOD_PSK, 86400 };
+	struct moat_ike_want want = { &algs, MOAT_METHOD_PSK, 0, 86400 };
 	struct moat_build b;
 
 	moat_ike_algs_default(&algs);

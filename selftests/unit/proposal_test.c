@@ -79,8 +79,8 @@ static void test_ike_agreement(void **state)
 		ike_algs("aes128-sha1-modp2048-ecp256", "aes256-sha512-modp4096");
 	struct moat_ike_algs ra =
 		ike_algs("aes256-sha512-modp4096", "aes128-sha1-modp2048");
-	struct moat_ike_want i = { &ia, MOAT_METHOD_PSK, 28800 };
-	struct moat_ike_want r = { &ra, MOAT_METHOD_PSK, 86400 };
+	struct moat_ike_want i = { &ia, MOAT_METHOD_PSK, 0, 28800 };
+	struct moat_ike_want r = { &ra, MOAT_METHOD_PSK, 0, 86400 };
 	struct moat_ike_choice choice, agreed;
 	struct moat_mismatch why;
 	struct offer offer, answer;
@@ -114,8 +114,8 @@ static void ike_explains(const char *ours, uint16_t method, const char *theirs,
 {
 	struct moat_ike_algs a = ike_algs(ours, NULL);
 	struct moat_ike_algs b = ike_algs(theirs, NULL);
-	struct moat_ike_want want = { &a, method, 28800 };
-	struct moat_ike_want peer = { &b, their_method, 28800 };
+	struct moat_ike_want want = { &a, method, 0, 28800 };
+	struct moat_ike_want peer = { &b, their_method, 0, 28800 };
 	struct moat_ike_choice choice;
 	struct moat_mismatch why;
 	struct offer offer;
@@ -167,7 +167,7 @@ static void test_ike_explanations(void **state)
 static void ike_hex(const char *hex, const char *text)
 {
 	struct moat_ike_algs a = ike_algs("aes128-sha1-modp2048", NULL);
-	struct moat_ike_want want = { &a, MOAT_METHOD_PSK, 28800 };
+	struct moat_ike_want want = { &a, MOAT_METHOD_PSK, 0, 28800 };
 	struct moat_ike_choice choice;
 	struct moat_sa_payload sa;
 	struct moat_mismatch why;
@@ -244,8 +244,8 @@ static void test_ike_bad_answers(void **state)
 {
 	struct moat_ike_algs a = ike_algs("aes128-aes256-sha1-modp2048", NULL);
 	struct moat_ike_algs other = ike_algs("aes192-sha1-modp2048", NULL);
-	struct moat_ike_want want = { &a, MOAT_METHOD_PSK, 28800 };
-	struct moat_ike_want not_ours = { &other, MOAT_METHOD_PSK, 28800 };
+	struct moat_ike_want want = { &a, MOAT_METHOD_PSK, 0, 28800 };
+	struct moat_ike_want not_ours = { &other, MOAT_METHOD_PSK, 0, 28800 };
 	struct moat_ike_choice choice;
 	struct moat_mismatch why;
 	struct offer offer;
@@ -266,7 +266,7 @@ static void test_ike_bad_answers(void **state)
 static void test_life_seconds_wide(void **state)
 {
 	struct moat_ike_algs a = ike_algs("aes128-sha1-modp2048", NULL);
-	struct moat_ike_want want = { &a, MOAT_METHOD_PSK, 0 };
+	struct moat_ike_want want = { &a, MOAT_METHOD_PSK, 0, 0 };
 	struct moat_ike_choice choice;
 	struct moat_sa_payload sa;
 	struct moat_mismatch why;
@@ -651,7 +651,7 @@ static void test_prints(void **state)
 	struct moat_ike_algs ike = ike_algs("aes128-aes256-sha1-modp2048", NULL);
 	struct moat_sa_algs esp = sa_algs(MOAT_PROTO_ESP, "aes128gcm16", NULL);
 	struct moat_sa_algs ah = sa_algs(MOAT_PROTO_AH, "sha1-sha256", NULL);
-	struct moat_ike_want want = { &ike, MOAT_METHOD_PSK, 28800 };
+	struct moat_ike_want want = { &ike, MOAT_METHOD_PSK, 0, 28800 };
 	struct moat_sa_want sa = { .esp = &esp, .ah = &ah, .mode = MOAT_MODE_TUNNEL };
 	struct moat_mismatch out;
 

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Authentication of phase 1, whatever the exchange: SKEYID, what proves who we
+ * are, and what proves who the peer is. RFC 2409 sections 5 and 5.4.
+ */
+#include "ike/ike1.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int ours(const struct moat_isakmp *sa)
+{
+	return sa->initiator ? 0 : 1;
+}
+
+bool moat_auth_supported(uint16_t method)
+{
+	return method == MOAT_METHOD_PSK;
+}
+
+/* ---- SKEYID ---- */
+
+static void have_skeyid(struct moat_ike *ike, void *owner, const struct moat_event *event)
+{
+	struct moat_isakmp *sa = owner;
+	char addr[MOAT_ADDR_STRLEN];
+	char why[256];
+
+	(void)ike;
+	if (!event->answer.ok || event->answer.len != moat_hash_len(sa->alg.hash)) {
+		snprintf(why, sizeof(why), "no pre-shared key for %s: %s",
+			 moat_addr_str(&sa->remote.addr, addr),
+			 event->answer.text ? event->answer.text : "none is configured");
+		moat_isakmp_fail(sa, why);
+		return;
+	}
+	moat_blob_set(&sa->skeyid, event->answer.data, event->answer.len);
+	moat_phase1_have_part(sa);
+}
+
+void moat_auth_skeyid(struct moat_isakmp *sa)
+{
+	struct moat_act *act = moat_act_new(sa->ike->acts, MOAT_ACT_SKEYID);
+	const struct moat_blob *n = sa->nonces;
+
+	act->skeyid.hash = sa->alg.hash;
+	act->skeyid.remote = sa->remote.addr;
+	act->skeyid.remote_id = sa->tunnel->conf.remote_id;
+	act->skeyid.len = n[0].len + n[1].len;
+	act->skeyid.nonces = moat_alloc(act->skeyid.len);
+	memcpy(act->skeyid.nonces, n[0].data, n[0].len);
+	memcpy(act->skeyid.nonces + n[0].len, n[1].data, n[1].len);
+	moat_core_ask(sa->ike, act, sa, have_skeyid);
+}
+
+/* ---- our proof ---- */
+
+static int auth_hash(struct moat_isakmp *sa, bool of_initiator, uint8_t *hash)
+{
+	struct moat_auth_input input = {
+		.gxi = moat_blob_view(&sa->ke[0]),
+		.gxr = moat_blob_view(&sa->ke[1]),
+		.cky = &sa->cky,
+		.sai = moat_blob_view(&sa->sai),
+		.id = moat_blob_view(&sa->ids[of_initiator ? 0 : 1]),
+	};
+
+	return of_initiator ? moat_hash_i(&sa->keys, &input, hash)
+			    : moat_hash_r(&sa->keys, &input, hash);
+}
+
+void moat_auth_put_id(struct moat_isakmp *sa, struct moat_build *b)
+{
+	struct moat_blob *id = &sa->ids[ours(sa)];
+
+	if (!id->len)
+		moat_ike1_id_body(&sa->tunnel->conf.local_id, id);
+	moat_build_payload(b, MOAT_P_ID, moat_blob_view(id));
+}
+
+void moat_auth_prove(struct moat_isakmp *sa)
+{
+	uint8_t hash[MOAT_HASH_LEN_MAX];
+
+	if (!sa->ids[ours(sa)].len)
+		moat_ike1_id_body(&sa->tunnel->conf.local_id, &sa->ids[ours(sa)]);
+	if (auth_hash(sa, sa->initiator, hash)) {
+		moat_isakmp_fail(sa, "HASH could not be computed");
+		return;
+	}
+	moat_blob_set(&sa->proof, hash, sa->keys.len);
+	moat_phase1_proved(sa);
+}
+
+void moat_auth_put_proof(struct moat_isakmp *sa, struct moat_build *b)
+{
+	moat_build_payload(b, MOAT_P_HASH, moat_blob_view(&sa->proof));
+}
+
+/* ---- the peer's ---- */
+
+static int wrong(struct moat_isakmp *sa, unsigned int number, uint16_t notify,
+		 const char *text)
+{
+	char name[MOAT_ISAKMP_STRLEN];
+
+	sa->ike->refused[MOAT_REFUSE_HASH]++;
+	snprintf(sa->hint, sizeof(sa->hint), "%s", text);
+	if (sa->told)
+		return -1;
+	sa->told = true;
+	moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "ike-auth-failed",
+		     sa->tunnel->conf.name, "message %u: %s (%s:%u); %s", number, text,
+		     sa->tunnel->conf.file, sa->tunnel->conf.line,
+		     moat_isakmp_name(sa, name));
+	if (!sa->initiator || sa->exchange == MOAT_X_AGGRESSIVE)
+		moat_info_refuse_auth(sa, notify);
+	if (sa->initiator)
+		moat_ike1_give_up(sa->ike, &sa->flight);
+	return -1;
+}
+
+/* A tunnel with several remotes demands the address that is in use. */
+static struct moat_identity wanted_identity(const struct moat_tunnel *tunnel,
+					    const struct moat_addr *remote)
+{
+	struct moat_identity wanted = tunnel->conf.remote_id;
+
+	if (!wanted.type)
+		moat_identity_from_addr(remote, &wanted);
+	return wanted;
+}
+
+static bool same_identity(const struct moat_identity *want, const struct moat_id *id)
+{
+	return want->type == id->type &&
+	       moat_view_equal(moat_view(want->data, want->len), id->data);
+}
+
+bool moat_auth_is_peer(const struct moat_tunnel *tunnel, const struct moat_addr *remote,
+		       struct moat_view id)
+{
+	struct moat_identity wanted = wanted_identity(tunnel, remote);
+	struct moat_id peer;
+
+	return !moat_id_parse(id, &peer, NULL) && same_identity(&wanted, &peer);
+}
+
+static void explain_identity(const struct moat_isakmp *sa, const struct moat_id *peer,
+			     char *text, size_t size)
+{
+	struct moat_identity wanted = wanted_identity(sa->tunnel, &sa->remote.addr);
+	char have[MOAT_IDENTITY_STRLEN];
+	char want[MOAT_IDENTITY_STRLEN];
+
+	snprintf(text, size, "the peer calls itself %s, remote-id demands %s",
+		 moat_identity_str(peer->type, peer->data, have),
+		 moat_identity_str(wanted.type, moat_view(wanted.data, wanted.len),
+				   want));
+}
+
+int moat_auth_stranger(struct moat_ike1_in *in, struct moat_view id)
+{
+	struct moat_id peer;
+	char text[400];
+
+	if (moat_id_parse(id, &peer, &in->no))
+		return -1;
+	explain_identity(in->sa, &peer, text, sizeof(text));
+	moat_phase1_cookie(in->sa);
+	return wrong(in->sa, in->row->number, MOAT_N_INVALID_ID_INFORMATION, text);
+}
+
+int moat_auth_take_id(struct moat_ike1_in *in)
+{
+	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_ID);
+	struct moat_isakmp *sa = in->sa;
+	struct moat_id peer;
+
+	if (moat_id_parse(p->body, &peer, &in->no))
+		return -1;
+	moat_blob_set(&sa->ids[!ours(sa)], p->body.data, p->body.len);
+	return 0;
+}
+
+/* The one place where a peer's authentication is verified. */
+int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_view proof)
+{
+	struct moat_identity wanted = wanted_identity(sa->tunnel, &sa->remote.addr);
+	uint8_t hash[MOAT_HASH_LEN_MAX];
+	struct moat_id peer;
+	char text[400];
+
+	if (proof.len != sa->keys.len || auth_hash(sa, !sa->initiator, hash) ||
+	    !moat_secret_equal(hash, proof.data, sa->keys.len))
+		return wrong(sa, number, MOAT_N_AUTHENTICATION_FAILED,
+			     "HASH is wrong: the pre-shared keys most likely differ");
+	if (moat_id_parse(moat_blob_view(&sa->ids[!ours(sa)]), &peer, NULL))
+		return -1;
+	if (!same_identity(&wanted, &peer)) {
+		explain_identity(sa, &peer, text, sizeof(text));
+		return wrong(sa, number, MOAT_N_INVALID_ID_INFORMATION, text);
+	}
+	sa->verified = true;
+	return 0;
+}

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Phase 1: what main and aggressive mode have in common, RFC 2409 section 5.
+ * Their messages are in ike1_main.c and ike1_aggressive.c, who the peer is in
+ * ike1_auth.c.
+ */
+#include "ike/dh.h"
+#include "ike/ike1.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Index of an initiator's and a responder's values. */
+static int ours(const struct moat_isakmp *sa)
+{
+	return sa->initiator ? 0 : 1;
+}
+
+struct moat_ike_want moat_phase1_want(const struct moat_tunnel *tunnel)
+{
+	const struct moat_tunnel_conf *conf = &tunnel->conf;
+	bool fixed = conf->exchange == MOAT_EXCHANGE_AGGRESSIVE && conf->ike.count;
+
+	return (struct moat_ike_want){
+		.algs = &conf->ike,
+		.method = conf->auth,
+		.life_seconds = conf->ike_lifetime,
+		.group = fixed ? conf->ike.alg[0].group : MOAT_GROUP_NONE,
+	};
+}
+
+static uint8_t exchange_of(const struct moat_tunnel_conf *conf)
+{
+	return conf->exchange == MOAT_EXCHANGE_AGGRESSIVE ? MOAT_X_AGGRESSIVE
+							  : MOAT_X_MAIN;
+}
+
+static void no_answer(struct moat_ike *ike, void *owner)
+{
+	struct moat_isakmp *sa = owner;
+	char why[96];
+
+	(void)ike;
+	if (moat_ike1_again(sa, &sa->flight, moat_exchange_name(sa->exchange),
+			    sa->initiator))
+		return;
+	/* The last message has no answer: it was repeated in case it was lost. */
+	if (sa->state == MOAT_QM_IDLE)
+		return;
+	if (sa->hint[0])
+		snprintf(why, sizeof(why), "no valid answer to message %u",
+			 sa->flight.number);
+	else
+		snprintf(why, sizeof(why), "no valid answer to message %u after %u tries",
+			 sa->flight.number, sa->flight.tries);
+	moat_isakmp_fail(sa, why);
+}
+
+void moat_phase1_watch(struct moat_isakmp *sa)
+{
+	sa->flight.timer.fire = no_answer;
+	sa->flight.timer.owner = sa;
+	moat_ike1_retransmit(sa->ike, &sa->flight);
+}
+
+/* ---- beginning ---- */
+
+static const char *unsupported(const struct moat_tunnel_conf *conf)
+{
+	if (conf->action != MOAT_ACTION_PROTECT)
+		return "it protects nothing";
+	if (!moat_auth_supported(conf->auth))
+		return "only auth = \"psk\" is there yet";
+	if (!conf->n_remote)
+		return "a tunnel with remote = \"any\" can only answer";
+	if (!conf->local.len)
+		return "a tunnel with local = \"any\" can only answer";
+	return NULL;
+}
+
+void moat_phase1_start(struct moat_tunnel *tunnel)
+{
+	struct moat_ike *ike = tunnel->ike;
+	const char *why = unsupported(&tunnel->conf);
+	struct moat_isakmp *sa;
+	char name[MOAT_ISAKMP_STRLEN];
+
+	if (why) {
+		moat_act_log(ike->acts, MOAT_LOG_WARN, "ike-cannot-start",
+			     tunnel->conf.name, "%s", why);
+		moat_peer_failed(tunnel, why);
+		return;
+	}
+	sa = moat_isakmp_new(tunnel, exchange_of(&tunnel->conf), true);
+	sa->local.addr = tunnel->conf.local;
+	sa->local.port = MOAT_IKE_PORT;
+	sa->remote.addr = tunnel->conf.remote[tunnel->remote % tunnel->conf.n_remote];
+	sa->remote.port = MOAT_IKE_PORT;
+	sa->alg.group = moat_phase1_want(tunnel).group;
+	moat_core_random(ike, sa->cky.i, MOAT_COOKIE_LEN);
+	sa->cky.i[0] |= 0x80; /* a cookie is never zero */
+	moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-start", tunnel->conf.name,
+		     "phase 1 begins as initiator, %s mode; %s",
+		     moat_exchange_name(sa->exchange), moat_isakmp_name(sa, name));
+	if (sa->exchange == MOAT_X_AGGRESSIVE)
+		moat_phase1_generate(sa);
+	else
+		moat_main_begin(sa);
+}
+
+/* Has it shown that it sees what we send? Until then its address may be forged. */
+static bool proved_address(const struct moat_isakmp *sa)
+{
+	return sa->state != MOAT_MM_SA_SETUP && sa->state != MOAT_AG_NO_STATE &&
+	       sa->state != MOAT_AG_INIT_EXCH;
+}
+
+/*
+ * Peers that hold back message 3 for good must not fill our memory. The oldest
+ * one that has not shown our cookie goes first: its sender may be forged.
+ */
+static void limit_half_open(struct moat_ike *ike, const struct moat_addr *addr)
+{
+	struct moat_isakmp *victim = NULL;
+	struct moat_isakmp *sa;
+	unsigned int count = 0;
+
+	TAILQ_FOREACH(sa, &ike->isakmps, link) {
+		if (sa->initiator || sa->state == MOAT_QM_IDLE ||
+		    !moat_addr_equal(&sa->remote.addr, addr))
+			continue;
+		count++;
+		if (!victim || (proved_address(victim) && !proved_address(sa)))
+			victim = sa;
+	}
+	if (count >= MOAT_HALF_OPEN_MAX) {
+		ike->refused[MOAT_REFUSE_LIMIT]++;
+		moat_isakmp_remove(victim);
+	}
+}
+
+static bool serves(const struct moat_tunnel *tunnel, const struct moat_ike1_in *in)
+{
+	const struct moat_tunnel_conf *conf = &tunnel->conf;
+
+	if (tunnel->down || conf->action != MOAT_ACTION_PROTECT ||
+	    exchange_of(conf) != in->hdr.exchange || !moat_auth_supported(conf->auth))
+		return false;
+	if (conf->local.len && !moat_addr_equal(&conf->local, &in->local.addr))
+		return false;
+	for (unsigned int i = 0; i < conf->n_remote; i++) {
+		if (moat_addr_equal(&conf->remote[i], &in->remote.addr))
+			return true;
+	}
+	return false;
+}
+
+static struct moat_tunnel *next_serving(struct moat_tunnel *tunnel,
+					const struct moat_ike1_in *in)
+{
+	while (tunnel && !serves(tunnel, in))
+		tunnel = TAILQ_NEXT(tunnel, link);
+	return tunnel;
+}
+
+struct moat_isakmp *moat_phase1_accept(struct moat_ike1_in *in)
+{
+	struct moat_ike *ike = in->ike;
+	struct moat_tunnel *tunnel = next_serving(TAILQ_FIRST(&ike->tunnels), in);
+	const char *exchange = moat_exchange_name(in->hdr.exchange);
+	char local[MOAT_ADDR_STRLEN];
+	char remote[MOAT_ADDR_STRLEN];
+	struct moat_isakmp *sa;
+
+	if (!tunnel) {
+		ike->refused[MOAT_REFUSE_UNKNOWN]++;
+		if (moat_core_calm(ike))
+			moat_act_log(
+				ike->acts, MOAT_LOG_INFO, "ike-unknown-peer", NULL,
+				"message 1 of %s mode from %s to %s: no tunnel has "
+				"these addresses and exchange = \"%s\", or the operator "
+				"took it down",
+				exchange, moat_addr_str(&in->remote.addr, remote),
+				moat_addr_str(&in->local.addr, local), exchange);
+		return NULL;
+	}
+	limit_half_open(ike, &in->remote.addr);
+	sa = moat_isakmp_new(tunnel, in->hdr.exchange, false);
+	sa->local = in->local;
+	sa->remote = in->remote;
+	sa->marker = in->marker;
+	memcpy(sa->cky.i, in->hdr.cookie_i, MOAT_COOKIE_LEN);
+	return sa;
+}
+
+/* ---- the proposals ---- */
+
+static void explain(struct moat_isakmp *sa, const char *what,
+		    const struct moat_mismatch *why)
+{
+	char addr[MOAT_ADDR_STRLEN];
+
+	sa->ike->refused[MOAT_REFUSE_CHOICE]++;
+	moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "ike-no-proposal",
+		     sa->tunnel->conf.name, "phase 1 with %s: %s%s (%s:%u)",
+		     moat_addr_str(&sa->remote.addr, addr), what, why->text,
+		     sa->tunnel->conf.file, sa->tunnel->conf.line);
+}
+
+int moat_phase1_verify_offer(struct moat_ike1_in *in)
+{
+	struct moat_isakmp *sa = in->sa;
+	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_SA);
+	const struct moat_payload *id = moat_message_find(&in->msg, MOAT_P_ID);
+	const struct moat_payload *ke = moat_message_find(&in->msg, MOAT_P_KE);
+	struct moat_tunnel *tunnel = sa->tunnel;
+	struct moat_tunnel *named = NULL;
+	struct moat_sa_payload offer;
+	struct moat_mismatch why;
+	struct moat_mismatch first;
+
+	if (moat_sa_parse(p->body, &offer, &in->no))
+		return -1;
+	for (; tunnel; tunnel = next_serving(TAILQ_NEXT(tunnel, link), in)) {
+		struct moat_ike_want wanted = moat_phase1_want(tunnel);
+
+		/* Aggressive mode says at once who it is, and has chosen a group. */
+		wanted.group = ke ? moat_dh_group_of(ke->body.len) : MOAT_GROUP_NONE;
+		if (id && !moat_auth_is_peer(tunnel, &sa->remote.addr, id->body))
+			continue;
+		if (!moat_ike_choose(&wanted, &offer, MOAT_SA_OFFER, &in->choice, &why))
+			break;
+		if (!named) {
+			named = tunnel;
+			first = why;
+		}
+	}
+	if (!tunnel && !named)
+		return moat_auth_stranger(in, id->body);
+	if (!tunnel) {
+		sa->tunnel = named;
+		explain(sa, "", &first);
+		moat_info_refuse(in, MOAT_N_NO_PROPOSAL_CHOSEN);
+		return -1;
+	}
+	sa->tunnel = tunnel;
+	sa->alg = in->choice.alg;
+	sa->life = in->choice.life_seconds;
+	/* SAi_b goes into both HASHes: the whole offer as it was sent. */
+	moat_blob_set(&sa->sai, p->body.data, p->body.len);
+	return 0;
+}
+
+int moat_phase1_verify_answer(struct moat_ike1_in *in)
+{
+	static const uint8_t none[MOAT_COOKIE_LEN];
+	struct moat_isakmp *sa = in->sa;
+	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_SA);
+	struct moat_ike_want wanted = moat_phase1_want(sa->tunnel);
+	struct moat_sa_payload answer;
+	struct moat_mismatch why;
+
+	if (!memcmp(in->hdr.cookie_r, none, MOAT_COOKIE_LEN))
+		return moat_refuse(&in->no, MOAT_REFUSE_COOKIE,
+				   "message 2 has no responder cookie");
+	if (moat_sa_parse(p->body, &answer, &in->no))
+		return -1;
+	if (moat_ike_choose(&wanted, &answer, MOAT_SA_ANSWER, &in->choice, &why)) {
+		explain(sa, "message 2 chooses what we did not offer: ", &why);
+		return -1;
+	}
+	memcpy(sa->cky.r, in->hdr.cookie_r, MOAT_COOKIE_LEN);
+	sa->alg = in->choice.alg;
+	sa->life = in->choice.life_seconds;
+	return 0;
+}
+
+void moat_phase1_cookie(struct moat_isakmp *sa)
+{
+	moat_core_random(sa->ike, sa->cky.r, MOAT_COOKIE_LEN);
+	sa->cky.r[0] |= 0x80;
+}
+
+/* ---- Diffie-Hellman and nonces ---- */
+
+int moat_phase1_verify_values(struct moat_ike1_in *in)
+{
+	struct moat_isakmp *sa = in->sa;
+	const struct moat_payload *ke = moat_message_find(&in->msg, MOAT_P_KE);
+	const struct moat_payload *nonce = moat_message_find(&in->msg, MOAT_P_NONCE);
+	int peer = !ours(sa);
+
+	if (moat_nonce_check(nonce->body, &in->no) ||
+	    moat_dh_check(sa->alg.group, ke->body, &in->no))
+		return -1;
+	moat_blob_set(&sa->ke[peer], ke->body.data, ke->body.len);
+	moat_blob_set(&sa->nonces[peer], nonce->body.data, nonce->body.len);
+	return 0;
+}
+
+static void have_dh(struct moat_ike *ike, void *owner, const struct moat_event *event)
+{
+	struct moat_isakmp *sa = owner;
+	uint8_t nonce[MOAT_NONCE_LEN];
+
+	sa->pending = 0;
+	if (!event->answer.ok || event->answer.len != moat_dh_public_len(sa->alg.group)) {
+		moat_isakmp_fail(sa, "no Diffie-Hellman value could be computed");
+		return;
+	}
+	moat_blob_set(&sa->ke[ours(sa)], event->answer.data, event->answer.len);
+	moat_blob_set(&sa->dh_private, event->answer.secret, event->answer.secret_len);
+	moat_core_random(ike, nonce, sizeof(nonce));
+	moat_blob_set(&sa->nonces[ours(sa)], nonce, sizeof(nonce));
+	if (sa->exchange == MOAT_X_AGGRESSIVE)
+		moat_aggressive_have_values(sa);
+	else
+		moat_main_have_values(sa);
+}
+
+void moat_phase1_generate(struct moat_isakmp *sa)
+{
+	struct moat_act *act = moat_act_new(sa->ike->acts, MOAT_ACT_DH_GENERATE);
+
+	act->dh_generate.group = sa->alg.group;
+	sa->pending = 1;
+	moat_core_ask(sa->ike, act, sa, have_dh);
+}
+
+void moat_phase1_put_values(struct moat_isakmp *sa, struct moat_build *b)
+{
+	moat_build_payload(b, MOAT_P_KE, moat_blob_view(&sa->ke[ours(sa)]));
+	moat_build_payload(b, MOAT_P_NONCE, moat_blob_view(&sa->nonces[ours(sa)]));
+}
+
+/* ---- keys ---- */
+
+void moat_phase1_have_part(struct moat_isakmp *sa)
+{
+	const struct moat_blob *ke = sa->ke;
+
+	if (--sa->pending)
+		return;
+	if (moat_skeys_derive(&sa->alg, sa->skeyid.data, moat_blob_view(&sa->gxy),
+			      &sa->cky, &sa->keys) ||
+	    moat_iv_phase1(&sa->alg, moat_blob_view(&ke[0]), moat_blob_view(&ke[1]),
+			   sa->iv)) {
+		moat_isakmp_fail(sa, "the keys could not be derived");
+		return;
+	}
+	sa->has_keys = true;
+	if (sa->exchange == MOAT_X_AGGRESSIVE)
+		moat_aggressive_have_keys(sa);
+	else
+		moat_main_have_keys(sa);
+}
+
+static void have_secret(struct moat_ike *ike, void *owner, const struct moat_event *event)
+{
+	struct moat_isakmp *sa = owner;
+
+	(void)ike;
+	if (!event->answer.ok) {
+		moat_isakmp_fail(sa, event->answer.text ? event->answer.text
+							: "no shared secret");
+		return;
+	}
+	moat_blob_set(&sa->gxy, event->answer.data, event->answer.len);
+	moat_phase1_have_part(sa);
+}
+
+static void ask_secret(struct moat_isakmp *sa)
+{
+	struct moat_act *act = moat_act_new(sa->ike->acts, MOAT_ACT_DH_SHARED);
+	const struct moat_blob *peer = &sa->ke[!ours(sa)];
+
+	act->dh_shared.group = sa->alg.group;
+	act->dh_shared.secret = moat_dup(sa->dh_private.data, sa->dh_private.len);
+	act->dh_shared.secret_len = sa->dh_private.len;
+	act->dh_shared.peer = moat_dup(peer->data, peer->len);
+	act->dh_shared.peer_len = peer->len;
+	moat_blob_clear(&sa->dh_private);
+	moat_core_ask(sa->ike, act, sa, have_secret);
+}
+
+void moat_phase1_derive(struct moat_isakmp *sa)
+{
+	sa->pending = 2;
+	ask_secret(sa);
+	moat_auth_skeyid(sa);
+}
+
+void moat_phase1_proved(struct moat_isakmp *sa)
+{
+	if (sa->exchange == MOAT_X_AGGRESSIVE)
+		moat_aggressive_proved(sa);
+	else
+		moat_main_proved(sa);
+}
+
+/* ---- what comes with the last messages ---- */
+
+/* We know of nothing that we share with this peer: whatever it has is stale. */
+void moat_phase1_put_contact(struct moat_isakmp *sa, struct moat_build *b)
+{
+	uint8_t spi[2 * MOAT_COOKIE_LEN];
+
+	if (!sa->initiator || moat_peer_has_children(sa->tunnel) ||
+	    moat_isakmp_ready(sa->tunnel))
+		return;
+	memcpy(spi, sa->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN);
+	moat_build_notify(b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
+			  moat_view(spi, sizeof(spi)), moat_view(NULL, 0));
+}
+
+void moat_phase1_take_contact(struct moat_ike1_in *in)
+{
+	const struct moat_payload *p;
+	struct moat_notify n;
+
+	moat_payload_for_each(p, &in->msg) {
+		if (p->type == MOAT_P_NOTIFY && !moat_notify_parse(p->body, &n, NULL) &&
+		    n.type == MOAT_N_INITIAL_CONTACT)
+			moat_info_initial_contact(in->sa);
+	}
+}
