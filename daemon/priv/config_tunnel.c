@@ -4,173 +4,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "priv/config_internal.h"
+#include "priv/config_draft.h"
 #include "wire/isakmp.h"
 
-#define REMOTES_MAX 16
-#define NETS_MAX    256
 /* Smaller is more important; room on both sides for the operator. */
 #define PRIORITY_DEFAULT 1000
-
-/**
- * struct nets - networks of one side, before they are paired
- */
-struct nets {
-	unsigned int n;
-	struct moat_range list[NETS_MAX];
-};
-
-/**
- * struct draft - a tunnel while its block is read
- * @weak: the word that allows weak algorithms was given
- */
-struct draft {
-	struct moat_reader *reader;
-	config_setting_t *block;
-	struct moat_tunnel_conf *tunnel;
-	struct nets local_nets;
-	struct nets remote_nets;
-	bool weak;
-};
-
-static void wrong_address(struct moat_reader *reader, config_setting_t *setting,
-			  const char *key, const char *text)
-{
-	if (strspn(text, "0123456789./") == strlen(text) || strchr(text, ':'))
-		moat_reader_wrong(reader, setting, "%s: \"%s\" is no address", key, text);
-	else if (!strcmp(text, "any"))
-		moat_reader_wrong(reader, setting,
-				  "%s = \"any\" is not supported by this version: "
-				  "write the peer's address",
-				  key);
-	else
-		moat_reader_wrong(reader, setting,
-				  "%s: \"%s\" is no address, and DNS names are not "
-				  "supported by this version: write the address",
-				  key, text);
-}
-
-/* Why an address cannot be one gateway's, or NULL. */
-static const char *unusable(const struct moat_addr *addr)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	static const uint8_t none[16], loopback[16] = { [15] = 1 };
-	const uint8_t *b = addr->bytes;
-
-	if (!memcmp(b, none, addr->len))
-		return "the unspecified address";
-	if (addr->len == 4) {
-		if (b[0] == 127)
-			return "a loopback address";
-		if (b[0] >= 224 && b[0] < 240)
-			return "a multicast address";
-		return !memcmp(b, "\xff\xff\xff\xff", 4) ? "the broadcast address" : NULL;
-	}
-	if (!memcmp(b, loopback, 16))
-		return "a loopback address";
-	if (b[0] == 0xff)
-		return "a multicast address";
-	if (b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
-		return "a link-local address, which means nothing without its link";
-	return !memcmp(b, mapped, 12) ? "an IPv4 address in IPv6's clothes" : NULL;
-}
-
-/* Read one gateway's address. False: a mistake is noted. */
-static bool read_gateway(struct moat_reader *reader, config_setting_t *setting,
-			 const char *key, const char *text, struct moat_addr *addr)
-{
-	struct moat_addr read;
-	const char *why;
-
-	if (!moat_addr_parse(text, &read)) {
-		wrong_address(reader, setting, key, text);
-		return false;
-	}
-	why = unusable(&read);
-	if (why) {
-		moat_reader_wrong(reader, setting,
-				  "%s: \"%s\" is %s: write the gateway's own address",
-				  key, text, why);
-		return false;
-	}
-	*addr = read;
-	return true;
-}
-
-static void read_local(struct draft *draft, config_setting_t *setting)
-{
-	const char *text = "";
-
-	if (!moat_value_string(draft->reader, setting, &text) || !strcmp(text, "any"))
-		return;
-	read_gateway(draft->reader, setting, "local", text, &draft->tunnel->local);
-}
-
-static void add_remote(struct moat_reader *reader, config_setting_t *setting,
-		       const char *text, void *arg)
-{
-	struct moat_tunnel_conf *tunnel = arg;
-	struct moat_addr addr;
-
-	if (!read_gateway(reader, setting, "remote", text, &addr))
-		return;
-	for (unsigned int i = 0; i < tunnel->n_remote; i++) {
-		if (moat_addr_equal(&tunnel->remote[i], &addr)) {
-			moat_reader_wrong(reader, setting,
-					  "remote: \"%s\" stands here twice", text);
-			return;
-		}
-	}
-	if (tunnel->n_remote == REMOTES_MAX) {
-		moat_reader_wrong(reader, setting, "remote: more than %u addresses",
-				  REMOTES_MAX);
-	} else {
-		if (!tunnel->remote)
-			tunnel->remote = calloc(REMOTES_MAX, sizeof(addr));
-		if (!tunnel->remote)
-			abort();
-		tunnel->remote[tunnel->n_remote++] = addr;
-	}
-}
-
-static void read_remote(struct draft *draft, config_setting_t *setting)
-{
-	moat_value_strings(draft->reader, setting, add_remote, draft->tunnel);
-}
-
-static void add_net(struct moat_reader *reader, config_setting_t *setting,
-		    const char *text, void *arg)
-{
-	struct nets *nets = arg;
-	struct moat_range range;
-	const char *why = moat_range_parse(text, &range);
-
-	if (why) {
-		moat_reader_wrong(reader, setting, "\"%s\": %s", text, why);
-		return;
-	}
-	for (unsigned int i = 0; i < nets->n; i++) {
-		if (moat_range_equal(&nets->list[i], &range)) {
-			moat_reader_wrong(reader, setting, "\"%s\" stands here twice",
-					  text);
-			return;
-		}
-	}
-	if (nets->n == NETS_MAX)
-		moat_reader_wrong(reader, setting, "more than %u networks", NETS_MAX);
-	else
-		nets->list[nets->n++] = range;
-}
-
-static void read_local_net(struct draft *draft, config_setting_t *setting)
-{
-	moat_value_strings(draft->reader, setting, add_net, &draft->local_nets);
-}
-
-static void read_remote_net(struct draft *draft, config_setting_t *setting)
-{
-	moat_value_strings(draft->reader, setting, add_net, &draft->remote_nets);
-}
 
 static void read_id(struct draft *draft, config_setting_t *setting,
 		    struct moat_identity *id)
@@ -193,49 +31,6 @@ static void read_local_id(struct draft *draft, config_setting_t *setting)
 static void read_remote_id(struct draft *draft, config_setting_t *setting)
 {
 	read_id(draft, setting, &draft->tunnel->remote_id);
-}
-
-static void add_ike(struct moat_reader *reader, config_setting_t *setting,
-		    const char *text, void *arg)
-{
-	char why[256];
-
-	if (moat_ike_algs_add(arg, text, why, sizeof(why)))
-		moat_reader_wrong(reader, setting, "ike: %s", why);
-}
-
-static void read_ike(struct draft *draft, config_setting_t *setting)
-{
-	draft->tunnel->ike.count = 0;
-	moat_value_strings(draft->reader, setting, add_ike, &draft->tunnel->ike);
-}
-
-static void add_esp(struct moat_reader *reader, config_setting_t *setting,
-		    const char *text, void *arg)
-{
-	struct moat_sa_algs *list = arg;
-	unsigned int old = list->count;
-	char why[256];
-
-	if (moat_sa_algs_add(list, MOAT_PROTO_ESP, text, why, sizeof(why))) {
-		moat_reader_wrong(reader, setting, "esp: %s", why);
-		return;
-	}
-	for (unsigned int i = old; i < list->count; i++) {
-		if (!moat_sa_alg_negotiable(&list->alg[i])) {
-			moat_reader_wrong(reader, setting,
-					  "esp: \"%s\" has no number in IKEv1 and serves "
-					  "manual SAs only",
-					  text);
-			break;
-		}
-	}
-}
-
-static void read_esp(struct draft *draft, config_setting_t *setting)
-{
-	draft->tunnel->esp.count = 0;
-	moat_value_strings(draft->reader, setting, add_esp, &draft->tunnel->esp);
 }
 
 /* One word is built, the others stand in the contract and come later. */
@@ -393,14 +188,14 @@ static const struct key {
 	const char *name;
 	void (*read)(struct draft *draft, config_setting_t *setting);
 } keys[] = {
-	{ "local", read_local },
-	{ "remote", read_remote },
-	{ "local-net", read_local_net },
-	{ "remote-net", read_remote_net },
+	{ "local", moat_read_local },
+	{ "remote", moat_read_remote },
+	{ "local-net", moat_read_local_net },
+	{ "remote-net", moat_read_remote_net },
 	{ "auth", read_auth },
 	{ "exchange", read_exchange },
-	{ "ike", read_ike },
-	{ "esp", read_esp },
+	{ "ike", moat_read_ike },
+	{ "esp", moat_read_esp },
 	{ "ah", refuse },
 	{ "mode", read_mode },
 	{ "start", read_start },
@@ -500,93 +295,6 @@ static void check_required(struct draft *draft)
 	}
 }
 
-static void check_families(struct draft *draft)
-{
-	const struct moat_tunnel_conf *tunnel = draft->tunnel;
-
-	for (unsigned int i = 0; i < tunnel->n_remote; i++) {
-		if (tunnel->local.len && tunnel->local.len != tunnel->remote[i].len)
-			moat_reader_wrong(draft->reader, draft->block,
-					  "tunnel \"%s\": local and remote are not both "
-					  "IPv4 or both IPv6",
-					  tunnel->name);
-		if (moat_addr_equal(&tunnel->local, &tunnel->remote[i]))
-			moat_reader_wrong(draft->reader, draft->block,
-					  "tunnel \"%s\": local and remote are the same "
-					  "address",
-					  tunnel->name);
-	}
-}
-
-static void check_weak(struct draft *draft)
-{
-	const struct moat_tunnel_conf *tunnel = draft->tunnel;
-	const char *weak = NULL;
-
-	if (draft->weak)
-		return;
-	for (unsigned int i = 0; i < tunnel->ike.count && !weak; i++)
-		weak = moat_ike_alg_weak(&tunnel->ike.alg[i]);
-	for (unsigned int i = 0; i < tunnel->esp.count && !weak; i++)
-		weak = moat_sa_alg_weak(&tunnel->esp.alg[i]);
-	if (weak)
-		moat_reader_wrong(draft->reader, draft->block,
-				  "tunnel \"%s\": %s is weak: choose another, or write "
-				  "weak = true to take it nevertheless",
-				  tunnel->name, weak);
-}
-
-/* A quick mode has one KE payload, so all that esp offers needs one group. */
-static void check_groups(struct draft *draft)
-{
-	const struct moat_sa_algs *esp = &draft->tunnel->esp;
-
-	for (unsigned int i = 1; i < esp->count; i++) {
-		if (esp->alg[i].group != esp->alg[0].group &&
-		    !(esp->alg[i].group && esp->alg[0].group)) {
-			moat_reader_wrong(
-				draft->reader, draft->block,
-				"tunnel \"%s\": esp has entries with and without "
-				"a group: PFS is either wanted or not",
-				draft->tunnel->name);
-			return;
-		}
-	}
-}
-
-/* Every local net with every remote net of its family. */
-static void make_pairs(struct draft *draft)
-{
-	struct moat_tunnel_conf *tunnel = draft->tunnel;
-	unsigned int max = draft->local_nets.n * draft->remote_nets.n;
-
-	if (!max)
-		return;
-	tunnel->pairs = calloc(max, sizeof(*tunnel->pairs));
-	if (!tunnel->pairs)
-		abort();
-	for (unsigned int i = 0; i < max; i++) {
-		const struct moat_range *local =
-			&draft->local_nets.list[i / draft->remote_nets.n];
-		const struct moat_range *remote =
-			&draft->remote_nets.list[i % draft->remote_nets.n];
-		struct moat_selector *selector;
-
-		if (local->first.len != remote->first.len)
-			continue;
-		selector = &tunnel->pairs[tunnel->n_pairs++].selector;
-		selector->local = *local;
-		selector->remote = *remote;
-		selector->local_port[1] = UINT16_MAX;
-		selector->remote_port[1] = UINT16_MAX;
-	}
-	if (!tunnel->n_pairs)
-		moat_reader_wrong(draft->reader, draft->block,
-				  "tunnel \"%s\": local-net and remote-net have no "
-				  "family in common",
-				  tunnel->name);
-}
-
 static void default_ids(struct moat_tunnel_conf *tunnel)
 {
 	if (!tunnel->local_id.type && tunnel->local.len)
@@ -623,10 +331,10 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	set_defaults(tunnel);
 	read_keys(draft);
 	check_required(draft);
-	check_families(draft);
-	check_weak(draft);
-	check_groups(draft);
-	make_pairs(draft);
+	moat_check_families(draft);
+	moat_check_weak(draft);
+	moat_check_groups(draft);
+	moat_make_pairs(draft);
 	default_ids(tunnel);
 	free(draft);
 	return tunnel;

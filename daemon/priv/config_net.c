@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Where a tunnel runs: its gateways, its networks, and the pairs these make. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "priv/config_draft.h"
+
+#define REMOTES_MAX 16
+
+static void wrong_address(struct moat_reader *reader, config_setting_t *setting,
+			  const char *key, const char *text)
+{
+	if (strspn(text, "0123456789./") == strlen(text) || strchr(text, ':'))
+		moat_reader_wrong(reader, setting, "%s: \"%s\" is no address", key, text);
+	else if (!strcmp(text, "any"))
+		moat_reader_wrong(reader, setting,
+				  "%s = \"any\" is not supported by this version: "
+				  "write the peer's address",
+				  key);
+	else
+		moat_reader_wrong(reader, setting,
+				  "%s: \"%s\" is no address, and DNS names are not "
+				  "supported by this version: write the address",
+				  key, text);
+}
+
+/* Why an address cannot be one gateway's, or NULL. */
+static const char *unusable(const struct moat_addr *addr)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t none[16], loopback[16] = { [15] = 1 };
+	const uint8_t *b = addr->bytes;
+
+	if (!memcmp(b, none, addr->len))
+		return "the unspecified address";
+	if (addr->len == 4) {
+		if (b[0] == 127)
+			return "a loopback address";
+		if (b[0] >= 224 && b[0] < 240)
+			return "a multicast address";
+		return !memcmp(b, "\xff\xff\xff\xff", 4) ? "the broadcast address" : NULL;
+	}
+	if (!memcmp(b, loopback, 16))
+		return "a loopback address";
+	if (b[0] == 0xff)
+		return "a multicast address";
+	if (b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
+		return "a link-local address, which means nothing without its link";
+	return !memcmp(b, mapped, 12) ? "an IPv4 address in IPv6's clothes" : NULL;
+}
+
+/* Read one gateway's address. False: a mistake is noted. */
+static bool read_gateway(struct moat_reader *reader, config_setting_t *setting,
+			 const char *key, const char *text, struct moat_addr *addr)
+{
+	struct moat_addr read;
+	const char *why;
+
+	if (!moat_addr_parse(text, &read)) {
+		wrong_address(reader, setting, key, text);
+		return false;
+	}
+	why = unusable(&read);
+	if (why) {
+		moat_reader_wrong(reader, setting,
+				  "%s: \"%s\" is %s: write the gateway's own address",
+				  key, text, why);
+		return false;
+	}
+	*addr = read;
+	return true;
+}
+
+void moat_read_local(struct draft *draft, config_setting_t *setting)
+{
+	const char *text = "";
+
+	if (!moat_value_string(draft->reader, setting, &text) || !strcmp(text, "any"))
+		return;
+	read_gateway(draft->reader, setting, "local", text, &draft->tunnel->local);
+}
+
+static void add_remote(struct moat_reader *reader, config_setting_t *setting,
+		       const char *text, void *arg)
+{
+	struct moat_tunnel_conf *tunnel = arg;
+	struct moat_addr addr;
+
+	if (!read_gateway(reader, setting, "remote", text, &addr))
+		return;
+	for (unsigned int i = 0; i < tunnel->n_remote; i++) {
+		if (moat_addr_equal(&tunnel->remote[i], &addr)) {
+			moat_reader_wrong(reader, setting,
+					  "remote: \"%s\" stands here twice", text);
+			return;
+		}
+	}
+	if (tunnel->n_remote == REMOTES_MAX) {
+		moat_reader_wrong(reader, setting, "remote: more than %u addresses",
+				  REMOTES_MAX);
+	} else {
+		if (!tunnel->remote)
+			tunnel->remote = calloc(REMOTES_MAX, sizeof(addr));
+		if (!tunnel->remote)
+			abort();
+		tunnel->remote[tunnel->n_remote++] = addr;
+	}
+}
+
+void moat_read_remote(struct draft *draft, config_setting_t *setting)
+{
+	moat_value_strings(draft->reader, setting, add_remote, draft->tunnel);
+}
+
+static void add_net(struct moat_reader *reader, config_setting_t *setting,
+		    const char *text, void *arg)
+{
+	struct nets *nets = arg;
+	struct moat_range range;
+	const char *why = moat_range_parse(text, &range);
+
+	if (why) {
+		moat_reader_wrong(reader, setting, "\"%s\": %s", text, why);
+		return;
+	}
+	for (unsigned int i = 0; i < nets->n; i++) {
+		if (moat_range_equal(&nets->list[i], &range)) {
+			moat_reader_wrong(reader, setting, "\"%s\" stands here twice",
+					  text);
+			return;
+		}
+	}
+	if (nets->n == NETS_MAX)
+		moat_reader_wrong(reader, setting, "more than %u networks", NETS_MAX);
+	else
+		nets->list[nets->n++] = range;
+}
+
+void moat_read_local_net(struct draft *draft, config_setting_t *setting)
+{
+	moat_value_strings(draft->reader, setting, add_net, &draft->local_nets);
+}
+
+void moat_read_remote_net(struct draft *draft, config_setting_t *setting)
+{
+	moat_value_strings(draft->reader, setting, add_net, &draft->remote_nets);
+}
+
+void moat_check_families(struct draft *draft)
+{
+	const struct moat_tunnel_conf *tunnel = draft->tunnel;
+
+	for (unsigned int i = 0; i < tunnel->n_remote; i++) {
+		if (tunnel->local.len && tunnel->local.len != tunnel->remote[i].len)
+			moat_reader_wrong(draft->reader, draft->block,
+					  "tunnel \"%s\": local and remote are not both "
+					  "IPv4 or both IPv6",
+					  tunnel->name);
+		if (moat_addr_equal(&tunnel->local, &tunnel->remote[i]))
+			moat_reader_wrong(draft->reader, draft->block,
+					  "tunnel \"%s\": local and remote are the same "
+					  "address",
+					  tunnel->name);
+	}
+}
+
+/* Every local net with every remote net of its family. */
+void moat_make_pairs(struct draft *draft)
+{
+	struct moat_tunnel_conf *tunnel = draft->tunnel;
+	unsigned int max = draft->local_nets.n * draft->remote_nets.n;
+
+	if (!max)
+		return;
+	tunnel->pairs = calloc(max, sizeof(*tunnel->pairs));
+	if (!tunnel->pairs)
+		abort();
+	for (unsigned int i = 0; i < max; i++) {
+		const struct moat_range *local =
+			&draft->local_nets.list[i / draft->remote_nets.n];
+		const struct moat_range *remote =
+			&draft->remote_nets.list[i % draft->remote_nets.n];
+		struct moat_selector *selector;
+
+		if (local->first.len != remote->first.len)
+			continue;
+		selector = &tunnel->pairs[tunnel->n_pairs++].selector;
+		selector->local = *local;
+		selector->remote = *remote;
+		selector->local_port[1] = UINT16_MAX;
+		selector->remote_port[1] = UINT16_MAX;
+	}
+	if (!tunnel->n_pairs)
+		moat_reader_wrong(draft->reader, draft->block,
+				  "tunnel \"%s\": local-net and remote-net have no "
+				  "family in common",
+				  tunnel->name);
+}
