@@ -2,6 +2,7 @@
 /* Algorithms: the one table, and the making of an SA's transform from it. */
 
 #include <crypto/authenc.h>
+#include <linux/in.h>
 #include <linux/moat.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
@@ -57,7 +58,10 @@ static const struct moat_cipher moat_ciphers[] = {
 	},
 };
 
-/* RFC 2403, 2404, 4868, 3566, 4494; 12 bytes of SHA-256 are for old peers */
+/*
+ * Of ESP and AH: RFC 2403, 2404, 4868, 3566, 4494. 12 bytes of SHA-256 are for
+ * old peers.
+ */
 static const struct moat_integ moat_integs[] = {
 	[MOAT_AUTH_HMAC_MD5] = {
 		.name = "hmac-md5", .kernel = "hmac(md5)",
@@ -120,6 +124,13 @@ static int moat_check_cipher(const struct moat_alg *alg,
 	const struct moat_cipher *c = alg->cipher;
 	char want[24];
 
+	if (!c) {
+		if (!req->enc_key_len)
+			return 0;
+		NL_SET_ERR_MSG_FMT(extack, "AH encrypts nothing, but an enc-key of %u bytes is given",
+				   req->enc_key_len);
+		return -EINVAL;
+	}
 	if (!c->keys[0]) {
 		if (!req->enc_key_len)
 			return 0;
@@ -175,6 +186,34 @@ static int moat_check_icv(struct moat_alg *alg, const struct moat_alg_req *req,
 	return -EINVAL;
 }
 
+/* The row of an integrity algorithm, which ESP or AH must know. */
+static int moat_alg_integ(struct moat_alg *alg, const struct moat_alg_req *req,
+			  struct netlink_ext_ack *extack)
+{
+	bool ah = req->protocol == IPPROTO_AH;
+
+	if (req->auth < ARRAY_SIZE(moat_integs) &&
+	    moat_integs[req->auth].name &&
+	    (ah || !moat_integs[req->auth].combined)) {
+		alg->integ = &moat_integs[req->auth];
+		return 0;
+	}
+	NL_SET_ERR_MSG_FMT(extack, "auth %u is no integrity algorithm of %s",
+			   req->auth, ah ? "AH" : "ESP");
+	return -EINVAL;
+}
+
+static int moat_alg_choose_ah(struct moat_alg *alg,
+			      const struct moat_alg_req *req,
+			      struct netlink_ext_ack *extack)
+{
+	if (req->enc == MOAT_ENC_NONE)
+		return moat_alg_integ(alg, req, extack);
+	NL_SET_ERR_MSG_FMT(extack, "AH encrypts nothing: enc must be none, not %u",
+			   req->enc);
+	return -EINVAL;
+}
+
 /* Which rows of the table are meant, and whether they go together in ESP. */
 static int moat_alg_choose(struct moat_alg *alg, const struct moat_alg_req *req,
 			   struct netlink_ext_ack *extack)
@@ -198,14 +237,7 @@ static int moat_alg_choose(struct moat_alg *alg, const struct moat_alg_req *req,
 				   alg->cipher->name);
 		return -EINVAL;
 	}
-	if (req->auth >= ARRAY_SIZE(moat_integs) ||
-	    !moat_integs[req->auth].name) {
-		NL_SET_ERR_MSG_FMT(extack, "auth %u is no integrity algorithm of ESP",
-				   req->auth);
-		return -EINVAL;
-	}
-	alg->integ = &moat_integs[req->auth];
-	return 0;
+	return moat_alg_integ(alg, req, extack);
 }
 
 /* authenc's form of two keys: a length, then integrity's, then the cipher's */
@@ -241,7 +273,10 @@ static int moat_aead_key(struct moat_alg *alg, const struct moat_alg_req *req,
 {
 	int err;
 
-	if (alg->integ)
+	if (alg->integ && alg->integ->combined)
+		err = crypto_aead_setkey(alg->aead, req->auth_key,
+					 req->auth_key_len);
+	else if (alg->integ)
 		err = moat_set_two_keys(alg->aead, req);
 	else
 		err = crypto_aead_setkey(alg->aead, req->enc_key,
@@ -250,8 +285,30 @@ static int moat_aead_key(struct moat_alg *alg, const struct moat_alg_req *req,
 		err = crypto_aead_setauthsize(alg->aead, alg->icv);
 	if (err)
 		NL_SET_ERR_MSG_FMT(extack, "the crypto API refuses this key for %s (error %d)",
-				   alg->cipher->name, err);
+				   alg->cipher ? alg->cipher->name :
+				   alg->integ->name, err);
 	return err;
+}
+
+/*
+ * AH's upper half of an extended sequence number is appended, which is no
+ * business of authencesn.
+ */
+static void moat_aead_name(char *name, size_t size, const struct moat_alg *alg,
+			   bool esn)
+{
+	const struct moat_integ *integ = alg->integ;
+
+	if (!alg->cipher && !integ->combined)
+		snprintf(name, size, "authenc(%s,ecb(cipher_null))",
+			 integ->kernel);
+	else if (!integ || integ->combined)
+		strscpy(name, integ ? integ->kernel : alg->cipher->kernel,
+			size);
+	else
+		snprintf(name, size, "%s(%s,%s)",
+			 esn ? "authencesn" : "authenc", integ->kernel,
+			 alg->cipher->kernel);
 }
 
 static int moat_aead_alloc(struct moat_alg *alg, bool esn,
@@ -260,13 +317,7 @@ static int moat_aead_alloc(struct moat_alg *alg, bool esn,
 	char name[CRYPTO_MAX_ALG_NAME];
 	int err;
 
-	if (alg->integ)
-		snprintf(name, sizeof(name), "%s(%s,%s)",
-			 esn ? "authencesn" : "authenc", alg->integ->kernel,
-			 alg->cipher->kernel);
-	else
-		strscpy(name, alg->cipher->kernel, sizeof(name));
-
+	moat_aead_name(name, sizeof(name), alg, esn);
 	/* Asking for a synchronous one would get a slower driver. */
 	alg->aead = crypto_alloc_aead(name, 0, 0);
 	if (!IS_ERR(alg->aead))
@@ -284,7 +335,10 @@ int moat_alg_init(struct moat_alg *alg, const struct moat_alg_req *req,
 	int err;
 
 	memset(alg, 0, sizeof(*alg));
-	err = moat_alg_choose(alg, req, extack);
+	if (req->protocol == IPPROTO_AH)
+		err = moat_alg_choose_ah(alg, req, extack);
+	else
+		err = moat_alg_choose(alg, req, extack);
 	if (!err)
 		err = moat_check_cipher(alg, req, extack);
 	if (!err)
@@ -312,7 +366,7 @@ void moat_alg_free(struct moat_alg *alg)
 
 u16 moat_alg_enc(const struct moat_alg *alg)
 {
-	return alg->cipher - moat_ciphers;
+	return alg->cipher ? alg->cipher - moat_ciphers : MOAT_ENC_NONE;
 }
 
 u16 moat_alg_auth(const struct moat_alg *alg)

@@ -41,19 +41,26 @@ struct moat_cipher {
 /**
  * struct moat_integ - An integrity algorithm.
  * @name: for people and netlink's refusals
- * @kernel: name for the crypto API
+ * @kernel: name for the crypto API: a hash, or with @combined an AEAD
  * @key: key length in bytes
+ * @iv: bytes of IV on the wire, before the ICV (GMAC)
+ * @combined: @kernel is a whole AEAD, of which AH encrypts nothing; for AH
+ *	only. Its key holds the salt, and its first 16 bytes of data are
+ *	associated data, the rest text, as rfc4543 wants it.
  * @icvs: ICV lengths in bytes, the usual first; 0 ends the list
  */
 struct moat_integ {
 	const char *name;
 	const char *kernel;
 	u8 key;
+	u8 iv;
+	bool combined;
 	u8 icvs[3];
 };
 
 /**
  * struct moat_alg_req - Algorithms and keys as requested.
+ * @protocol: IPPROTO_ESP or IPPROTO_AH
  * @enc: enum moat_enc of the uapi
  * @auth: enum moat_auth of the uapi
  * @enc_key: with its salt
@@ -64,6 +71,7 @@ struct moat_integ {
  * @esn: 64-bit sequence numbers
  */
 struct moat_alg_req {
+	u8 protocol;
 	u16 enc;
 	u16 auth;
 	const u8 *enc_key;
@@ -76,11 +84,11 @@ struct moat_alg_req {
 
 /**
  * struct moat_alg - Algorithms of one SA, ready for use.
- * @aead: keyed transform; its associated data includes the IV when it is
- *	a combined-mode one or authenc
- * @cipher: row of the table
- * @integ: row of the table, NULL with a combined-mode one
- * @key_bits: length of the cipher's key without its salt
+ * @aead: keyed transform; ESP's associated data includes the IV, and AH has
+ *	nothing but associated data (see struct moat_integ for GMAC)
+ * @cipher: row of the table, NULL with AH
+ * @integ: row of the table, NULL with a combined-mode cipher
+ * @key_bits: length of the cipher's key without its salt, 0 with AH
  * @icv: bytes of ICV on the wire
  */
 struct moat_alg {

@@ -4,81 +4,11 @@
  *
  *   SPI (4) | sequence number (4) | IV | payload, padding, pad length (1),
  *   next header (1) | ICV
- *
- * and the job that carries a packet through the crypto API.
  */
 #ifndef _MOAT_ESP_H
 #define _MOAT_ESP_H
 
-#include <crypto/aead.h>
-#include <linux/scatterlist.h>
-
-#include "sa.h"
-
-/* SPI and both halves of the sequence number, then the IV. */
-#define MOAT_AAD_MAX (12 + 16)
-
-/**
- * struct moat_job - A packet between its SA and its delivery.
- * @slot: place in the ring of @sa, and sequence number
- * @sa: SA, with a reference
- * @skb: packet, owned
- * @dev: inbound: where it came in, with a reference
- * @deliver: what happens when its turn has come
- * @err: result of the crypto API
- * @family: inbound: of the outer header
- * @dsfield: inbound: of the outer header
- * @aad: associated data
- * @iv: for the crypto API, which may overwrite it
- * @sg: @aad, and the payload with its ICV
- * @req: request; last, the driver's context follows
- */
-struct moat_job {
-	struct moat_slot slot;
-	struct moat_sa *sa;
-	struct sk_buff *skb;
-	struct net_device *dev;
-	moat_deliver_fn deliver;
-	int err;
-	u8 family;
-	u8 dsfield;
-	u8 aad[MOAT_AAD_MAX];
-	u8 iv[16] __aligned(16);
-	struct scatterlist sg[2];
-	struct aead_request req;
-};
-
-/**
- * moat_job_alloc() - Make a job.
- * @sa: SA; the job takes a reference
- * @skb: packet; stays the caller's until moat_esp_seal() or moat_esp_open()
- * @deliver: see struct moat_job
- *
- * Context: rcu_read_lock().
- * Return: the job, or NULL without memory or when @sa is gone.
- */
-struct moat_job *moat_job_alloc(struct moat_sa *sa, struct sk_buff *skb,
-				moat_deliver_fn deliver);
-
-/**
- * moat_job_free() - Free a job; its packet is somebody else's by now.
- * @job: out of the ring
- */
-void moat_job_free(struct moat_job *job);
-
-/**
- * moat_skb_own() - Make a packet's bytes ours, in one piece, with room around.
- * @skb: packet, not shared
- * @head: bytes of room before
- * @tail: bytes of room behind
- *
- * Crypto writes in place. A cloned packet shares its bytes with others, and
- * the pages of a paged one may belong to anybody (the page cache: splice,
- * sendfile): no flag tells, so all that is not linear is copied.
- *
- * Return: 0 or -ENOMEM.
- */
-int moat_skb_own(struct sk_buff *skb, unsigned int head, unsigned int tail);
+#include "job.h"
 
 /**
  * moat_esp_head() - Bytes that ESP puts before the payload.

@@ -19,6 +19,7 @@ static int moat_nl_sa_alg(struct moat_sa *sa, struct nlattr **tb,
 	const struct nlattr *auth_key = tb[MOAT_A_SA_AUTH_KEY];
 	const struct nlattr *icv = tb[MOAT_A_SA_ICV_LEN];
 	const struct moat_alg_req req = {
+		.protocol = sa->key.protocol,
 		.enc = tb[MOAT_A_SA_ENC] ? nla_get_u16(tb[MOAT_A_SA_ENC]) : 0,
 		.auth = tb[MOAT_A_SA_AUTH] ? nla_get_u16(tb[MOAT_A_SA_AUTH]) :
 			0,
