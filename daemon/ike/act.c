@@ -32,7 +32,7 @@ static void act_free(struct moat_act *act)
 	case MOAT_ACT_SA_ADD:
 	case MOAT_ACT_POLICY_SWITCH:
 	case MOAT_ACT_SA_DEL:
-		moat_wipe(act->sa, sizeof(*act->sa));
+		moat_wipe(act->sa, moat_sa_params_count(act->sa) * sizeof(*act->sa));
 		free(act->sa);
 		break;
 	case MOAT_ACT_CONTROL_DONE:

@@ -5,6 +5,7 @@
  */
 #include "ike/ike1.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,23 +38,27 @@ static void fill_owner(struct moat_sa_params *params, const struct moat_pair *pa
 	params->owner_len = (uint16_t)(5 + strlen(name));
 }
 
-static struct moat_sa_params *make_params(const struct moat_child *child,
-					  uint8_t direction, uint64_t bytes)
+static uint8_t ip_protocol(const struct moat_child_sa *sa)
 {
-	struct moat_sa_params *params = moat_alloc(sizeof(*params));
+	return sa->protocol == MOAT_PROTO_AH ? MOAT_IPPROTO_AH : MOAT_IPPROTO_ESP;
+}
+
+static void fill_params(struct moat_sa_params *params, const struct moat_child *child,
+			const struct moat_child_sa *sa, uint8_t direction, uint64_t bytes)
+{
 	const struct moat_tunnel_conf *conf = &child->pair->tunnel->conf;
 	bool in = direction == MOAT_DIRECTION_IN;
 
 	params->direction = direction;
-	params->protocol = child->protocol;
-	params->spi = in ? child->spi_in : child->spi_out;
+	params->protocol = ip_protocol(sa);
+	params->spi = in ? sa->spi_in : sa->spi_out;
 	params->src = in ? child->remote : child->local;
 	params->dst = in ? child->local : child->remote;
 	params->mode = conf->mode;
-	params->enc = (uint16_t)child->alg.enc;
-	params->auth = (uint16_t)child->alg.auth;
-	params->icv_len = child->alg.icv_len;
-	params->esn = child->alg.esn;
+	params->enc = (uint16_t)sa->alg.enc;
+	params->auth = (uint16_t)sa->alg.auth;
+	params->icv_len = sa->alg.icv_len;
+	params->esn = sa->alg.esn;
 	params->replay = in ? conf->replay : 0;
 	params->policy = child->pair->policy;
 	params->selector = child->selector;
@@ -67,16 +72,34 @@ static struct moat_sa_params *make_params(const struct moat_child *child,
 			bytes - bytes / 5 + moat_core_jitter(core(child), bytes / 10);
 	}
 	fill_owner(params, child->pair);
+	if (child->n_sas > 1)
+		params->bundle = sa == child->sas ? MOAT_BUNDLE_OUTER : MOAT_BUNDLE_INNER;
+}
+
+static struct moat_sa_params *make_params(const struct moat_child *child,
+					  uint8_t direction, uint64_t bytes)
+{
+	struct moat_sa_params *params = moat_alloc(child->n_sas * sizeof(*params));
+
+	for (unsigned int i = 0; i < child->n_sas; i++)
+		fill_params(&params[i], child, &child->sas[i], direction, bytes);
 	return params;
 }
 
-static int fill_keys(struct moat_sa_params *params, const struct moat_child *child,
+static void free_params(struct moat_sa_params *params)
+{
+	if (params)
+		moat_wipe(params, moat_sa_params_count(params) * sizeof(*params));
+	free(params);
+}
+
+static int fill_keys(struct moat_sa_params *params, const struct moat_child_sa *sa,
 		     const struct moat_child_input *in)
 {
-	struct moat_key_layout layout = moat_sa_alg_keys(&child->alg);
+	struct moat_key_layout layout = moat_sa_alg_keys(&sa->alg);
 	struct moat_keymat_input keymat = {
 		.gqmxy = in->gqmxy,
-		.protocol = MOAT_PROTO_ESP,
+		.protocol = sa->protocol,
 		.spi = params->spi,
 		.ni = in->ni,
 		.nr = in->nr,
@@ -114,12 +137,8 @@ static void free_child(struct moat_child *child)
 	moat_timer_stop(&ike->timers, &child->switch_timer);
 	moat_timer_stop(&ike->timers, &child->end_timer);
 	TAILQ_REMOVE(&child->pair->children, child, link);
-	if (child->in)
-		moat_wipe(child->in, sizeof(*child->in));
-	if (child->out)
-		moat_wipe(child->out, sizeof(*child->out));
-	free(child->in);
-	free(child->out);
+	free_params(child->in);
+	free_params(child->out);
 	moat_blob_clear(&child->nonce);
 	free(child);
 }
@@ -131,13 +150,11 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	uint64_t bytes = in->life_kilobytes * 1024;
 
 	child->pair = in->pair;
-	child->protocol = MOAT_IPPROTO_ESP;
-	child->spi_in = in->spi_in;
-	child->spi_out = in->spi_out;
+	child->n_sas = in->n_sas;
+	memcpy(child->sas, in->sas, in->n_sas * sizeof(*in->sas));
 	child->local = in->sa->local.addr;
 	child->remote = in->sa->remote.addr;
 	child->selector = *in->selector;
-	child->alg = *in->alg;
 	child->life = in->life_seconds;
 	child->initiator = in->initiator;
 	child->begun = in->begun;
@@ -149,9 +166,12 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	TAILQ_INSERT_TAIL(&in->pair->children, child, link);
 	child->in = make_params(child, MOAT_DIRECTION_IN, bytes);
 	child->out = make_params(child, MOAT_DIRECTION_OUT, bytes);
-	if (fill_keys(child->in, child, in) || fill_keys(child->out, child, in)) {
-		free_child(child);
-		return NULL;
+	for (unsigned int i = 0; i < child->n_sas; i++) {
+		if (fill_keys(&child->in[i], &child->sas[i], in) ||
+		    fill_keys(&child->out[i], &child->sas[i], in)) {
+			free_child(child);
+			return NULL;
+		}
 	}
 	return child;
 }
@@ -185,7 +205,7 @@ static void make_redundant(struct moat_child *child)
 		core(child)->acts, MOAT_LOG_INFO, "ipsec-redundant", tunnel_name(child),
 		"both sides began at once: the SAs %08x in, %08x out have the lowest "
 		"nonce and are not used",
-		child->spi_in, child->spi_out);
+		child->sas[0].spi_in, child->sas[0].spi_out);
 	/* Peers that know no such rule may use it: only who began it ends it. */
 	if (child->initiator)
 		end_after(child, MOAT_OLD_INBOUND);
@@ -233,7 +253,7 @@ static void switch_answer(struct moat_ike *ike, void *owner,
 	if (event->answer.ok)
 		return;
 	moat_act_log(ike->acts, MOAT_LOG_ERR, "ipsec-switch-failed", tunnel_name(child),
-		     "the kernel refused the outbound SA %08x: %s", child->spi_out,
+		     "the kernel refused the outbound SA %08x: %s", child->sas[0].spi_out,
 		     event->answer.text ? event->answer.text : "no reason given");
 	moat_child_end(child, true, "the kernel refused it");
 }
@@ -275,21 +295,35 @@ static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answ
 	moat_tunnel_check(pair->tunnel);
 }
 
+void moat_child_print(const struct moat_child *child, char text[MOAT_CHILD_STRLEN])
+{
+	char alg[64];
+	size_t used = 0;
+
+	for (unsigned int i = 0; i < child->n_sas && used < MOAT_CHILD_STRLEN; i++) {
+		moat_sa_alg_print(&child->sas[i].alg, alg, sizeof(alg));
+		used += (size_t)snprintf(
+			text + used, MOAT_CHILD_STRLEN - used, "%s%s %s",
+			i ? " over " : "",
+			child->sas[i].protocol == MOAT_PROTO_AH ? "AH" : "ESP", alg);
+	}
+}
+
 static void log_established(const struct moat_child *child)
 {
 	char local[2 * MOAT_ADDR_STRLEN];
 	char remote[2 * MOAT_ADDR_STRLEN];
-	char alg[64];
+	char alg[MOAT_CHILD_STRLEN];
 
-	moat_sa_alg_print(&child->alg, alg, sizeof(alg));
+	moat_child_print(child, alg);
 	moat_act_log(core(child)->acts, MOAT_LOG_INFO, "ipsec-established",
 		     tunnel_name(child),
-		     "%s to %s: ESP %s, SPI %08x in, %08x out, as %s, "
+		     "%s to %s: %s, SPI %08x in, %08x out, as %s, "
 		     "expires in %u s",
 		     moat_range_str(&child->selector.local, local),
-		     moat_range_str(&child->selector.remote, remote), alg, child->spi_in,
-		     child->spi_out, child->initiator ? "initiator" : "responder",
-		     child->life);
+		     moat_range_str(&child->selector.remote, remote), alg,
+		     child->sas[0].spi_in, child->sas[0].spi_out,
+		     child->initiator ? "initiator" : "responder", child->life);
 }
 
 bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer)
@@ -378,8 +412,9 @@ static void delete_sa(struct moat_child *child, uint8_t direction)
 
 	act->sa = moat_alloc(sizeof(*act->sa));
 	act->sa->direction = direction;
-	act->sa->protocol = child->protocol;
-	act->sa->spi = in ? child->spi_in : child->spi_out;
+	/* The kernel deletes the rest of a bundle with it. */
+	act->sa->protocol = ip_protocol(&child->sas[0]);
+	act->sa->spi = in ? child->sas[0].spi_in : child->sas[0].spi_out;
 	act->sa->dst = in ? child->local : child->remote;
 	if (in)
 		child->in_added = false;
@@ -395,8 +430,8 @@ void moat_child_end(struct moat_child *child, bool notify, const char *why)
 	if (child->ending)
 		return;
 	child->ending = true;
-	if (sa)
-		moat_info_delete_child(sa, MOAT_PROTO_ESP, child->spi_in);
+	for (unsigned int i = 0; sa && i < child->n_sas; i++)
+		moat_info_delete_child(sa, child->sas[i].protocol, child->sas[i].spi_in);
 	if (child->switched)
 		delete_sa(child, MOAT_DIRECTION_OUT);
 	if (child->in_added)
@@ -404,7 +439,7 @@ void moat_child_end(struct moat_child *child, bool notify, const char *why)
 	if (child->complete)
 		moat_act_log(core(child)->acts, MOAT_LOG_INFO, "ipsec-deleted",
 			     tunnel_name(child), "SAs %08x in, %08x out deleted: %s",
-			     child->spi_in, child->spi_out, why);
+			     child->sas[0].spi_in, child->sas[0].spi_out, why);
 	moat_quick_child_gone(child);
 	if (pair->current == child)
 		pair->current = NULL;
@@ -447,13 +482,26 @@ static void rekey_due(struct moat_ike *ike, void *owner)
 	if (pair->quick || pair->answering || child->switch_timer.slot || fallback(pair))
 		return;
 	moat_act_log(ike->acts, MOAT_LOG_INFO, "ipsec-rekey", tunnel_name(child),
-		     "SAs %08x in, %08x out expire: asking for new ones", child->spi_in,
-		     child->spi_out);
+		     "SAs %08x in, %08x out expire: asking for new ones",
+		     child->sas[0].spi_in, child->sas[0].spi_out);
 	moat_pair_connect(pair);
 }
 
+static bool has_spi(const struct moat_child *child, uint8_t direction, uint8_t protocol,
+		    uint32_t spi)
+{
+	for (unsigned int i = 0; i < child->n_sas; i++) {
+		const struct moat_child_sa *sa = &child->sas[i];
+
+		if (ip_protocol(sa) == protocol &&
+		    spi == (direction == MOAT_DIRECTION_IN ? sa->spi_in : sa->spi_out))
+			return true;
+	}
+	return false;
+}
+
 static struct moat_child *find(struct moat_ike *ike, uint32_t policy, uint8_t direction,
-			       uint32_t spi)
+			       uint8_t protocol, uint32_t spi)
 {
 	struct moat_pair *pair = moat_pair_find(ike, policy);
 	struct moat_child *child;
@@ -461,8 +509,7 @@ static struct moat_child *find(struct moat_ike *ike, uint32_t policy, uint8_t di
 	if (!pair)
 		return NULL;
 	TAILQ_FOREACH(child, &pair->children, link) {
-		if (spi ==
-		    (direction == MOAT_DIRECTION_IN ? child->spi_in : child->spi_out))
+		if (has_spi(child, direction, protocol, spi))
 			return child;
 	}
 	return NULL;
@@ -482,7 +529,7 @@ static void watch_redundant(struct moat_child *child)
 void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 {
 	struct moat_child *child = find(ike, event->first_use.policy, MOAT_DIRECTION_IN,
-					event->first_use.spi);
+					event->first_use.protocol, event->first_use.spi);
 
 	if (!child)
 		return;
@@ -504,7 +551,7 @@ static void outbound_ended(struct moat_child *child)
 	child->switched = false;
 	moat_act_log(core(child)->acts, MOAT_LOG_INFO, "ipsec-expired",
 		     tunnel_name(child), "the kernel ended SA %08x out at its limit",
-		     child->spi_out);
+		     child->sas[0].spi_out);
 	if (!child->complete) {
 		moat_child_end(child, true, "the kernel ended them at their limit");
 		return;
@@ -519,8 +566,9 @@ static void outbound_ended(struct moat_child *child)
 
 void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
 {
-	struct moat_child *child = find(ike, event->expire.policy,
-					event->expire.direction, event->expire.spi);
+	struct moat_child *child =
+		find(ike, event->expire.policy, event->expire.direction,
+		     event->expire.protocol, event->expire.spi);
 
 	if (!child)
 		return;
@@ -557,14 +605,13 @@ void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
 	struct moat_tunnel *tunnel;
 	struct moat_child *child;
 
-	if (protocol != MOAT_PROTO_ESP)
-		return;
+	protocol = protocol == MOAT_PROTO_AH ? MOAT_IPPROTO_AH : MOAT_IPPROTO_ESP;
 	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
 		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
 			continue;
 		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
 			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
-				if (child->spi_out != spi)
+				if (!has_spi(child, MOAT_DIRECTION_OUT, protocol, spi))
 					continue;
 				deleted(child);
 				return;

@@ -104,7 +104,8 @@ bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_c
 			return false;
 	}
 	return !strcmp(a->name, b->name) && same_sa(&a->esp, &b->esp) &&
-	       a->mode == b->mode && a->priority == b->priority &&
-	       a->lifetime == b->lifetime && a->lifebytes == b->lifebytes &&
-	       a->replay == b->replay && a->narrow == b->narrow && a->routes == b->routes;
+	       same_sa(&a->ah, &b->ah) && a->mode == b->mode &&
+	       a->priority == b->priority && a->lifetime == b->lifetime &&
+	       a->lifebytes == b->lifebytes && a->replay == b->replay &&
+	       a->narrow == b->narrow && a->routes == b->routes;
 }

@@ -225,7 +225,22 @@ bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
 /* ---- pairs of IPsec SAs: child.c ---- */
 
 /**
- * struct moat_child - a pair of IPsec SAs
+ * struct moat_child_sa - one protocol of a child, both directions
+ * @protocol: MOAT_PROTO_ESP or MOAT_PROTO_AH
+ * @spi_in: ours, host byte order; @spi_out: the peer's
+ */
+struct moat_child_sa {
+	uint8_t protocol;
+	uint32_t spi_in;
+	uint32_t spi_out;
+	struct moat_sa_alg alg;
+};
+
+#define MOAT_BUNDLE_MAX 2
+
+/**
+ * struct moat_child - a pair of IPsec SAs, or of bundles of AH over ESP
+ * @sas: one, or AH and ESP: the outermost first
  * @in_added: the kernel was asked to add the inbound SA
  * @complete: the handshake has ended: message 2 or 3 verified, or first use
  * @switched: the outbound SA was given to the kernel; never again, its sequence
@@ -239,19 +254,17 @@ bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
  * @switched_at: when the policy was switched to it
  * @nonce: the lower of its two nonces
  * @quick: the quick mode that makes it, while there is one
- * @in: parameters of the inbound SA until the kernel has them; @out likewise
+ * @in: parameters of the inbound SAs until the kernel has them; @out likewise
  */
 struct moat_child {
 	TAILQ_ENTRY(moat_child) link;
 	struct moat_pair *pair;
 	struct moat_quick *quick;
-	uint8_t protocol;
-	uint32_t spi_in;
-	uint32_t spi_out;
+	struct moat_child_sa sas[MOAT_BUNDLE_MAX];
+	unsigned int n_sas;
 	struct moat_addr local;
 	struct moat_addr remote;
 	struct moat_selector selector;
-	struct moat_sa_alg alg;
 	uint32_t life;
 	bool initiator;
 	bool in_added;
@@ -277,19 +290,17 @@ struct moat_child {
 
 /**
  * struct moat_child_input - what quick mode has agreed on
- * @choice: algorithms, lifetimes, the peer's SPI
- * @spi_in: our SPI
+ * @sas: protocols, algorithms and SPIs, the outermost first
  * @gqmxy: shared secret, empty without PFS
  */
 struct moat_child_input {
 	struct moat_pair *pair;
 	struct moat_isakmp *sa;
 	const struct moat_selector *selector;
-	const struct moat_sa_alg *alg;
+	const struct moat_child_sa *sas;
+	unsigned int n_sas;
 	uint32_t life_seconds;
 	uint64_t life_kilobytes;
-	uint32_t spi_in;
-	uint32_t spi_out;
 	bool initiator;
 	uint64_t begun;
 	uint64_t begun_at;
@@ -300,6 +311,9 @@ struct moat_child_input {
 
 /** moat_child_new() - derive the keys; nothing is installed. NULL when that failed */
 struct moat_child *moat_child_new(const struct moat_child_input *in);
+#define MOAT_CHILD_STRLEN 96
+/** moat_child_print() - "AH sha256 over ESP aes128-sha256" */
+void moat_child_print(const struct moat_child *child, char text[MOAT_CHILD_STRLEN]);
 /** moat_child_add() - give the inbound SA to the kernel; @answer says how it went */
 void moat_child_add(struct moat_child *child, void *owner, moat_answer_fn answer);
 /**

@@ -24,6 +24,9 @@ typedef void (*moat_random_fn)(void *ctx, void *buf, size_t len);
 /* Longest DH value and shared secret: modp8192. */
 #define MOAT_DH_MAX 1024
 
+/* Place of an SA in AH over ESP. */
+enum moat_bundle { MOAT_BUNDLE_NONE, MOAT_BUNDLE_OUTER, MOAT_BUNDLE_INNER };
+
 /**
  * struct moat_sa_params - one SA to install
  * @direction: enum moat_direction
@@ -43,6 +46,7 @@ typedef void (*moat_random_fn)(void *ctx, void *buf, size_t len);
  * @encap: UDP ports (source, destination) as on the wire, 0 for none
  * @soft_seconds: 0 for none, as with the other limits
  * @owner: opaque blob echoed in dumps
+ * @bundle: its place in a bundle; the inner SA is the next one in the array
  */
 struct moat_sa_params {
 	uint8_t direction;
@@ -69,7 +73,14 @@ struct moat_sa_params {
 	uint64_t hard_bytes;
 	uint16_t owner_len;
 	uint8_t owner[MOAT_OWNER_MAX];
+	enum moat_bundle bundle;
 };
+
+/** moat_sa_params_count() - how many an array holds */
+static inline unsigned int moat_sa_params_count(const struct moat_sa_params *sa)
+{
+	return sa->bundle == MOAT_BUNDLE_OUTER ? 2 : 1;
+}
 
 /**
  * struct moat_policy_params - one policy to install
@@ -195,8 +206,9 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  * @dh_generate: make a private value and its public one
  * @dh_shared: compute the shared secret
  * @spi_alloc: reserve an inbound SPI
- * @sa: SA_ADD (inbound), POLICY_SWITCH (outbound; its policy is @sa.policy),
- *      SA_DEL (only direction, protocol, dst, spi count)
+ * @sa: SA_ADD (inbound), POLICY_SWITCH (outbound; its policy is @sa.policy), one or
+ *      a bundle; SA_DEL (only direction, protocol, dst, spi count; the kernel
+ *      deletes the whole bundle)
  * @policy: POLICY_ADD, POLICY_SET, POLICY_DEL (only id counts)
  * @done: result of up and down
  * @log: one event, one line: @name is a stable event name ("ike-established")

@@ -11,6 +11,7 @@
 #define MOAT_MESSAGE_MAX   8192
 #define MOAT_NONCE_LEN	   32
 #define MOAT_IPPROTO_ESP   50
+#define MOAT_IPPROTO_AH	   51
 #define MOAT_ANSWERING_MAX 4	/* quick modes of the peer at once, per pair */
 #define MOAT_EXCHANGES_MAX 4096 /* under one ISAKMP SA */
 
@@ -139,7 +140,9 @@ struct moat_isakmp {
  * @notify: what to tell the peer about a message 1 that is refused
  * @child: the SAs, from message 2 on
  * @iv: of the next message
- * @spi_in: reserved by the kernel, 0 for not yet
+ * @sas: what is agreed on so far, the outermost first; their spi_in is reserved by
+ *	the kernel, 0 for not yet
+ * @spi_refused: SPI of a message 1 that is refused, for the notification
  * @asked_at: when message 1 was sent
  * @waiting: message 3 is sent, and the peer gets time to install its SAs
  */
@@ -161,12 +164,12 @@ struct moat_quick {
 	uint64_t asked_at;
 	bool waiting;
 	struct moat_selector selector;
-	struct moat_sa_alg alg;
+	struct moat_child_sa sas[MOAT_BUNDLE_MAX];
+	unsigned int n_sas;
 	enum moat_group group;
 	uint32_t life_seconds;
 	uint64_t life_kilobytes;
-	uint32_t spi_in;
-	uint32_t spi_out;
+	uint32_t spi_refused;
 	struct moat_blob offer;
 	struct moat_blob ids[2];
 	struct moat_blob nonces[2];
@@ -421,6 +424,8 @@ void moat_aggressive_finish(struct moat_ike1_in *in);
 
 /* ---- quick mode: ike1_quick.c ---- */
 
+/** moat_quick_want() - what a tunnel offers and accepts in quick mode */
+struct moat_sa_want moat_quick_want(const struct moat_tunnel_conf *conf);
 void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa);
 struct moat_quick *moat_quick_new(struct moat_isakmp *sa, uint32_t message_id,
 				  bool initiator);
@@ -451,6 +456,8 @@ void moat_quick_done(struct moat_ike1_in *in);
 /* Identities of quick mode and the selectors they stand for: ike1_ids.c */
 void moat_quick_id_build(const struct moat_range *range, uint8_t protocol, uint16_t port,
 			 struct moat_blob *body);
+/** moat_quick_id_port() - of a range of ports: an ID has one, or 0 for any */
+uint16_t moat_quick_id_port(const uint16_t range[2]);
 int moat_quick_id_parse(struct moat_view body, struct moat_range *range,
 			uint8_t *protocol, uint16_t *port, struct moat_refusal *no);
 

@@ -75,6 +75,11 @@ void moat_quick_id_build(const struct moat_range *range, uint8_t protocol, uint1
 	moat_blob_set(body, octets, size);
 }
 
+uint16_t moat_quick_id_port(const uint16_t range[2])
+{
+	return range[0] == range[1] ? range[0] : 0;
+}
+
 /* A mask says which bits count; one with holes is no network. */
 static int from_mask(struct moat_range *range, const uint8_t *mask,
 		     struct moat_refusal *no)

@@ -171,7 +171,7 @@ static struct moat_quick *quick_of(struct moat_isakmp *sa, const struct moat_not
 	LIST_FOREACH(quick, &sa->quicks, link) {
 		if (!quick->initiator || quick->state != MOAT_QUICK_SENT_1)
 			continue;
-		if (n->spi.len == 4 && moat_get32(n->spi.data) == quick->spi_in)
+		if (n->spi.len == 4 && moat_get32(n->spi.data) == quick->sas[0].spi_in)
 			return quick;
 		only = quick;
 		count++;
@@ -192,12 +192,7 @@ static void handle_error(struct moat_isakmp *sa, const struct moat_notify *n)
 	if (quick)
 		conf = &quick->pair->tunnel->conf;
 	if (n->type == MOAT_N_NO_PROPOSAL_CHOSEN && quick) {
-		struct moat_sa_want want = {
-			.esp = &conf->esp,
-			.mode = conf->mode,
-			.life_seconds = conf->lifetime,
-			.life_kilobytes = conf->lifebytes / 1024,
-		};
+		struct moat_sa_want want = moat_quick_want(conf);
 
 		moat_sa_want_print(&want, &offered);
 	} else if (n->type == MOAT_N_INVALID_ID_INFORMATION && quick) {

@@ -11,10 +11,11 @@ static int ours(const struct moat_quick *quick)
 	return quick->initiator ? 0 : 1;
 }
 
-static struct moat_sa_want want(const struct moat_tunnel_conf *conf)
+struct moat_sa_want moat_quick_want(const struct moat_tunnel_conf *conf)
 {
 	return (struct moat_sa_want){
 		.esp = &conf->esp,
+		.ah = &conf->ah,
 		.mode = conf->mode,
 		.life_seconds = conf->lifetime,
 		.life_kilobytes = conf->lifebytes / 1024,
@@ -48,9 +49,11 @@ static void watch(struct moat_quick *quick)
 
 static void have_parts(struct moat_quick *quick);
 
+/* Of a bundle the SPIs come in the order in which they were asked for. */
 static void have_spi(struct moat_ike *ike, void *owner, const struct moat_event *event)
 {
 	struct moat_quick *quick = owner;
+	struct moat_child_sa *sa = quick->sas;
 
 	(void)ike;
 	if (!event->answer.ok || !event->answer.spi) {
@@ -58,7 +61,8 @@ static void have_spi(struct moat_ike *ike, void *owner, const struct moat_event 
 							  : "the kernel gave no SPI");
 		return;
 	}
-	quick->spi_in = event->answer.spi;
+	sa += sa->spi_in != 0;
+	sa->spi_in = event->answer.spi;
 	if (--quick->pending == 0)
 		have_parts(quick);
 }
@@ -86,11 +90,15 @@ static void ask_parts(struct moat_quick *quick)
 
 	moat_core_random(ike, nonce, sizeof(nonce));
 	moat_blob_set(&quick->nonces[ours(quick)], nonce, sizeof(nonce));
-	act = moat_act_new(ike->acts, MOAT_ACT_SPI_ALLOC);
-	act->spi_alloc.protocol = MOAT_IPPROTO_ESP;
-	act->spi_alloc.dst = quick->sa->local.addr;
-	quick->pending = 1;
-	moat_core_ask(ike, act, quick, have_spi);
+	for (unsigned int i = 0; i < quick->n_sas; i++) {
+		act = moat_act_new(ike->acts, MOAT_ACT_SPI_ALLOC);
+		act->spi_alloc.protocol = quick->sas[i].protocol == MOAT_PROTO_AH
+						  ? MOAT_IPPROTO_AH
+						  : MOAT_IPPROTO_ESP;
+		act->spi_alloc.dst = quick->sa->local.addr;
+		quick->pending++;
+		moat_core_ask(ike, act, quick, have_spi);
+	}
 	if (quick->group == MOAT_GROUP_NONE)
 		return;
 	act = moat_act_new(ike->acts, MOAT_ACT_DH_GENERATE);
@@ -145,11 +153,10 @@ static void install(struct moat_quick *quick)
 		.pair = quick->pair,
 		.sa = quick->sa,
 		.selector = &quick->selector,
-		.alg = &quick->alg,
+		.sas = quick->sas,
+		.n_sas = quick->n_sas,
 		.life_seconds = quick->life_seconds,
 		.life_kilobytes = quick->life_kilobytes,
-		.spi_in = quick->spi_in,
-		.spi_out = quick->spi_out,
 		.initiator = quick->initiator,
 		.begun = quick->begun,
 		.begun_at = quick->begun_at,
@@ -174,11 +181,11 @@ static void install(struct moat_quick *quick)
 static void build_ids(struct moat_quick *quick)
 {
 	const struct moat_selector *s = &quick->selector;
-	uint16_t local = s->local_port[0] == s->local_port[1] ? s->local_port[0] : 0;
-	uint16_t remote = s->remote_port[0] == s->remote_port[1] ? s->remote_port[0] : 0;
 
-	moat_quick_id_build(&s->local, s->protocol, local, &quick->ids[ours(quick)]);
-	moat_quick_id_build(&s->remote, s->protocol, remote, &quick->ids[!ours(quick)]);
+	moat_quick_id_build(&s->local, s->protocol, moat_quick_id_port(s->local_port),
+			    &quick->ids[ours(quick)]);
+	moat_quick_id_build(&s->remote, s->protocol, moat_quick_id_port(s->remote_port),
+			    &quick->ids[!ours(quick)]);
 }
 
 static void build_rest(struct moat_quick *quick, struct moat_build *b)
@@ -194,16 +201,26 @@ static void build_rest(struct moat_quick *quick, struct moat_build *b)
 	moat_build_payload(b, MOAT_P_ID, moat_blob_view(&quick->ids[1]));
 }
 
+static uint32_t spi_of(const struct moat_quick *quick, uint8_t protocol)
+{
+	for (unsigned int i = 0; i < quick->n_sas; i++) {
+		if (quick->sas[i].protocol == protocol)
+			return quick->sas[i].spi_in;
+	}
+	return 0;
+}
+
 static int send_1(struct moat_quick *quick)
 {
 	struct moat_isakmp *sa = quick->sa;
-	struct moat_sa_want wanted = want(&quick->pair->tunnel->conf);
+	struct moat_sa_want wanted = moat_quick_want(&quick->pair->tunnel->conf);
 	struct moat_ike1_out out;
 
 	build_ids(quick);
 	moat_ike1_begin(&out, sa, MOAT_X_QUICK, quick->message_id, true);
 	moat_ike1_hash(&out, sa);
-	moat_sa_offer_build(&out.b, &wanted, quick->spi_in, 0);
+	moat_sa_offer_build(&out.b, &wanted, spi_of(quick, MOAT_PROTO_ESP),
+			    spi_of(quick, MOAT_PROTO_AH));
 	build_rest(quick, &out.b);
 	if (!out.hash ||
 	    moat_hash_1(&sa->keys, quick->message_id, moat_ike1_hashed(&out), out.hash))
@@ -217,7 +234,7 @@ static int send_1(struct moat_quick *quick)
 static int send_2(struct moat_quick *quick)
 {
 	struct moat_isakmp *sa = quick->sa;
-	struct moat_sa_want wanted = want(&quick->pair->tunnel->conf);
+	struct moat_sa_want wanted = moat_quick_want(&quick->pair->tunnel->conf);
 	struct moat_sa_payload offer;
 	struct moat_sa_choice choice;
 	struct moat_ike1_out out;
@@ -228,7 +245,8 @@ static int send_2(struct moat_quick *quick)
 		return -1;
 	moat_ike1_begin(&out, sa, MOAT_X_QUICK, quick->message_id, true);
 	moat_ike1_hash(&out, sa);
-	moat_sa_answer_build(&out.b, &choice, quick->spi_in, 0);
+	moat_sa_answer_build(&out.b, &choice, spi_of(quick, MOAT_PROTO_ESP),
+			     spi_of(quick, MOAT_PROTO_AH));
 	build_rest(quick, &out.b);
 	if (!out.hash ||
 	    moat_hash_2(&sa->keys, quick->message_id, moat_blob_view(&quick->nonces[0]),
@@ -341,12 +359,16 @@ static void installed(struct moat_ike *ike, void *owner, const struct moat_event
 void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa)
 {
 	struct moat_quick *quick = moat_quick_new(sa, moat_isakmp_message_id(sa), true);
-	struct moat_sa_want wanted = want(&pair->tunnel->conf);
+	struct moat_sa_want wanted = moat_quick_want(&pair->tunnel->conf);
 
 	quick->pair = pair;
 	pair->quick = quick;
 	quick->selector = pair->selector;
 	quick->group = moat_sa_want_group(&wanted);
+	if (wanted.ah->count)
+		quick->sas[quick->n_sas++].protocol = MOAT_PROTO_AH;
+	if (wanted.esp->count)
+		quick->sas[quick->n_sas++].protocol = MOAT_PROTO_ESP;
 	ask_parts(quick);
 }
 
@@ -393,17 +415,14 @@ static int read_selector(struct moat_ike1_in *in, struct moat_selector *s)
 	return 0;
 }
 
-static bool ports_equal(const uint16_t a[2], const uint16_t b[2])
-{
-	return a[0] == b[0] && a[1] == b[1];
-}
-
 static bool selector_fits(const struct moat_selector *have,
 			  const struct moat_selector *asked, bool narrow)
 {
 	if (have->protocol != asked->protocol ||
-	    !ports_equal(have->local_port, asked->local_port) ||
-	    !ports_equal(have->remote_port, asked->remote_port))
+	    moat_quick_id_port(have->local_port) !=
+		    moat_quick_id_port(asked->local_port) ||
+	    moat_quick_id_port(have->remote_port) !=
+		    moat_quick_id_port(asked->remote_port))
 		return false;
 	if (narrow)
 		return moat_range_within(&asked->local, &have->local) &&
@@ -486,10 +505,21 @@ static int read_values(struct moat_ike1_in *in, enum moat_group group)
 	return 0;
 }
 
+static void keep_pick(struct moat_child_sa *sa, uint8_t protocol,
+		      const struct moat_sa_pick *pick)
+{
+	sa->protocol = protocol;
+	sa->alg = pick->alg;
+	sa->spi_out = pick->spi;
+}
+
 static void keep_choice(struct moat_quick *quick, const struct moat_sa_choice *choice)
 {
-	quick->alg = choice->esp.alg;
-	quick->spi_out = choice->esp.spi;
+	quick->n_sas = 0;
+	if (choice->has_ah)
+		keep_pick(&quick->sas[quick->n_sas++], MOAT_PROTO_AH, &choice->ah);
+	if (choice->has_esp)
+		keep_pick(&quick->sas[quick->n_sas++], MOAT_PROTO_ESP, &choice->esp);
 	quick->life_seconds = choice->life_seconds;
 	quick->life_kilobytes = choice->life_kilobytes;
 }
@@ -508,7 +538,7 @@ int moat_quick_verify_1(struct moat_ike1_in *in)
 	if (moat_sa_parse(p->body, &offer, &in->no))
 		return -1;
 	if (offer.proposals[0].spi.len == 4)
-		quick->spi_out = moat_get32(offer.proposals[0].spi.data);
+		quick->spi_refused = moat_get32(offer.proposals[0].spi.data);
 	if (read_selector(in, &selector))
 		return -1;
 	pair = pair_of_offer(in, &selector);
@@ -518,7 +548,7 @@ int moat_quick_verify_1(struct moat_ike1_in *in)
 		return moat_refuse(&in->no, MOAT_REFUSE_LIMIT,
 				   "%u quick modes for this pair are under way",
 				   pair->answering);
-	wanted = want(&pair->tunnel->conf);
+	wanted = moat_quick_want(&pair->tunnel->conf);
 	if (moat_sa_choose(&wanted, &offer, MOAT_SA_OFFER, &choice, &why)) {
 		explain(in, pair->tunnel, "phase 2", &why);
 		return -1;
@@ -527,7 +557,10 @@ int moat_quick_verify_1(struct moat_ike1_in *in)
 		return -1;
 	keep_choice(quick, &choice);
 	moat_blob_set(&quick->offer, p->body.data, p->body.len);
-	quick->selector = selector;
+	quick->selector = pair->selector;
+	/* Narrowed; a range of ports is ours alone, no ID can hold one. */
+	quick->selector.local = selector.local;
+	quick->selector.remote = selector.remote;
 	quick->pair = pair;
 	return 0;
 }
@@ -567,7 +600,7 @@ int moat_quick_verify_2(struct moat_ike1_in *in)
 	struct moat_quick *quick = in->quick;
 	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_SA);
 	const struct moat_tunnel *tunnel = quick->pair->tunnel;
-	struct moat_sa_want wanted = want(&tunnel->conf);
+	struct moat_sa_want wanted = moat_quick_want(&tunnel->conf);
 	struct moat_sa_payload answer;
 	struct moat_sa_choice choice;
 	struct moat_mismatch why;

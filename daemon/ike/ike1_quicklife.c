@@ -139,13 +139,15 @@ void moat_quick_refused(struct moat_ike1_in *in)
 	uint16_t type = quick->notify ? quick->notify : moat_refuse_notify(in->no.why);
 	struct moat_flight *keep = NULL;
 
-	moat_set32(spi, quick->initiator ? quick->spi_in : quick->spi_out);
+	moat_set32(spi, quick->initiator ? quick->sas[0].spi_in : quick->spi_refused);
 	if (!quick->initiator) {
 		keep = &quick->flight;
 		memcpy(keep->digest, in->digest, sizeof(keep->digest));
 		keep->heard = true;
 	}
-	moat_info_notify(in->sa, keep, MOAT_PROTO_ESP, type, moat_view(spi, sizeof(spi)));
+	moat_info_notify(in->sa, keep,
+			 quick->n_sas ? quick->sas[0].protocol : MOAT_PROTO_ESP, type,
+			 moat_view(spi, sizeof(spi)));
 	if (quick->initiator)
 		moat_quick_fail(quick,
 				in->no.why ? in->no.text : "message 2 is not acceptable");

@@ -47,7 +47,9 @@ struct moat_pair_conf {
  * @exchange: main or aggressive
  * @auth: authentication method, RFC 2409 appendix A (1 is PSK)
  * @ike: acceptable phase 1 transforms, best first
- * @esp: acceptable phase 2 transforms, best first, with their PFS groups
+ * @esp: acceptable phase 2 transforms, best first, with their PFS groups; may be
+ *	empty beside @ah
+ * @ah: likewise; with both, AH over ESP
  * @mode: enum moat_mode
  * @action: enum moat_action; bypass and discard have no peer
  * @start: trap, up or none
@@ -74,6 +76,7 @@ struct moat_tunnel_conf {
 	uint16_t auth;
 	struct moat_ike_algs ike;
 	struct moat_sa_algs esp;
+	struct moat_sa_algs ah;
 	uint8_t mode;
 	uint8_t action;
 	enum moat_start start;

@@ -68,6 +68,7 @@ bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int
 		   struct moat_pair_view *view)
 {
 	const struct moat_tunnel *t = tunnel_at(ike, tunnel);
+	const struct moat_child_sa *sa;
 	const struct moat_pair *pair;
 
 	if (!t || index >= t->conf.n_pairs)
@@ -80,10 +81,12 @@ bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int
 	view->mode = t->conf.mode;
 	if (!pair->current)
 		return true;
-	view->protocol = pair->current->protocol;
-	view->spi_in = pair->current->spi_in;
-	view->spi_out = pair->current->spi_out;
-	moat_sa_alg_print(&pair->current->alg, view->proposal, sizeof(view->proposal));
+	sa = &pair->current->sas[0];
+	view->protocol =
+		sa->protocol == MOAT_PROTO_AH ? MOAT_IPPROTO_AH : MOAT_IPPROTO_ESP;
+	view->spi_in = sa->spi_in;
+	view->spi_out = sa->spi_out;
+	moat_sa_alg_print(&sa->alg, view->proposal, sizeof(view->proposal));
 	view->established = pair->current->established;
 	view->expires = pair->current->expires;
 	return true;

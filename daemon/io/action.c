@@ -37,10 +37,15 @@ static void ask_sa(struct moat_io *io, const struct moat_act *act,
 {
 	struct moat_ipc msg;
 
-	moat_ipc_init(&msg, type, act->token);
-	msg.sa = *act->sa;
-	msg.sa.policy += io->policy_base;
-	moat_channel_send(&io->kernel, &msg);
+	bool bundle = moat_sa_params_count(act->sa) == 2;
+
+	/* Of a bundle the first one waits there for the second. */
+	for (unsigned int i = 0; i <= bundle; i++) {
+		moat_ipc_init(&msg, type, i == bundle ? act->token : 0);
+		msg.sa = act->sa[i];
+		msg.sa.policy += io->policy_base;
+		moat_channel_send(&io->kernel, &msg);
+	}
 	explicit_bzero(&msg, sizeof(msg));
 }
 

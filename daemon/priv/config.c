@@ -115,6 +115,14 @@ static int by_selector(const void *a, const void *b)
 	if (!d)
 		d = memcmp(&x->pair->selector.remote, &y->pair->selector.remote,
 			   sizeof(struct moat_range));
+	if (!d)
+		d = x->pair->selector.protocol - y->pair->selector.protocol;
+	if (!d)
+		d = memcmp(x->pair->selector.local_port, y->pair->selector.local_port,
+			   sizeof(x->pair->selector.local_port));
+	if (!d)
+		d = memcmp(x->pair->selector.remote_port, y->pair->selector.remote_port,
+			   sizeof(x->pair->selector.remote_port));
 	if (!d && x->tunnel->priority != y->tunnel->priority)
 		d = x->tunnel->priority < y->tunnel->priority ? -1 : 1;
 	return d;

@@ -21,26 +21,38 @@ void moat_read_ike(struct draft *draft, config_setting_t *setting)
 	moat_value_strings(draft->reader, setting, add_ike, &draft->tunnel->ike);
 }
 
-static void add_esp(struct moat_reader *reader, config_setting_t *setting,
-		    const char *text, void *arg)
+static void add_sa(struct moat_reader *reader, config_setting_t *setting,
+		   const char *text, uint8_t protocol, struct moat_sa_algs *list)
 {
-	struct moat_sa_algs *list = arg;
+	const char *key = protocol == MOAT_PROTO_AH ? "ah" : "esp";
 	unsigned int old = list->count;
 	char why[256];
 
-	if (moat_sa_algs_add(list, MOAT_PROTO_ESP, text, why, sizeof(why))) {
-		moat_reader_wrong(reader, setting, "esp: %s", why);
+	if (moat_sa_algs_add(list, protocol, text, why, sizeof(why))) {
+		moat_reader_wrong(reader, setting, "%s: %s", key, why);
 		return;
 	}
 	for (unsigned int i = old; i < list->count; i++) {
 		if (!moat_sa_alg_negotiable(&list->alg[i])) {
 			moat_reader_wrong(reader, setting,
-					  "esp: \"%s\" has no number in IKEv1 and serves "
+					  "%s: \"%s\" has no number in IKEv1 and serves "
 					  "manual SAs only",
-					  text);
+					  key, text);
 			break;
 		}
 	}
+}
+
+static void add_esp(struct moat_reader *reader, config_setting_t *setting,
+		    const char *text, void *arg)
+{
+	add_sa(reader, setting, text, MOAT_PROTO_ESP, arg);
+}
+
+static void add_ah(struct moat_reader *reader, config_setting_t *setting,
+		   const char *text, void *arg)
+{
+	add_sa(reader, setting, text, MOAT_PROTO_AH, arg);
 }
 
 void moat_read_esp(struct draft *draft, config_setting_t *setting)
@@ -49,38 +61,157 @@ void moat_read_esp(struct draft *draft, config_setting_t *setting)
 	moat_value_strings(draft->reader, setting, add_esp, &draft->tunnel->esp);
 }
 
-void moat_check_weak(struct draft *draft)
+/* AH alone, unless esp is written as well: then both, AH outside. */
+void moat_read_ah(struct draft *draft, config_setting_t *setting)
 {
-	const struct moat_tunnel_conf *tunnel = draft->tunnel;
-	const char *weak = NULL;
-
-	if (draft->weak)
-		return;
-	for (unsigned int i = 0; i < tunnel->ike.count && !weak; i++)
-		weak = moat_ike_alg_weak(&tunnel->ike.alg[i]);
-	for (unsigned int i = 0; i < tunnel->esp.count && !weak; i++)
-		weak = moat_sa_alg_weak(&tunnel->esp.alg[i]);
-	if (weak)
-		moat_reader_wrong(draft->reader, draft->block,
-				  "tunnel \"%s\": %s is weak: choose another, or write "
-				  "weak = true to take it nevertheless",
-				  tunnel->name, weak);
+	if (!config_setting_get_member(draft->block, "esp"))
+		draft->tunnel->esp.count = 0;
+	moat_value_strings(draft->reader, setting, add_ah, &draft->tunnel->ah);
 }
 
-/* A quick mode has one KE payload, so all that esp offers needs one group. */
+/* ---- weak ones ---- */
+
+/**
+ * struct weighing - an algorithm list that is read again for what is weak in it
+ */
+struct weighing {
+	struct draft *draft;
+	uint8_t protocol;
+};
+
+static const char *weak_part(uint8_t protocol, const char *text)
+{
+	struct moat_ike_algs ike = { 0 };
+	struct moat_sa_algs sa = { 0 };
+	const char *weak = NULL;
+	char why[256];
+
+	if (protocol == 0 && !moat_ike_algs_add(&ike, text, why, sizeof(why))) {
+		for (unsigned int i = 0; i < ike.count && !weak; i++)
+			weak = moat_ike_alg_weak(&ike.alg[i]);
+	} else if (protocol && !moat_sa_algs_add(&sa, protocol, text, why, sizeof(why))) {
+		for (unsigned int i = 0; i < sa.count && !weak; i++)
+			weak = moat_sa_alg_weak(&sa.alg[i]);
+	}
+	return weak;
+}
+
+static void weigh(struct moat_reader *reader, config_setting_t *setting, const char *text,
+		  void *arg)
+{
+	const struct weighing *w = arg;
+	const char *weak = weak_part(w->protocol, text);
+
+	if (weak && w->draft->weak)
+		moat_reader_warn(reader, setting,
+				 "tunnel \"%s\": %s in \"%s\" is weak, and is taken "
+				 "because of weak = true",
+				 w->draft->tunnel->name, weak, text);
+	else if (weak)
+		moat_reader_wrong(reader, setting,
+				  "tunnel \"%s\": %s is weak: choose another, or write "
+				  "weak = true to take it nevertheless",
+				  w->draft->tunnel->name, weak);
+}
+
+static void weigh_key(struct draft *draft, const char *key, uint8_t protocol)
+{
+	config_setting_t *setting = config_setting_get_member(draft->block, key);
+	struct weighing w = { draft, protocol };
+
+	if (setting &&
+	    (config_setting_type(setting) == CONFIG_TYPE_STRING ||
+	     config_setting_is_array(setting) || config_setting_is_list(setting)))
+		moat_value_strings(draft->reader, setting, weigh, &w);
+}
+
+/* Who hears one exchange can try passwords for as long as he likes. */
+static void weigh_exchange(struct draft *draft)
+{
+	config_setting_t *setting = config_setting_get_member(draft->block, "exchange");
+	const struct moat_tunnel_conf *tunnel = draft->tunnel;
+
+	if (tunnel->exchange != MOAT_EXCHANGE_AGGRESSIVE ||
+	    tunnel->auth != MOAT_METHOD_PSK)
+		return;
+	if (draft->weak)
+		moat_reader_warn(
+			draft->reader, setting,
+			"tunnel \"%s\": aggressive mode lets who overhears it "
+			"guess the pre-shared key, and is used because of weak = "
+			"true",
+			tunnel->name);
+	else
+		moat_reader_wrong(
+			draft->reader, setting,
+			"tunnel \"%s\": aggressive mode lets who overhears it "
+			"guess the pre-shared key: use main mode, or write weak "
+			"= true to take it nevertheless",
+			tunnel->name);
+}
+
+void moat_check_weak(struct draft *draft)
+{
+	weigh_key(draft, "ike", 0);
+	weigh_key(draft, "esp", MOAT_PROTO_ESP);
+	weigh_key(draft, "ah", MOAT_PROTO_AH);
+	weigh_exchange(draft);
+}
+
+/* ---- what a list must have in common ---- */
+
+/* A quick mode has one KE payload, so all that it offers needs one group. */
+static void check_pfs(struct draft *draft, const struct moat_sa_algs *list,
+		      const char *what, bool pfs)
+{
+	for (unsigned int i = 0; i < list->count; i++) {
+		if (pfs != (list->alg[i].group != MOAT_GROUP_NONE)) {
+			moat_reader_wrong(
+				draft->reader, draft->block,
+				"tunnel \"%s\": %s has entries with and without "
+				"a group: PFS is either wanted or not",
+				draft->tunnel->name, what);
+			return;
+		}
+	}
+}
+
 void moat_check_groups(struct draft *draft)
 {
 	const struct moat_sa_algs *esp = &draft->tunnel->esp;
+	const struct moat_sa_algs *ah = &draft->tunnel->ah;
+	const struct moat_sa_algs *first = esp->count ? esp : ah;
 
-	for (unsigned int i = 1; i < esp->count; i++) {
-		if (esp->alg[i].group != esp->alg[0].group &&
-		    !(esp->alg[i].group && esp->alg[0].group)) {
-			moat_reader_wrong(
-				draft->reader, draft->block,
-				"tunnel \"%s\": esp has entries with and without "
-				"a group: PFS is either wanted or not",
-				draft->tunnel->name);
+	if (!first->count)
+		return;
+	check_pfs(draft, first, first == esp ? "esp" : "ah", first->alg[0].group);
+	if (first == esp && ah->count)
+		check_pfs(draft, ah, "esp and ah together", first->alg[0].group);
+}
+
+/* ---- extended sequence numbers ---- */
+
+void moat_apply_esn(struct draft *draft, struct moat_sa_algs *list)
+{
+	struct moat_sa_algs old = *list;
+
+	if (!draft->esn)
+		return;
+	list->count = 0;
+	for (unsigned int i = 0; i < old.count; i++) {
+		struct moat_sa_alg alg = old.alg[i];
+		bool both = draft->esn == DRAFT_ESN_AUTO && !alg.esn;
+
+		if (list->count + both >= MOAT_ALGS_MAX) {
+			moat_reader_wrong(draft->reader, draft->block,
+					  "tunnel \"%s\": more than %d combinations with "
+					  "esn in one list",
+					  draft->tunnel->name, MOAT_ALGS_MAX);
 			return;
 		}
+		alg.esn = true;
+		list->alg[list->count++] = alg;
+		if (both)
+			list->alg[list->count++] = old.alg[i];
 	}
 }

@@ -35,6 +35,11 @@ void moat_reader_close(struct moat_reader *reader);
 	moat_mistake((reader)->mistakes, (reader)->name, \
 		     config_setting_source_line(setting), __VA_ARGS__)
 
+/** moat_reader_warn() - a warning at the line of a setting */
+#define moat_reader_warn(reader, setting, ...)           \
+	moat_warning((reader)->mistakes, (reader)->name, \
+		     config_setting_source_line(setting), __VA_ARGS__)
+
 /* The values of settings. False: wrong type or range, and a mistake is noted. */
 bool moat_value_string(struct moat_reader *reader, config_setting_t *setting,
 		       const char **value);

@@ -169,6 +169,7 @@ void moat_make_pairs(struct draft *draft)
 {
 	struct moat_tunnel_conf *tunnel = draft->tunnel;
 	unsigned int max = draft->local_nets.n * draft->remote_nets.n;
+	bool wrong = false;
 
 	if (!max)
 		return;
@@ -184,13 +185,26 @@ void moat_make_pairs(struct draft *draft)
 
 		if (local->first.len != remote->first.len)
 			continue;
+		if (moat_range_equal(local, remote)) {
+			char text[2 * MOAT_ADDR_STRLEN];
+
+			moat_reader_wrong(draft->reader, draft->block,
+					  "tunnel \"%s\": %s is both local-net and "
+					  "remote-net: no packet can be told to go there",
+					  tunnel->name, moat_range_str(local, text));
+			wrong = true;
+			continue;
+		}
 		selector = &tunnel->pairs[tunnel->n_pairs++].selector;
 		selector->local = *local;
 		selector->remote = *remote;
-		selector->local_port[1] = UINT16_MAX;
-		selector->remote_port[1] = UINT16_MAX;
+		selector->protocol = draft->protocol;
+		memcpy(selector->local_port, draft->local_port,
+		       sizeof(selector->local_port));
+		memcpy(selector->remote_port, draft->remote_port,
+		       sizeof(selector->remote_port));
 	}
-	if (!tunnel->n_pairs)
+	if (!tunnel->n_pairs && !wrong)
 		moat_reader_wrong(draft->reader, draft->block,
 				  "tunnel \"%s\": local-net and remote-net have no "
 				  "family in common",

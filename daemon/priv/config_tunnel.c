@@ -66,14 +66,16 @@ static void read_exchange(struct draft *draft, config_setting_t *setting)
 {
 	unsigned int i;
 
-	read_word(draft, setting, WORDS("main", "aggressive"), 2, 1, &i);
+	if (moat_value_word(draft->reader, setting, WORDS("main", "aggressive"), 2, &i))
+		draft->tunnel->exchange = MOAT_EXCHANGE_MAIN + i;
 }
 
 static void read_mode(struct draft *draft, config_setting_t *setting)
 {
 	unsigned int i;
 
-	read_word(draft, setting, WORDS("tunnel", "transport"), 2, 1, &i);
+	if (moat_value_word(draft->reader, setting, WORDS("tunnel", "transport"), 2, &i))
+		draft->tunnel->mode = MOAT_MODE_TUNNEL + i;
 }
 
 static void read_nat_t(struct draft *draft, config_setting_t *setting)
@@ -87,7 +89,8 @@ static void read_esn(struct draft *draft, config_setting_t *setting)
 {
 	unsigned int i;
 
-	read_word(draft, setting, WORDS("off", "auto", "on"), 3, 1, &i);
+	if (moat_value_word(draft->reader, setting, WORDS("off", "auto", "on"), 3, &i))
+		draft->esn = DRAFT_ESN_OFF + i;
 }
 
 static void read_start(struct draft *draft, config_setting_t *setting)
@@ -196,7 +199,7 @@ static const struct key {
 	{ "exchange", read_exchange },
 	{ "ike", moat_read_ike },
 	{ "esp", moat_read_esp },
-	{ "ah", refuse },
+	{ "ah", moat_read_ah },
 	{ "mode", read_mode },
 	{ "start", read_start },
 	{ "local-id", read_local_id },
@@ -211,8 +214,8 @@ static const struct key {
 	{ "dpd", read_dpd },
 	{ "dpd-timeout", refuse },
 	{ "nat-t", read_nat_t },
-	{ "protocol", refuse },
-	{ "ports", refuse },
+	{ "protocol", moat_read_protocol },
+	{ "ports", moat_read_ports },
 	{ "action", read_action },
 	{ "priority", read_priority },
 	{ "mark", refuse },
@@ -321,7 +324,13 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	tunnel = calloc(1, sizeof(*tunnel));
 	if (!draft || !tunnel)
 		abort();
-	*draft = (struct draft){ .reader = reader, .block = block, .tunnel = tunnel };
+	*draft = (struct draft){
+		.reader = reader,
+		.block = block,
+		.tunnel = tunnel,
+		.local_port = { 0, UINT16_MAX },
+		.remote_port = { 0, UINT16_MAX },
+	};
 	if (strlen(name) > MOAT_TUNNEL_NAME_MAX)
 		moat_reader_wrong(reader, block,
 				  "the name of a tunnel may have %u characters",
@@ -334,6 +343,10 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	moat_check_families(draft);
 	moat_check_weak(draft);
 	moat_check_groups(draft);
+	moat_check_ports(draft);
+	moat_apply_esn(draft, &tunnel->esp);
+	moat_apply_esn(draft, &tunnel->ah);
+	moat_check_transport(draft);
 	moat_make_pairs(draft);
 	default_ids(tunnel);
 	free(draft);

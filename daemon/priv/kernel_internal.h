@@ -29,6 +29,7 @@ struct moat_known_policy {
  * @feed: its successor while it arrives
  * @pairs: tree of the pairs in @config
  * @policies: tree of struct moat_known_policy by id
+ * @outer: outer SA of a bundle that waits for its inner one
  */
 struct moat_kernel {
 	struct moat_nl *nl;
@@ -38,6 +39,7 @@ struct moat_kernel {
 	struct moat_feed feed;
 	void *pairs;
 	void *policies;
+	struct moat_sa_params outer;
 };
 
 /* kernel_check.c: is a request covered by the configuration? */

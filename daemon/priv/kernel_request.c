@@ -82,13 +82,26 @@ static void do_spi_alloc(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		out->why = moat_nl_error(kernel->nl);
 }
 
+/* The outer SA of a bundle waits for its inner one, which comes next. */
+static void keep_outer(struct moat_kernel *kernel, const struct moat_ipc *msg)
+{
+	const struct moat_known_policy *policy =
+		moat_kernel_policy(kernel, msg->sa.policy);
+
+	explicit_bzero(&kernel->outer, sizeof(kernel->outer));
+	if (policy && !moat_kernel_check_sa(policy, &msg->sa))
+		kernel->outer = msg->sa;
+}
+
 static void do_sa(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		  struct outcome *out)
 {
 	const struct moat_known_policy *policy =
 		moat_kernel_policy(kernel, msg->sa.policy);
 	bool add = msg->type == MOAT_IPC_SA_ADD;
-	struct moat_nl_sa sa;
+	struct moat_sa_params *outer = &kernel->outer;
+	struct moat_nl_sa sas[2];
+	size_t n = 0;
 	int err;
 
 	out->what = add ? "sa-add" : "policy-switch";
@@ -101,9 +114,17 @@ static void do_sa(struct moat_kernel *kernel, const struct moat_ipc *msg,
 	out->why = moat_kernel_check_sa(policy, &msg->sa);
 	if (out->why)
 		return;
-	fill_sa(&sa, &msg->sa);
-	err = add ? moat_nl_sa_add(kernel->nl, &sa, 1)
-		  : moat_nl_policy_switch(kernel->nl, msg->sa.policy, &sa, 1);
+	if (msg->sa.bundle == MOAT_BUNDLE_INNER) {
+		if (outer->policy != msg->sa.policy ||
+		    outer->direction != msg->sa.direction) {
+			out->why = "the outer SA of its bundle may not stand";
+			return;
+		}
+		fill_sa(&sas[n++], outer);
+	}
+	fill_sa(&sas[n++], &msg->sa);
+	err = add ? moat_nl_sa_add(kernel->nl, sas, n)
+		  : moat_nl_policy_switch(kernel->nl, msg->sa.policy, sas, n);
 	if (err)
 		out->why = moat_nl_error(kernel->nl);
 }
@@ -208,7 +229,12 @@ void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg)
 		break;
 	case MOAT_IPC_SA_ADD:
 	case MOAT_IPC_POLICY_SWITCH:
+		if (msg->sa.bundle == MOAT_BUNDLE_OUTER) {
+			keep_outer(kernel, msg);
+			return;
+		}
 		do_sa(kernel, msg, &out);
+		explicit_bzero(&kernel->outer, sizeof(kernel->outer));
 		break;
 	case MOAT_IPC_SA_DEL:
 		do_sa_del(kernel, msg, &out);

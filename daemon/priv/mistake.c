@@ -76,36 +76,44 @@ static unsigned int least(unsigned int a, unsigned int b, unsigned int c)
 	return c < a ? c : a;
 }
 
-/* How many letters must be changed, added or removed (Levenshtein). */
+/*
+ * How many letters must be changed, added or removed, or neighbours swapped
+ * (Levenshtein's distance with transpositions).
+ */
 static unsigned int distance(const char *a, const char *b)
 {
 	size_t la = strnlen(a, WORD_MAX), lb = strnlen(b, WORD_MAX);
-	unsigned int row[WORD_MAX + 1];
+	unsigned int d[WORD_MAX + 1][WORD_MAX + 1];
 
 	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
+		d[0][j] = j;
 	for (size_t i = 1; i <= la; i++) {
-		unsigned int diagonal = row[0];
-
-		row[0] = i;
+		d[i][0] = i;
 		for (size_t j = 1; j <= lb; j++) {
-			unsigned int change = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			row[j] = least(row[j] + 1, row[j - 1] + 1, change);
+			d[i][j] = least(d[i - 1][j] + 1, d[i][j - 1] + 1,
+					d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < d[i][j])
+				d[i][j] = d[i - 2][j - 2] + 1;
 		}
 	}
-	return row[lb];
+	return d[la][lb];
 }
 
 const char *moat_did_you_mean(const char *word, const char *const *known, size_t n)
 {
-	unsigned int best = strnlen(word, WORD_MAX) / 3 + 1;
+	/* A third of its letters, and one of a short word: more is another word. */
+	unsigned int best = strnlen(word, WORD_MAX) / 3;
 	const char *found = NULL;
 
+	if (best == 0)
+		best = 1;
 	for (size_t i = 0; i < n; i++) {
 		unsigned int d = distance(word, known[i]);
 
+		/* Two-letter words are all neighbours of each other. */
+		if (strlen(known[i]) <= 2 && d)
+			continue;
 		if (d < best || (d == best && !found)) {
 			best = d;
 			found = known[i];

@@ -145,6 +145,60 @@ static void clean_aggressive(void **state)
 	sim_free(sim);
 }
 
+/* What the proposals of quick mode can hold beside ESP in tunnel mode. */
+static void protocols(void **state)
+{
+	static const struct {
+		const char *ah;
+		const char *esp;
+		unsigned int sas;
+	} cases[] = {
+		{ "sha256", NULL, 1 },
+		{ "sha1-ecp256", NULL, 1 },
+		{ "sha256-ecp256", "aes128-sha1-ecp256", 2 },
+		{ NULL, "aes256gcm16-esn", 1 },
+		{ NULL, "3des-md5", 1 },
+		{ NULL, "null-sha512-ecp256", 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = plain();
+		struct sim *sim;
+
+		o.ah = cases[i].ah;
+		o.esp[0] = o.esp[1] = cases[i].esp;
+		sim = start(&o);
+		assert_established(sim, cases[i].sas);
+		/* The kernel deletes a bundle as one. */
+		sim_down(sim, 0);
+		sim_run(sim, 2000);
+		assert_nothing(sim, 0);
+		sim_free(sim);
+	}
+}
+
+/* An ID holds one port or none; a range is each side's own business. */
+static void ports(void **state)
+{
+	struct sim_options o = plain();
+	struct moat_pair_view pair;
+	struct sim *sim;
+
+	(void)state;
+	o.protocol = 6;
+	o.ports[0][0] = o.ports[0][1] = 443;
+	o.ports[1][0] = 1024;
+	o.ports[1][1] = 65535;
+	sim = start(&o);
+	assert_established(sim, 1);
+	assert_true(moat_ike_pair(sim_core(sim, 1), 0, 0, &pair));
+	assert_int_equal(pair.selector.protocol, 6);
+	assert_int_equal(pair.selector.local_port[0], 1024);
+	assert_int_equal(pair.selector.remote_port[1], 443);
+	sim_free(sim);
+}
+
 static void what_status_shows(void **state)
 {
 	struct sim_options o = plain();
@@ -596,6 +650,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clean_establishment),
 		cmocka_unit_test(clean_aggressive),
+		cmocka_unit_test(protocols),
+		cmocka_unit_test(ports),
 		cmocka_unit_test(what_status_shows),
 		cmocka_unit_test(traffic_brings_it_up),
 		cmocka_unit_test(several_networks),

@@ -21,6 +21,8 @@
  * @nets: networks on each side; every pair of them is a policy
  * @ike: phase 1 algorithms of each side; NULL for a fast default
  * @esp: phase 2 algorithms of each side
+ * @ah: of both sides; with @esp AH over ESP
+ * @protocol: of the traffic, with @ports on each side (lowest and highest)
  * @psk: of each side
  * @id: what each side calls itself, instead of its address
  * @start: of each side
@@ -42,6 +44,9 @@ struct sim_options {
 	unsigned int nets;
 	const char *ike[2];
 	const char *esp[2];
+	const char *ah;
+	uint8_t protocol;
+	uint16_t ports[2][2];
 	const char *psk[2];
 	const char *id[2];
 	enum moat_start start[2];

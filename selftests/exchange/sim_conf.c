@@ -44,6 +44,13 @@ static void fill_pairs(const struct sim *sim, int side, unsigned int first,
 			s->local = net(sim, side, i);
 			s->remote = net(sim, !side, j + shift);
 			s->local_port[1] = s->remote_port[1] = UINT16_MAX;
+			s->protocol = sim->options.protocol;
+			if (sim->options.ports[side][1]) {
+				memcpy(s->local_port, sim->options.ports[side],
+				       sizeof(s->local_port));
+				memcpy(s->remote_port, sim->options.ports[!side],
+				       sizeof(s->remote_port));
+			}
 			pairs++;
 		}
 	}
@@ -82,8 +89,11 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	if (moat_ike_algs_add(&conf->ike,
 			      or_default(o->ike[side], "aes128-sha256-ecp256"), err,
 			      sizeof(err)) ||
-	    moat_sa_algs_add(&conf->esp, MOAT_PROTO_ESP,
-			     or_default(o->esp[side], "aes128gcm16"), err, sizeof(err)))
+	    (o->ah &&
+	     moat_sa_algs_add(&conf->ah, MOAT_PROTO_AH, o->ah, err, sizeof(err))) ||
+	    ((o->esp[side] || !o->ah) &&
+	     moat_sa_algs_add(&conf->esp, MOAT_PROTO_ESP,
+			      or_default(o->esp[side], "aes128gcm16"), err, sizeof(err))))
 		abort();
 	conf->mode = MOAT_MODE_TUNNEL;
 	conf->action = MOAT_ACTION_PROTECT;
@@ -261,6 +271,7 @@ const uint8_t *sim_datagram(const struct sim *sim, unsigned int index, size_t *l
 
 static const char *agree_on(struct sim *sim, int side, const struct moat_sa_params *out)
 {
+	bool ah = out->protocol == 51;
 	struct sim_sa *in = sim_kernel_sa(&sim->side[!side].kernel, MOAT_DIRECTION_IN,
 					  out->spi, &out->dst);
 	const struct moat_sa_params *p = in ? &in->params : NULL;
@@ -270,7 +281,7 @@ static const char *agree_on(struct sim *sim, int side, const struct moat_sa_para
 	if (p->enc != out->enc || p->auth != out->auth || p->icv_len != out->icv_len ||
 	    p->protocol != out->protocol || p->mode != out->mode || p->esn != out->esn)
 		return "algorithms differ";
-	if (!(out->enc_key_len + out->auth_key_len) ||
+	if (!(out->enc_key_len + out->auth_key_len) || (ah && out->enc_key_len) ||
 	    p->enc_key_len != out->enc_key_len ||
 	    memcmp(p->enc_key, out->enc_key, out->enc_key_len))
 		return "encryption keys differ";
@@ -279,7 +290,11 @@ static const char *agree_on(struct sim *sim, int side, const struct moat_sa_para
 		return "integrity keys differ";
 	if (!moat_range_equal(&p->selector.local, &out->selector.remote) ||
 	    !moat_range_equal(&p->selector.remote, &out->selector.local) ||
-	    p->selector.protocol != out->selector.protocol)
+	    p->selector.protocol != out->selector.protocol ||
+	    memcmp(p->selector.local_port, out->selector.remote_port,
+		   sizeof(p->selector.local_port)) ||
+	    memcmp(p->selector.remote_port, out->selector.local_port,
+		   sizeof(p->selector.local_port)))
 		return "selectors are not mirrored";
 	if (!moat_addr_equal(&p->src, &out->src) || p->hard_seconds != out->hard_seconds)
 		return "addresses or lifetimes differ";
@@ -298,6 +313,8 @@ const char *sim_agree(struct sim *sim)
 
 			if (policy->out)
 				why = agree_on(sim, side, &policy->out->params);
+			if (!why && policy->out->inner)
+				why = agree_on(sim, side, &policy->out->inner->params);
 			if (!why)
 				continue;
 			snprintf(sim->wrong, sizeof(sim->wrong), "side %c policy %u: %s",

@@ -330,7 +330,8 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 	case MOAT_ACT_POLICY_SWITCH:
 	case MOAT_ACT_SA_DEL:
 		item = for_kernel(sim, side, act);
-		item->data = copy(act->sa, sizeof(*act->sa));
+		item->data =
+			copy(act->sa, moat_sa_params_count(act->sa) * sizeof(*act->sa));
 		break;
 	case MOAT_ACT_POLICY_ADD:
 	case MOAT_ACT_POLICY_SET:

@@ -10,6 +10,12 @@ static void unlink_sa(struct sim_kernel *kernel, struct sim_sa *sa)
 	struct sim_sa **at = &kernel->sas;
 	struct sim_policy *policy;
 
+	if (sa->inner)
+		unlink_sa(kernel, sa->inner);
+	for (struct sim_sa *outer = kernel->sas; outer; outer = outer->next) {
+		if (outer->inner == sa)
+			outer->inner = NULL;
+	}
 	for (policy = kernel->policies; policy; policy = policy->next) {
 		if (policy->out == sa)
 			policy->out = NULL;
@@ -75,7 +81,7 @@ uint32_t sim_kernel_reserve(struct sim_kernel *kernel, uint32_t spi,
 	return spi;
 }
 
-const char *sim_kernel_add(struct sim_kernel *kernel, const struct moat_sa_params *params,
+static const char *add_one(struct sim_kernel *kernel, const struct moat_sa_params *params,
 			   uint64_t now)
 {
 	struct sim_sa *sa =
@@ -91,6 +97,19 @@ const char *sim_kernel_add(struct sim_kernel *kernel, const struct moat_sa_param
 	sa->reserved = false;
 	sa->ends = now + params->hard_seconds * 1000;
 	return NULL;
+}
+
+const char *sim_kernel_add(struct sim_kernel *kernel, const struct moat_sa_params *params,
+			   uint64_t now)
+{
+	const char *why = add_one(kernel, params, now);
+
+	if (why || params->bundle != MOAT_BUNDLE_OUTER)
+		return why;
+	why = add_one(kernel, params + 1, now);
+	sim_kernel_sa(kernel, MOAT_DIRECTION_IN, params->spi, &params->dst)->inner =
+		sim_kernel_sa(kernel, MOAT_DIRECTION_IN, params[1].spi, &params->dst);
+	return why;
 }
 
 const char *sim_kernel_switch(struct sim_kernel *kernel,
@@ -109,6 +128,11 @@ const char *sim_kernel_switch(struct sim_kernel *kernel,
 	sa->params = *params;
 	sa->ends = now + params->hard_seconds * 1000;
 	policy->out = sa;
+	if (params->bundle == MOAT_BUNDLE_OUTER) {
+		sa->inner = new_sa(kernel);
+		sa->inner->params = params[1];
+		sa->inner->ends = sa->ends;
+	}
 	return NULL;
 }
 

@@ -9,9 +9,11 @@
  * struct sim_sa - an SA, or a reserved SPI
  * @reserved: only the SPI; goes after 60 s
  * @ends: ms
+ * @inner: of a bundle
  */
 struct sim_sa {
 	struct sim_sa *next;
+	struct sim_sa *inner;
 	struct moat_sa_params params;
 	bool reserved;
 	bool used;

@@ -48,6 +48,8 @@ static struct sim_options from_seed(uint64_t seed)
 
 	if (mix(seed, 6) % 3 == 0)
 		o.esp[0] = o.esp[1] = "aes128-sha256-ecp256";
+	else if (mix(seed, 8) % 5 == 0)
+		o.ah = "sha256";
 	return o;
 }
 

@@ -280,24 +280,124 @@ static void test_types_and_ranges(void **state)
 	       "user@FQDN, or keyid:...");
 }
 
+static void test_traffic(void **state)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	const struct moat_selector *s;
+	const char *text = WITH("protocol = \"tcp\"\n"
+				"ports = { local = \"443\", remote = \"1024-65535\" }");
+
+	(void)state;
+	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+	expect_none(&mistakes);
+	s = &config.tunnels[0]->pairs[0].selector;
+	assert_int_equal(s->protocol, 6);
+	assert_int_equal(s->local_port[0], 443);
+	assert_int_equal(s->local_port[1], 443);
+	assert_int_equal(s->remote_port[0], 1024);
+	assert_int_equal(s->remote_port[1], 65535);
+	moat_config_free(&config);
+	EXPECT(WITH("protocol = \"tpc\""),
+	       "moat.conf:6: protocol: \"tpc\" has no name here: write its number, or did "
+	       "you mean \"tcp\"?");
+	EXPECT(WITH("protocol = 256"),
+	       "moat.conf:6: protocol is 256, it may be 0 to 255");
+	EXPECT(WITH("ports = { local = \"443\" }"),
+	       "moat.conf:6: tunnel \"branch\": ports need a protocol that has some: write "
+	       "protocol = \"tcp\" or the like beside them");
+	EXPECT(WITH("protocol = \"udp\"\nports = { local = \"9-8\" }"),
+	       "moat.conf:7: ports: local is \"9-8\", a port or a range was expected "
+	       "(\"443\", \"1024-65535\")");
+	EXPECT(WITH("protocol = \"udp\"\nports = { here = \"9\" }"),
+	       "moat.conf:7: unknown key \"here\" in ports");
+	EXPECT(WITH("mode = \"transport\""),
+	       "moat.conf:1: tunnel \"branch\": mode = \"transport\" protects the gateways "
+	       "themselves: local-net must be local",
+	       "moat.conf:1: tunnel \"branch\": mode = \"transport\" protects the gateways "
+	       "themselves: remote-net must be remote");
+	EXPECT("tunnels = { t = {\nlocal = \"192.0.2.1\"\nremote = \"192.0.2.2\"\n"
+	       "local-net = \"10.1.0.0/24\"\nremote-net = \"10.1.0.0/24\" } }",
+	       "moat.conf:1: tunnel \"t\": 10.1.0.0/24 is both local-net and remote-net: no "
+	       "packet can be told to go there");
+}
+
+/* A file's only warning, or NULL. */
+static void expect_warning(const char *text, const char *warning)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+	assert_int_equal(mistakes.n, 0);
+	assert_int_equal(mistakes.n_warnings, warning ? 1 : 0);
+	if (warning)
+		assert_string_equal(mistakes.warnings[0], warning);
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
+static void test_weak(void **state)
+{
+	(void)state;
+	EXPECT(WITH("exchange = \"aggressive\""),
+	       "moat.conf:6: tunnel \"branch\": aggressive mode lets who overhears it guess "
+	       "the pre-shared key: use main mode, or write weak = true to take it "
+	       "nevertheless");
+	expect_warning(
+		WITH("weak = true\nexchange = \"aggressive\""),
+		"moat.conf:7: tunnel \"branch\": aggressive mode lets who overhears "
+		"it guess the pre-shared key, and is used because of weak = true");
+	EXPECT(WITH("ah = \"md5\""),
+	       "moat.conf:6: tunnel \"branch\": md5 is weak: choose another, or write weak "
+	       "= true to take it nevertheless");
+	expect_warning(
+		WITH("ike = [ \"aes128-sha256-modp2048\",\n"
+		     "\"3des-sha1-modp2048\" ]\nweak = true"),
+		"moat.conf:7: tunnel \"branch\": 3des in \"3des-sha1-modp2048\" is "
+		"weak, and is taken because of weak = true");
+	expect_warning(WITH("weak = true"), NULL);
+}
+
+static void test_ah(void **state)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	const struct moat_tunnel_conf *t;
+	const char *ah = WITH("ah = \"sha256\"; esn = \"auto\"");
+	const char *both =
+		WITH("ah = \"sha1-modp2048\"\nesp = \"aes128-sha256-modp2048\"");
+
+	(void)state;
+	read_text(&config, &mistakes, "moat.conf", ah, strlen(ah));
+	expect_none(&mistakes);
+	t = config.tunnels[0];
+	assert_int_equal(t->esp.count, 0);
+	assert_int_equal(t->ah.count, 2);
+	assert_true(t->ah.alg[0].esn);
+	assert_false(t->ah.alg[1].esn);
+	moat_config_free(&config);
+	read_text(&config, &mistakes, "moat.conf", both, strlen(both));
+	expect_none(&mistakes);
+	t = config.tunnels[0];
+	assert_int_equal(t->esp.count, 1);
+	assert_int_equal(t->ah.count, 1);
+	moat_config_free(&config);
+	EXPECT(WITH("ah = \"sha1\"\nesp = \"aes128-sha256-modp2048\""),
+	       "moat.conf:1: tunnel \"branch\": esp and ah together has entries with and "
+	       "without a group: PFS is either wanted or not");
+	EXPECT(WITH("ah = \"aescmac\""),
+	       "moat.conf:6: ah: \"aescmac\" has no number in IKEv1 and serves manual SAs "
+	       "only");
+}
+
 static void test_not_built_yet(void **state)
 {
 	static const char *const keys[] = {
-		"cert = \"a\"",
-		"dpd-timeout = 3",
-		"device = \"moat0\"",
-		"mark = 1",
-		"df = \"copy\"",
-		"dscp = \"copy\"",
-		"mss = 1300",
-		"mtu = 1400",
-		"tfc = 1",
-		"protocol = \"tcp\"",
-		"key = \"k\"",
-		"ca = \"c\"",
-		"remote-cert = \"r\"",
-		"ah = [ \"sha256\" ]",
-		"ports = { local = \"443\" }",
+		"cert = \"a\"", "dpd-timeout = 3", "device = \"moat0\"",
+		"mark = 1",	"df = \"copy\"",   "dscp = \"copy\"",
+		"mss = 1300",	"mtu = 1400",	   "tfc = 1",
+		"key = \"k\"",	"ca = \"c\"",	   "remote-cert = \"r\"",
 	};
 
 	(void)state;
@@ -312,15 +412,9 @@ static void test_not_built_yet(void **state)
 			(int)strcspn(keys[i], " "), keys[i]);
 		EXPECT(text, expected);
 	}
-	EXPECT(WITH("exchange = \"aggressive\""),
-	       "moat.conf:6: exchange = \"aggressive\" is not supported by this version "
-	       "(\"main\" is)");
 	EXPECT(WITH("auth = \"rsa-sig\""),
 	       "moat.conf:6: auth = \"rsa-sig\" is not supported by this version "
 	       "(\"psk\" is)");
-	EXPECT(WITH("mode = \"transport\""),
-	       "moat.conf:6: mode = \"transport\" is not supported by this version "
-	       "(\"tunnel\" is)");
 	EXPECT(WITH("nat-t = \"auto\""),
 	       "moat.conf:6: nat-t = \"auto\" is not supported by this version (\"off\" "
 	       "is)");
@@ -339,7 +433,7 @@ static void test_algorithms(void **state)
 
 	(void)state;
 	EXPECT(WITH("ike = \"3des-md5-modp1024\""),
-	       "moat.conf:1: tunnel \"branch\": 3des is weak: choose another, or write "
+	       "moat.conf:6: tunnel \"branch\": 3des is weak: choose another, or write "
 	       "weak = true to take it nevertheless");
 	EXPECT(WITH("esp = [ \"aes128gcm16-modp2048\", \"aes128gcm16\" ]"),
 	       "moat.conf:1: tunnel \"branch\": esp has entries with and without a group: "
@@ -648,6 +742,9 @@ int main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_unusable),
 		cmocka_unit_test(test_types_and_ranges),
+		cmocka_unit_test(test_traffic),
+		cmocka_unit_test(test_weak),
+		cmocka_unit_test(test_ah),
 		cmocka_unit_test(test_not_built_yet),
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_missing),
