@@ -53,6 +53,8 @@ const char * const moat_total_names[MOAT_TOTAL_MAX] = {
 	[MOAT_TOTAL_ACQUIRES] = "acquires",
 	[MOAT_TOTAL_ASYNC] = "async",
 	[MOAT_TOTAL_KEEPALIVES] = "keepalives",
+	[MOAT_TOTAL_ICMP_REFUSED] = "icmp_refused",
+	[MOAT_TOTAL_ECN_ODD] = "ecn_odd",
 };
 
 /*

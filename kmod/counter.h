@@ -73,6 +73,8 @@ enum moat_total {
 	MOAT_TOTAL_ACQUIRES,	/* acquire events raised */
 	MOAT_TOTAL_ASYNC,	/* crypto operations that completed asynchronously */
 	MOAT_TOTAL_KEEPALIVES,	/* NAT keepalives swallowed */
+	MOAT_TOTAL_ICMP_REFUSED,	/* ICMP errors that quote what no SA has sent */
+	MOAT_TOTAL_ECN_ODD,	/* ECN marks that RFC 6040 has no router for */
 
 	MOAT_TOTAL_MAX
 };

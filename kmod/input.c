@@ -10,13 +10,14 @@
 #include <linux/netfilter_bridge.h>
 #include <net/esp.h>
 #include <net/gro_cells.h>
-#include <net/inet_ecn.h>
 #include <net/xfrm.h>
 
 #include "esp.h"
 #include "input.h"
 #include "mark.h"
+#include "mss.h"
 #include "netns.h"
+#include "outer.h"
 #include "parse.h"
 
 /* Delivery through NAPI, so that segments become one packet again (GRO). */
@@ -49,13 +50,14 @@ static enum moat_drop moat_input_inner(struct moat_job *job, u8 family)
 	skb_trim(skb, len);	/* RFC 4303 2.7: padding against analysis */
 	if (!moat_selector_match(&sa->selector, &flow))
 		return MOAT_DROP_IN_SELECTOR;
-	if (INET_ECN_decapsulate(skb, job->dsfield,
-				 moat_parse_dsfield(skb, family)) > 1)
+	if (moat_outer_ecn(sa, skb, family, job->dsfield))
 		return MOAT_DROP_IN_ECN;
 	if (!moat_sa_account(sa, len))
 		return MOAT_DROP_LIFE_HARD;
 	moat_count(sa->mn, IN_PACKETS, 1);
 	moat_count(sa->mn, IN_BYTES, len);
+	if (sa->shape.mss)
+		moat_mss_clamp(skb, family, sa->shape.mss);
 	return MOAT_DROP_NONE;
 }
 

@@ -6,6 +6,7 @@
 #include <net/dsfield.h>
 #include <net/esp.h>
 #include <net/ip.h>
+#include <net/inet_ecn.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/route.h>
@@ -13,6 +14,7 @@
 #include "esp.h"
 #include "netns.h"
 #include "outer.h"
+#include "parse.h"
 
 unsigned int moat_outer_len(const struct moat_sa *sa)
 {
@@ -58,7 +60,46 @@ unsigned int moat_outer_mtu(const struct moat_sa *sa,
 {
 	unsigned int mtu = dst_mtu(dst), len = moat_outer_len(sa);
 
-	return mtu > len ? moat_esp_payload(&sa->alg, mtu - len) : 0;
+	if (mtu <= len)
+		return 0;
+	mtu = moat_esp_payload(&sa->alg, mtu - len);
+	return sa->shape.mtu ? min_t(unsigned int, mtu, sa->shape.mtu) : mtu;
+}
+
+u8 moat_outer_dsfield(const struct moat_sa *sa, const struct sk_buff *skb,
+		      u8 family)
+{
+	u8 inner = moat_parse_dsfield(skb, family);
+
+	if (sa->shape.dscp == MOAT_DSCP_COPY)
+		return inner;
+	return sa->shape.dscp << 2 | (inner & INET_ECN_MASK);
+}
+
+/* Marks that no router may have made out of what the peer sent. */
+static bool moat_outer_ecn_odd(u8 outer, u8 inner)
+{
+	switch (inner & INET_ECN_MASK) {
+	case INET_ECN_NOT_ECT:
+		return outer & INET_ECN_MASK;
+	case INET_ECN_ECT_1:
+		return (outer & INET_ECN_MASK) == INET_ECN_ECT_0;
+	case INET_ECN_CE:
+		return (outer & INET_ECN_MASK) == INET_ECN_ECT_1;
+	default:
+		return false;
+	}
+}
+
+enum moat_drop moat_outer_ecn(const struct moat_sa *sa, struct sk_buff *skb,
+			      u8 family, u8 outer)
+{
+	u8 inner = moat_parse_dsfield(skb, family);
+
+	if (moat_outer_ecn_odd(outer, inner))
+		moat_count(sa->mn, ECN_ODD, 1);
+	return INET_ECN_decapsulate(skb, outer, inner) > 1 ?
+	       MOAT_DROP_IN_ECN : MOAT_DROP_NONE;
 }
 
 unsigned int moat_sa_mtu(const struct moat_sa *sa)

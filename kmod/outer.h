@@ -34,11 +34,39 @@ unsigned int moat_outer_mtu(const struct moat_sa *sa,
 			    const struct dst_entry *dst);
 
 /**
+ * moat_outer_dsfield() - DSCP and ECN of the outer header.
+ * @sa: outbound SA
+ * @skb: inner packet with its IP header in the linear part
+ * @family: AF_INET or AF_INET6, of the inner packet
+ *
+ * The DSCP is the inner one or what the policy says (RFC 4301 5.1.2.1), ECN
+ * is copied (normal mode, RFC 6040 4.1).
+ */
+u8 moat_outer_dsfield(const struct moat_sa *sa, const struct sk_buff *skb,
+		      u8 family);
+
+/**
+ * moat_outer_ecn() - Carry congestion marks to the inner header.
+ * @sa: inbound SA
+ * @skb: inner packet, owned and linear
+ * @family: AF_INET or AF_INET6, of the inner packet
+ * @outer: DSCP and ECN of the outer header
+ *
+ * As in figure 4 of RFC 6040. The combinations that are marked there, for
+ * which no router is known, are counted as ecn_odd; one of them is dropped.
+ * The inner DSCP stays (RFC 4301 5.1.2.1).
+ *
+ * Return: MOAT_DROP_NONE or MOAT_DROP_IN_ECN.
+ */
+enum moat_drop moat_outer_ecn(const struct moat_sa *sa, struct sk_buff *skb,
+			      u8 family, u8 outer);
+
+/**
  * moat_outer_push() - Write the outer header.
  * @sa: outbound SA
  * @skb: ESP packet, with headroom; its route is set
- * @dsfield: of the inner packet, copied (RFC 4301 5.1.2.1, RFC 6040 4.1)
- * @flowlabel: of an inner IPv6 packet, else 0
+ * @dsfield: see moat_outer_dsfield()
+ * @flowlabel: of an inner IPv6 packet, copied (RFC 4301 5.1.2.2), else 0
  * @df: routers may not fragment it (IPv4)
  */
 void moat_outer_push(const struct moat_sa *sa, struct sk_buff *skb, u8 dsfield,

@@ -10,6 +10,7 @@
 #include <net/netfilter/nf_conntrack.h>
 
 #include "esp.h"
+#include "mss.h"
 #include "nat.h"
 #include "netns.h"
 #include "outer.h"
@@ -22,15 +23,17 @@
  * @policy: its policy
  * @sa: its SA
  * @dst: route of the outer packet
+ * @mtu: largest inner packet that leaves unfragmented, in bytes
+ * @fit: whether this one does
  * @family: of the inner packet
- * @fits: leaves unfragmented
  */
 struct moat_out {
 	struct moat_policy *policy;
 	struct moat_sa *sa;
 	struct dst_entry *dst;
+	unsigned int mtu;
+	enum moat_fit fit;
 	u8 family;
-	bool fits;
 };
 
 static void moat_output_drop(struct moat_policy *policy, struct moat_sa *sa,
@@ -73,16 +76,34 @@ static enum moat_drop moat_output_reserve(struct moat_job *job)
 static bool moat_output_df(const struct moat_out *out,
 			   const struct sk_buff *skb)
 {
-	if (!out->fits)
+	if (out->fit == MOAT_FIT_CUT_OUTER)
 		return false;
-	return out->family == AF_INET6 || ip_hdr(skb)->frag_off & htons(IP_DF);
+	switch (out->sa->shape.df) {
+	case MOAT_DF_SET:
+		return true;
+	case MOAT_DF_CLEAR:
+		return false;
+	default:
+		return out->family == AF_INET6 ||
+		       ip_hdr(skb)->frag_off & htons(IP_DF);
+	}
+}
+
+/* Bytes of padding against traffic analysis behind an inner packet. */
+static unsigned int moat_output_tfc(const struct moat_out *out,
+				    const struct sk_buff *skb)
+{
+	unsigned int to = min_t(unsigned int, out->sa->shape.tfc, out->mtu);
+
+	return to > skb->len ? to - skb->len : 0;
 }
 
 /* Put ESP and outer header around a packet that is owned and has its place. */
 static void moat_output_wrap(const struct moat_out *out, struct moat_job *job)
 {
 	struct sk_buff *skb = job->skb;
-	u8 dsfield = moat_parse_dsfield(skb, out->family);
+	u8 dsfield = moat_outer_dsfield(out->sa, skb, out->family);
+	unsigned int tfc = moat_output_tfc(out, skb);
 	bool df = moat_output_df(out, skb);
 	__be32 flowlabel = 0;
 
@@ -92,9 +113,11 @@ static void moat_output_wrap(const struct moat_out *out, struct moat_job *job)
 	skb_dst_set(skb, dst_clone(out->dst));
 	skb->dev = out->dst->dev;
 	skb->encapsulation = 0;
-	skb->ignore_df = !out->fits;
+	skb->ignore_df = out->fit == MOAT_FIT_CUT_OUTER;
 	skb->ip_summed = CHECKSUM_NONE;
 	skb_clear_hash(skb);
+	if (tfc)
+		skb_put_zero(skb, tfc);
 	moat_esp_wrap(job, out->family == AF_INET ? IPPROTO_IPIP : IPPROTO_IPV6);
 	moat_outer_push(out->sa, skb, dsfield, flowlabel, df);
 }
@@ -103,16 +126,19 @@ static enum moat_drop moat_output_prepare(const struct moat_out *out,
 					  struct sk_buff *skb)
 {
 	const struct moat_sa *sa = out->sa;
-	unsigned int size = moat_esp_size(&sa->alg, skb->len);
+	unsigned int tfc = moat_output_tfc(out, skb);
+	unsigned int size = moat_esp_size(&sa->alg, skb->len + tfc);
 
 	if (size + moat_outer_len(sa) > IP_MAX_MTU)
 		return MOAT_DROP_OUT_LONG;
 	if (moat_skb_own(skb, LL_RESERVED_SPACE(out->dst->dev) +
 			 moat_outer_len(sa) + moat_esp_head(&sa->alg),
-			 moat_esp_tail(&sa->alg)))
+			 tfc + moat_esp_tail(&sa->alg)))
 		return MOAT_DROP_OUT_NOMEM;
 	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_hwoffload_help(skb, 0))
 		return MOAT_DROP_OUT_MALFORMED;
+	if (sa->shape.mss)
+		moat_mss_clamp(skb, out->family, sa->shape.mss);
 	return MOAT_DROP_NONE;
 }
 
@@ -149,6 +175,39 @@ drop:
 	moat_output_drop(out->policy, sa, skb, why);
 }
 
+/* Seal the fragments of an IPv4 packet without options. */
+static void moat_output_fragments(const struct moat_out *out,
+				  struct sk_buff *skb)
+{
+	struct ip_frag_state state;
+	struct sk_buff *fragment;
+
+	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb))
+		goto drop;
+	ip_frag_init(skb, sizeof(struct iphdr), LL_RESERVED_SPACE(out->dst->dev),
+		     out->mtu, false, &state);
+	while (state.left > 0) {
+		fragment = ip_frag_next(skb, &state);
+		if (IS_ERR(fragment))
+			goto drop;
+		moat_output_one(out, fragment);
+	}
+	consume_skb(skb);
+	return;
+drop:
+	moat_output_drop(out->policy, out->sa, skb, MOAT_DROP_OUT_NOMEM);
+}
+
+/* A packet that is no GSO packet any more. */
+static void moat_output_segment(const struct moat_out *out,
+				struct sk_buff *skb)
+{
+	if (out->fit == MOAT_FIT_CUT_INNER && skb->len > out->mtu)
+		moat_output_fragments(out, skb);
+	else
+		moat_output_one(out, skb);
+}
+
 /*
  * A GSO packet is cut only here, so that all before saw one packet. Segments
  * inherit its headroom: make it large enough once.
@@ -169,7 +228,7 @@ static void moat_output_gso(const struct moat_out *out, struct sk_buff *skb)
 	consume_skb(skb);
 	skb_list_walk_safe(segs, skb, next) {
 		skb_mark_not_on_list(skb);
-		moat_output_one(out, skb);
+		moat_output_segment(out, skb);
 	}
 	return;
 drop:
@@ -190,7 +249,6 @@ static int moat_output_sa(struct moat_policy *policy, struct moat_sa *sa,
 	};
 	enum moat_drop why;
 	int err = -EPERM;
-	bool gso;
 
 	why = MOAT_DROP_OUT_STATE;
 	if (!moat_sa_usable(sa))
@@ -204,15 +262,16 @@ static int moat_output_sa(struct moat_policy *policy, struct moat_sa *sa,
 	if (err)
 		goto drop;
 	why = MOAT_DROP_OUT_MTU;
-	gso = skb_is_gso(skb);
-	err = moat_too_big(skb, flow->family, moat_outer_mtu(sa, out.dst),
-			   &out.fits);
-	if (!err && gso)
+	out.mtu = moat_outer_mtu(sa, out.dst);
+	out.fit = moat_too_big(skb, flow->family, &sa->shape, out.mtu);
+	if (out.fit == MOAT_FIT_NOT)
+		err = -EMSGSIZE;
+	else if (skb_is_gso(skb))
 		moat_output_gso(&out, skb);
-	else if (!err)
-		moat_output_one(&out, skb);
+	else
+		moat_output_segment(&out, skb);
 	dst_release(out.dst);
-	if (!err)
+	if (out.fit != MOAT_FIT_NOT)
 		return 0;
 drop:
 	moat_output_drop(policy, sa, skb, why);

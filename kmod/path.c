@@ -44,12 +44,18 @@ static int moat_path_cb(struct sk_buff *skb, int err)
 	return 1;
 }
 
-/* Whether an ICMP error quotes a packet of one of our outbound SAs. */
+/*
+ * Whether an ICMP error quotes a packet of one of our outbound SAs: what an
+ * attacker off the path has to guess is the SPI, and a sequence number that
+ * was sent already. The next packet may be smaller for it, no more.
+ */
 static bool moat_path_quoted(struct net *net, struct moat_sa_key *key,
+			     const union nf_inet_addr *src,
 			     const struct sk_buff *skb, int offset)
 {
 	const struct ip_esp_hdr *esp;
 	struct ip_esp_hdr buf;
+	struct moat_sa *sa;
 
 	esp = skb_header_pointer(skb, offset, sizeof(buf), &buf);
 	if (!esp)
@@ -57,7 +63,14 @@ static bool moat_path_quoted(struct net *net, struct moat_sa_key *key,
 	key->protocol = IPPROTO_ESP;
 	key->direction = MOAT_DIRECTION_OUT;
 	key->spi = esp->spi;
-	return moat_sa_find(moat_net(net), key);
+	sa = moat_sa_find(moat_net(net), key);
+	if (!sa)
+		return false;
+	if (moat_addr_equal(&sa->src, src) &&
+	    moat_ring_sent(&sa->ring, ntohl(esp->seq_no)))
+		return true;
+	moat_count(sa->mn, ICMP_REFUSED, 1);
+	return false;
 }
 
 /* 0: ours. The path MTU is learnt here; the next packet finds it. */
@@ -65,9 +78,10 @@ static int moat_path_err4(struct sk_buff *skb, u32 info)
 {
 	const struct iphdr *ip = (const struct iphdr *)skb->data;
 	struct moat_sa_key key = { .family = AF_INET, .dst.ip = ip->daddr };
+	const union nf_inet_addr src = { .ip = ip->saddr };
 	struct net *net = dev_net(skb->dev);
 
-	if (!moat_path_quoted(net, &key, skb, ip->ihl * 4))
+	if (!moat_path_quoted(net, &key, &src, skb, ip->ihl * 4))
 		return -ENOENT;
 	if (icmp_hdr(skb)->type == ICMP_DEST_UNREACH &&
 	    icmp_hdr(skb)->code == ICMP_FRAG_NEEDED)
@@ -80,9 +94,10 @@ static int moat_path_err6(struct sk_buff *skb, struct inet6_skb_parm *opt,
 {
 	const struct ipv6hdr *ip = (const struct ipv6hdr *)skb->data;
 	struct moat_sa_key key = { .family = AF_INET6, .dst.in6 = ip->daddr };
+	const union nf_inet_addr src = { .in6 = ip->saddr };
 	struct net *net = dev_net(skb->dev);
 
-	if (!moat_path_quoted(net, &key, skb, offset))
+	if (!moat_path_quoted(net, &key, &src, skb, offset))
 		return -ENOENT;
 	if (type == ICMPV6_PKT_TOOBIG)
 		ip6_update_pmtu(skb, net, info, 0, 0,

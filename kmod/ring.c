@@ -6,6 +6,7 @@
  * order after it.
  */
 #include <linux/errno.h>
+#include <linux/minmax.h>
 
 #include "ring.h"
 
@@ -78,4 +79,11 @@ u64 moat_ring_seq(struct moat_ring *ring)
 	seq = ring->seq;
 	spin_unlock_bh(&ring->lock);
 	return seq;
+}
+
+bool moat_ring_sent(struct moat_ring *ring, u32 low)
+{
+	u64 last = moat_ring_seq(ring);
+
+	return (u32)last - low < min_t(u64, last, S32_MAX);
 }

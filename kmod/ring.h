@@ -94,4 +94,14 @@ void moat_ring_complete(struct moat_ring *ring, struct moat_slot *slot,
  */
 u64 moat_ring_seq(struct moat_ring *ring);
 
+/**
+ * moat_ring_sent() - Whether a sequence number has been handed out lately.
+ * @ring: ring of an outbound SA
+ * @low: lower half of the number, as on the wire
+ *
+ * Context: softirq or process.
+ * Return: true for one of the last 2^31.
+ */
+bool moat_ring_sent(struct moat_ring *ring, u32 low);
+
 #endif /* _MOAT_RING_H */

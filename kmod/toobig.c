@@ -1,26 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Path MTU as seen by the senders of inner packets. */
 #include <linux/icmpv6.h>
+#include <linux/moat.h>
 #include <net/icmp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include <net/sock.h>
 
 #include "compat.h"
 #include "toobig.h"
 
+static bool moat_too_big_df(const struct sk_buff *skb, u8 family)
+{
+	return family == AF_INET6 || ip_hdr(skb)->frag_off & htons(IP_DF);
+}
+
 /*
  * Whether its sender agreed to fragments: IPv4 without DF, local senders
  * without path MTU discovery, and packets that came as fragments and were
- * only put together by conntrack.
+ * only put together by conntrack. Or whether the operator does not ask.
  */
 static bool moat_too_big_may_fragment(const struct sk_buff *skb, u8 family,
+				      const struct moat_shape *shape,
 				      unsigned int mtu)
 {
-	if (skb->ignore_df)
+	if (skb->ignore_df || shape->df == MOAT_DF_CLEAR)
 		return true;
 	if (family == AF_INET)
-		return !(ip_hdr(skb)->frag_off & htons(IP_DF));
+		return !moat_too_big_df(skb, family);
 	return IP6CB(skb)->frag_max_size && IP6CB(skb)->frag_max_size <= mtu;
+}
+
+/*
+ * Fragments of the outer packet are the rule: the peer puts them together
+ * before anything else sees them. But they help nobody when the outer packet
+ * has DF, or when routers on the way are known to drop what is larger: then
+ * the inner packet is cut, if its header is that simple.
+ */
+static bool moat_too_big_cut_inner(const struct sk_buff *skb, u8 family,
+				   const struct moat_shape *shape)
+{
+	return (shape->df == MOAT_DF_SET || shape->mtu) &&
+	       !moat_too_big_df(skb, family) && ip_hdr(skb)->ihl == 5;
 }
 
 /* It came in by a device; IPv6 has no flag for that (IP6SKB_FORWARDED is ip6mr's). */
@@ -36,26 +57,45 @@ static bool moat_too_big_fits(const struct sk_buff *skb, unsigned int mtu)
 	return skb->len <= mtu;
 }
 
-int moat_too_big(struct sk_buff *skb, u8 family, unsigned int mtu,
-		 bool *fits)
+static void moat_too_big_tell(struct sk_buff *skb, u8 family, unsigned int mtu)
+{
+	if (!moat_too_big_forwarded(skb))
+		skb_dst_update_pmtu_no_confirm(skb, mtu);
+	else if (family == AF_INET)
+		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
+			      htonl(mtu));
+	else
+		icmpv6_ndo_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
+}
+
+/*
+ * A local TCP has learnt from its route by now, and its next segments fit.
+ * These, its first ones, would be sent again only after a timeout.
+ */
+static bool moat_too_big_first_flight(const struct sk_buff *skb,
+				      const struct moat_shape *shape)
+{
+	return shape->df != MOAT_DF_SET && !moat_too_big_forwarded(skb) &&
+	       skb->sk && sk_fullsock(skb->sk) && sk_is_tcp(skb->sk);
+}
+
+enum moat_fit moat_too_big(struct sk_buff *skb, u8 family,
+			   const struct moat_shape *shape, unsigned int mtu)
 {
 	unsigned int told = mtu;
 
-	*fits = moat_too_big_fits(skb, mtu);
-	if (*fits || moat_too_big_may_fragment(skb, family, mtu))
-		return 0;
+	if (moat_too_big_fits(skb, mtu))
+		return MOAT_FIT_WHOLE;
+	if (moat_too_big_may_fragment(skb, family, shape, mtu))
+		return moat_too_big_cut_inner(skb, family, shape) ?
+		       MOAT_FIT_CUT_INNER : MOAT_FIT_CUT_OUTER;
 	if (family == AF_INET6 && mtu < IPV6_MIN_MTU) {
 		/* an IPv6 sender need not go below: fragment the outer one */
 		told = IPV6_MIN_MTU;
 		if (moat_too_big_fits(skb, told))
-			return 0;
+			return MOAT_FIT_CUT_OUTER;
 	}
-	if (!moat_too_big_forwarded(skb))
-		skb_dst_update_pmtu_no_confirm(skb, told);
-	else if (family == AF_INET)
-		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-			      htonl(told));
-	else
-		icmpv6_ndo_send(skb, ICMPV6_PKT_TOOBIG, 0, told);
-	return -EMSGSIZE;
+	moat_too_big_tell(skb, family, told);
+	return moat_too_big_first_flight(skb, shape) ? MOAT_FIT_CUT_OUTER :
+						       MOAT_FIT_NOT;
 }

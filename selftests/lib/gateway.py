@@ -6,6 +6,8 @@
 Host and peer are frames that the test writes and reads; ESP of the peer is
 scapy's, so nothing here shares code with the module.
 """
+import hashlib
+import hmac
 import socket
 
 from scapy.layers.inet import ICMP, IP, UDP
@@ -218,6 +220,19 @@ class Tunnel:
 
     def drops_in(self):
         return self.sa_in().get("drop", {})
+
+
+def padded(data, next_header=4):
+    """A payload with ESP's trailer for a block of 4 bytes."""
+    pad = -(len(data) + 2) % 4
+    return data + bytes(range(1, pad + 1)) + bytes([pad, next_header])
+
+
+def seal_plain(tunnel, seq, plain):
+    """An ESP packet of NULL and HMAC-SHA2-256-128 around any bytes, over IPv4."""
+    head = tunnel.spi_in.to_bytes(4, "big") + seq.to_bytes(4, "big")
+    icv = hmac.new(tunnel.keys_in[1], head + plain, hashlib.sha256).digest()[:16]
+    return bytes(IP(src=PEERS[4], dst=OURS[4], proto=50) / Raw(head + plain + icv))
 
 
 def echo_request(family, dst, number):

@@ -248,6 +248,15 @@ def test_policies(results, nl):
     add("no selector", EINVAL, missing("selector"), selector=None)
     add("action 4", EINVAL, "policy.action is 4, not one of 1 to 3", action=4)
     add("mode 0", EINVAL, "policy.mode is 0, not one of 1 to 2", mode=0)
+    add("dscp 64", EINVAL, "policy.dscp is 64, not one of 0 to 63", dscp=64)
+    add("df 3", EINVAL, "policy.df is 3, not one of 0 to 2", df=3)
+    add("mtu 575", EINVAL, "policy.mtu of 575 bytes: the least is 576", mtu=575)
+    add("mtu 1279 of IPv6", EINVAL, "policy.mtu of 1279 bytes: the least is 1280", mtu=1279,
+        selector=moatnl.selector("fd00:1::/64", "fd00:2::/64"))
+    add("mss 87", EINVAL, "policy.mss of 87 bytes: the least is 88", mss=87)
+    add("tfc 0", EINVAL, "policy.tfc of 0 bytes: the least is 1", tfc=0)
+    add("dscp of a bypass", EINVAL, "dscp, df, mtu, mss and tfc are of policies that protect "
+        "only", action=moatnl.BYPASS, dscp=1)
     for name, values, code, sentence in selector_refusals(
             lambda name, code, sentence, selector: (name, protect(selector=selector), code,
                                                     sentence)):
