@@ -11,6 +11,8 @@
 
 int moat_crypt_init(void)
 {
+	if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
+		return 0;
 	if (!gcry_check_version(GCRYPT_VERSION))
 		return -1;
 	/* Without CAP_IPC_LOCK beyond the limit it is merely not locked. */

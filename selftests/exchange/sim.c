@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/crypt.h"
 #include "sim_internal.h"
 #include "wire/isakmp.h"
 
@@ -205,7 +206,7 @@ static void check_bytes(struct sim *sim, int side, struct sim_sa *sa)
 		return;
 	sa->soft = true;
 	event.expire.direction = sa->params.direction;
-	event.expire.protocol = 50;
+	event.expire.protocol = sa->params.protocol;
 	event.expire.spi = sa->params.spi;
 	event.expire.dst = sa->params.dst;
 	event.expire.policy = sa->params.policy;
@@ -277,7 +278,7 @@ static void first_use(struct sim *sim, struct sim_item *item)
 {
 	struct moat_event event = { .type = MOAT_EV_FIRST_USE };
 
-	event.first_use.protocol = 50;
+	event.first_use.protocol = sim->options.ah ? 51 : 50;
 	event.first_use.spi = item->spi;
 	event.first_use.dst = sim->side[item->side].addr;
 	event.first_use.policy = item->token;
@@ -315,7 +316,7 @@ static void expire_sas(struct sim *sim, int side)
 			continue;
 		}
 		event.expire.direction = sa->params.direction;
-		event.expire.protocol = 50;
+		event.expire.protocol = sa->params.protocol;
 		event.expire.spi = sa->params.spi;
 		event.expire.dst = sa->params.dst;
 		event.expire.policy = sa->params.policy;
@@ -405,7 +406,7 @@ struct sim *sim_new(const struct sim_options *options)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
 
-	if (!sim)
+	if (!sim || moat_crypt_init())
 		abort();
 	sim->options = *options;
 	sim->random = options->seed;
