@@ -29,33 +29,25 @@ struct closest {
 	const char *structure;
 };
 
-static void keep_once(struct seen *s, uint64_t *slot, const struct moat_attr *attr)
-{
-	if (attr->value == 0)
-		s->bad = "an attribute of value 0";
-	else if (!moat_keep(slot, attr->value))
-		s->bad = "two different values of one attribute";
-}
-
 static void read_attr(struct seen *s, const struct moat_attr *attr)
 {
 	const char *bad = NULL;
 
 	switch (attr->type) {
 	case MOAT_IKE_ENCRYPTION:
-		keep_once(s, &s->cipher, attr);
+		moat_keep_attr(&s->bad, &s->cipher, attr);
 		break;
 	case MOAT_IKE_KEY_LENGTH:
-		keep_once(s, &s->key_bits, attr);
+		moat_keep_attr(&s->bad, &s->key_bits, attr);
 		break;
 	case MOAT_IKE_HASH:
-		keep_once(s, &s->hash, attr);
+		moat_keep_attr(&s->bad, &s->hash, attr);
 		break;
 	case MOAT_IKE_GROUP:
-		keep_once(s, &s->group, attr);
+		moat_keep_attr(&s->bad, &s->group, attr);
 		break;
 	case MOAT_IKE_AUTH_METHOD:
-		keep_once(s, &s->method, attr);
+		moat_keep_attr(&s->bad, &s->method, attr);
 		break;
 	case MOAT_IKE_LIFE_TYPE:
 		bad = moat_life_type(&s->life, attr->value);
@@ -177,16 +169,6 @@ static void seen_hash_print(const struct seen *s, char *out, size_t size)
 		snprintf(out, size, "none");
 }
 
-static void seen_group_print(const struct seen *s, char *out, size_t size)
-{
-	enum moat_group group = moat_group_from_number(s->group);
-
-	if (group != MOAT_GROUP_NONE || !s->group)
-		snprintf(out, size, "%s", moat_group_name(group));
-	else
-		snprintf(out, size, "group %llu", (unsigned long long)s->group);
-}
-
 /* Our structure for what was offered, if we have all of it. */
 static bool seen_alg(const struct seen *s, struct moat_ike_alg *alg)
 {
@@ -220,7 +202,7 @@ static void explain_pairs(struct moat_text *t, const struct closest *best,
 		moat_explain_pair(t, "hash", word, moat_hash_name(ours->hash));
 	}
 	if (best->diff & DIFF_GROUP) {
-		seen_group_print(&best->seen, word, sizeof(word));
+		moat_group_print(best->seen.group, word, sizeof(word));
 		moat_explain_pair(t, "group", word, moat_group_name(ours->group));
 	}
 	if (best->diff & DIFF_METHOD) {

@@ -4,6 +4,8 @@
  */
 #include "ike/mismatch.h"
 
+#include <stdio.h>
+
 const char *moat_life_type(struct moat_life *life, uint64_t type)
 {
 	if (type != MOAT_LIFE_SECONDS && type != MOAT_LIFE_KILOBYTES)
@@ -47,6 +49,24 @@ bool moat_keep(uint64_t *slot, uint64_t value)
 		return false;
 	*slot = value;
 	return true;
+}
+
+void moat_keep_attr(const char **bad, uint64_t *slot, const struct moat_attr *attr)
+{
+	if (attr->value == 0)
+		*bad = "an attribute of value 0";
+	else if (!moat_keep(slot, attr->value))
+		*bad = "two different values of one attribute";
+}
+
+void moat_group_print(uint64_t number, char *out, size_t size)
+{
+	enum moat_group group = moat_group_from_number(number);
+
+	if (group != MOAT_GROUP_NONE || !number)
+		snprintf(out, size, "%s", moat_group_name(group));
+	else
+		snprintf(out, size, "group %llu", (unsigned long long)number);
 }
 
 void moat_explain_pair(struct moat_text *t, const char *attribute, const char *offered,

@@ -55,6 +55,15 @@ uint32_t moat_life_seconds(uint32_t ours, uint64_t theirs);
 bool moat_keep(uint64_t *slot, uint64_t value);
 
 /**
+ * moat_keep_attr() - likewise for an attribute as read
+ * @bad: takes what is wrong with it
+ */
+void moat_keep_attr(const char **bad, uint64_t *slot, const struct moat_attr *attr);
+
+/** moat_group_print() - a group by its number on the wire: "modp2048", "group 25" */
+void moat_group_print(uint64_t number, char *out, size_t size);
+
+/**
  * moat_explain_pair() - one attribute: "; hash: offered sha1, we have sha256"
  * @t: sentence
  * @attribute: its name
