@@ -60,7 +60,7 @@ module_install: module
 B := build$(if $(SAN),/san)
 
 PACKAGES := libgcrypt libnl-3.0 libnl-genl-3.0 libnl-route-3.0 libconfig jansson \
-	libevent libseccomp libcap-ng
+	libevent libseccomp libcap-ng gnutls
 TEST_PACKAGES := cmocka
 
 CC ?= gcc
@@ -132,9 +132,11 @@ test_sources := $(wildcard $(patsubst %,selftests/%/*_test.c,unit exchange fuzz)
 tests := $(patsubst selftests/%.c,$(B)/tests/%,$(test_sources))
 helpers = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c %_fuzzer.c,$(wildcard selftests/$(1)/*.c)))
 $(filter $(B)/tests/unit/%,$(tests)): $(call helpers,unit)
-$(filter $(B)/tests/exchange/%,$(tests)): $(call helpers,exchange)
+# The simulation checks certificates as the daemon does.
+simulation := $(call helpers,exchange) $(B)/obj/daemon/io/x509.o
+$(filter $(B)/tests/exchange/%,$(tests)): $(simulation)
 # The fuzzer of the core needs the simulation.
-$(filter $(B)/tests/fuzz/%,$(tests)): $(call helpers,fuzz) $(call helpers,exchange)
+$(filter $(B)/tests/fuzz/%,$(tests)): $(call helpers,fuzz) $(simulation)
 
 $(tests): $(B)/tests/%: $(B)/obj/selftests/%.o $(B)/libmoatpriv.a $(B)/libmoatcore.a
 	$(call say,LD,$@)

@@ -2,14 +2,47 @@
 /* moat check: read the configuration and the secrets; change nothing. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/control.h"
 #include "priv/config.h"
 #include "priv/secrets.h"
+#include "wire/isakmp.h"
 
 static int open_beneath(void *arg, const char *path, char *why, size_t size)
 {
 	return moat_secrets_open(arg, path, why, size);
+}
+
+static bool need_secrets(const struct moat_config *config)
+{
+	for (unsigned int i = 0; i < config->n_tunnels; i++) {
+		if (config->tunnels[i]->action == MOAT_ACTION_PROTECT &&
+		    config->tunnels[i]->auth == MOAT_METHOD_PSK)
+			return true;
+	}
+	return false;
+}
+
+static void check_keys(const struct moat_config *config, const char *dir,
+		       struct moat_mistakes *mistakes)
+{
+	struct moat_rsa_keys keys = { 0 };
+	char why[256];
+
+	for (unsigned int i = 0; i < config->n_keys; i++) {
+		const struct moat_key_conf *key = &config->keys[i];
+		int fd = moat_key_open(dir, key->path, why, sizeof(why));
+
+		if (fd < 0) {
+			moat_mistake(mistakes, key->file, key->line, "key \"%s\" %s",
+				     key->path, why);
+			continue;
+		}
+		moat_rsa_keys_read(&keys, fd, key, mistakes);
+		close(fd);
+	}
+	moat_rsa_keys_free(&keys);
 }
 
 static void check_secrets(const struct moat_config *config, const char *dir,
@@ -21,7 +54,8 @@ static void check_secrets(const struct moat_config *config, const char *dir,
 
 	snprintf(name, sizeof(name), "%s/secrets.conf", dir);
 	if (fd < 0) {
-		moat_mistake(mistakes, name, 0, "%s", why);
+		if (need_secrets(config))
+			moat_mistake(mistakes, name, 0, "%s", why);
 		return;
 	}
 	moat_secrets_read(&secrets, fd, name, open_beneath, (void *)dir, mistakes);
@@ -60,6 +94,7 @@ int moat_cli_check(const struct moat_cli *cli, int argc, char **argv)
 		moat_usage("usage: moat check [-c DIR]");
 	moat_config_load(&config, dir, &mistakes);
 	check_secrets(&config, dir, &mistakes);
+	check_keys(&config, dir, &mistakes);
 	status = mistakes.n ? MOAT_EXIT_FAILED : MOAT_EXIT_DONE;
 	if (cli->json)
 		print_json(&config, &mistakes);

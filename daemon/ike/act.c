@@ -46,6 +46,10 @@ static void act_free(struct moat_act *act)
 		free(act->trace.tunnel);
 		free(act->trace.payloads);
 		break;
+	case MOAT_ACT_VERIFY:
+		moat_verify_free(act->verify);
+		break;
+	case MOAT_ACT_SIGN:
 	case MOAT_ACT_DH_GENERATE:
 	case MOAT_ACT_SPI_ALLOC:
 	case MOAT_ACT_POLICY_ADD:

@@ -11,6 +11,7 @@ void moat_conf_copy(struct moat_tunnel_conf *to, const struct moat_tunnel_conf *
 
 	*to = *from;
 	to->file = moat_dup(file, strlen(file) + 1);
+	to->creds = moat_creds_get(from->creds);
 	to->remote = moat_dup(from->remote, from->n_remote * sizeof(*from->remote));
 	to->pairs = moat_dup(from->pairs, from->n_pairs * sizeof(*from->pairs));
 }
@@ -18,6 +19,7 @@ void moat_conf_copy(struct moat_tunnel_conf *to, const struct moat_tunnel_conf *
 void moat_conf_clear(struct moat_tunnel_conf *conf)
 {
 	free((char *)conf->file);
+	moat_creds_put(conf->creds);
 	free(conf->remote);
 	free(conf->pairs);
 	memset(conf, 0, sizeof(*conf));
@@ -80,7 +82,8 @@ bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
 			return false;
 	}
 	return a->action == b->action && a->auth == b->auth &&
-	       a->exchange == b->exchange && a->ike_lifetime == b->ike_lifetime &&
+	       moat_creds_same(a->creds, b->creds) && a->exchange == b->exchange &&
+	       a->ike_lifetime == b->ike_lifetime &&
 	       same_identity(&a->local_id, &b->local_id) &&
 	       same_identity(&a->remote_id, &b->remote_id) && same_ike(&a->ike, &b->ike);
 }

@@ -100,6 +100,34 @@ struct moat_policy_params {
 	bool route;
 };
 
+/**
+ * struct moat_verify - whether a certificate and a signature are good
+ * @creds: whom we trust, what we demand
+ * @wanted: the identity that the tunnel demands
+ * @id: what the peer calls itself: type, and @id_len octets of @id_data
+ * @hash: what is signed, @hash_len octets
+ * @certs: bodies of its CERT payloads, each behind its length in four octets
+ */
+struct moat_verify {
+	struct moat_creds *creds;
+	struct moat_identity wanted;
+	uint8_t id;
+	size_t id_len;
+	uint8_t id_data[MOAT_ID_MAX];
+	uint8_t hash[64];
+	size_t hash_len;
+	uint8_t *signature;
+	size_t signature_len;
+	uint8_t *certs;
+	size_t certs_len;
+};
+
+/** moat_verify_dup() - a copy that shares the credentials; one thread counts them */
+struct moat_verify *moat_verify_dup(const struct moat_verify *verify);
+
+/** moat_verify_free() - free it all, drop the reference to its credentials */
+void moat_verify_free(struct moat_verify *verify);
+
 enum moat_event_type {
 	MOAT_EV_TIMER,
 	MOAT_EV_CONFIG,
@@ -123,7 +151,7 @@ enum moat_event_type {
  * @first_use: the first packet authenticated on an inbound SA
  * @control: up and down; @request comes back in MOAT_ACT_CONTROL_DONE
  * @answer: to the action with the same @token; @ok false: @text says why.
- *          @data: SKEYID, DH public value or DH shared secret; @secret: the DH
+ *          @data: SKEYID, DH public value, DH shared secret or signature; @secret: the DH
  *          private value; @spi: what spi-alloc reserved
  */
 struct moat_event {
@@ -193,6 +221,8 @@ enum moat_action_type {
 	MOAT_ACT_CONTROL_DONE,
 	MOAT_ACT_LOG,
 	MOAT_ACT_TRACE,
+	MOAT_ACT_SIGN,
+	MOAT_ACT_VERIFY,
 };
 
 enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
@@ -215,6 +245,9 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  * @trace: one message of the ladder: who, which message of which exchange,
  *         its payloads as text, the states of this side before and after;
  *         @number 0 is no message but a change of state by itself
+ * @sign: keys process: RSA signature of @hash, @len octets, with key @key_id
+ * @verify: is the peer's certificate and signature good? The answer is yes, or
+ *          no with a text
  */
 struct moat_act {
 	struct moat_act *next;
@@ -275,6 +308,12 @@ struct moat_act {
 			bool initiator;
 			bool repeated;
 		} trace;
+		struct {
+			uint8_t key_id[MOAT_KEY_ID_LEN];
+			uint8_t hash[64];
+			size_t len;
+		} sign;
+		struct moat_verify *verify;
 	};
 };
 

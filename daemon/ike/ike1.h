@@ -63,6 +63,13 @@ struct moat_flight {
 	struct moat_timer timer;
 };
 
+enum moat_sig_verdict {
+	MOAT_SIG_UNKNOWN,
+	MOAT_SIG_ASKED,
+	MOAT_SIG_GOOD,
+	MOAT_SIG_BAD,
+};
+
 /**
  * struct moat_isakmp - an ISAKMP SA, also while phase 1 is under way
  * @verified: the peer's authentication was checked; only the check sets it
@@ -78,7 +85,9 @@ struct moat_flight {
  * @proof: HASH, ours; in aggressive mode the responder's until it is checked
  * @iv: last block of ciphertext of phase 1
  * @pending: answers that are awaited before the exchange goes on
- * @held: an encrypted message that came before the keys
+ * @held: a message that came before the keys, or before the verdict on it
+ * @verdict: on the peer's signature; @verdict_on is the digest of what was asked
+ * @certs: as in struct moat_verify
  * @hint: what an unauthenticated notification said
  * @heard_at: when the last authentic message came
  * @seen: message ids that had an exchange: each may have but one
@@ -116,6 +125,10 @@ struct moat_isakmp {
 	uint8_t iv[MOAT_BLOCK_MAX];
 	unsigned int pending;
 	struct moat_blob held;
+	enum moat_sig_verdict verdict;
+	uint8_t verdict_on[32];
+	char verdict_text[256];
+	struct moat_blob certs;
 	char hint[160];
 	struct moat_flight flight;
 	LIST_HEAD(, moat_quick) quicks;
@@ -252,8 +265,10 @@ int moat_ike1_payloads(const struct moat_ike1_row *row, const struct moat_messag
 /* ---- messages: ike1_recv.c, ike1_send.c ---- */
 
 void moat_ike1_datagram(struct moat_ike *ike, const struct moat_event *event);
-/** moat_ike1_held() - the keys are there: look at the message that waited for them */
+/** moat_ike1_held() - look at the message that waited for keys, or for a verdict */
 void moat_ike1_held(struct moat_isakmp *sa);
+/** moat_ike1_wait() - keep a message for moat_ike1_held(); always -1 */
+int moat_ike1_wait(struct moat_ike1_in *in);
 
 /**
  * struct moat_ike1_out - a message being written
@@ -376,6 +391,8 @@ void moat_phase1_take_contact(struct moat_ike1_in *in);
 bool moat_auth_supported(uint16_t method);
 /** moat_auth_skeyid() - ask for SKEYID; ends in moat_phase1_have_part() */
 void moat_auth_skeyid(struct moat_isakmp *sa);
+/** moat_auth_late_skeyid() - SKEYID of methods that need no secret of their own */
+int moat_auth_late_skeyid(struct moat_isakmp *sa);
 /** moat_auth_put_id() - our ID payload */
 void moat_auth_put_id(struct moat_isakmp *sa, struct moat_build *b);
 /** moat_auth_prove() - make sa->proof; ends in moat_phase1_proved() */
@@ -392,11 +409,39 @@ int moat_auth_take_id(struct moat_ike1_in *in);
 /**
  * moat_auth_verify() - is this peer who it should be? Sets sa->verified
  * @number: of the message, for people
- * @proof: the peer's HASH
+ * @proof: the peer's HASH or SIG
  *
- * Return: 0, or -1 when that was explained and told.
+ * Return: 0; -1 when that was explained and told; MOAT_AUTH_LATER when it is
+ * being found out: the message is to be looked at again, see moat_ike1_wait().
  */
 int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_view proof);
+
+#define MOAT_AUTH_LATER 1
+
+/**
+ * moat_auth_proof() - the payload that proves who the peer is: HASH or SIG
+ *
+ * Return: 0, or -1 when the method's is not there.
+ */
+int moat_auth_proof(struct moat_ike1_in *in, struct moat_view *proof);
+
+/* ---- signatures and certificates: ike1_sig.c ---- */
+
+/** moat_sig_sign() - ask for our signature; ends in moat_phase1_proved() */
+void moat_sig_sign(struct moat_isakmp *sa, struct moat_view hash);
+/** moat_sig_put() - our certificates and the signature */
+void moat_sig_put(struct moat_isakmp *sa, struct moat_build *b);
+/** moat_sig_put_requests() - certificate requests, where the method has them */
+void moat_sig_put_requests(struct moat_isakmp *sa, struct moat_build *b);
+/** moat_sig_take_certs() - keep the peer's certificates; 0, or -1 with in->no */
+int moat_sig_take_certs(struct moat_ike1_in *in);
+/**
+ * moat_sig_verify() - is the peer's signature of @hash good, and its certificate?
+ *
+ * Return: as moat_auth_verify(); sa->verdict_text says why not, if it is new.
+ */
+int moat_sig_verify(struct moat_isakmp *sa, struct moat_view hash,
+		    struct moat_view signature, const struct moat_identity *wanted);
 
 /* ---- main mode: ike1_main.c ---- */
 

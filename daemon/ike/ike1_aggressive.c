@@ -36,6 +36,7 @@ static void send_1(struct moat_isakmp *sa)
 	moat_blob_set(&sa->sai, out.buf + MOAT_HDR_LEN + MOAT_GENERIC_LEN,
 		      out.b.used - MOAT_HDR_LEN - MOAT_GENERIC_LEN);
 	moat_phase1_put_values(sa, &out.b);
+	moat_sig_put_requests(sa, &out.b);
 	moat_auth_put_id(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 1, MOAT_AG_NO_STATE))
 		moat_isakmp_fail(sa, "message 1 could not be written");
@@ -51,6 +52,7 @@ static void send_2(struct moat_isakmp *sa)
 	moat_ike1_begin(&out, sa, MOAT_X_AGGRESSIVE, 0, false);
 	put_answer(sa, &out.b);
 	moat_phase1_put_values(sa, &out.b);
+	moat_sig_put_requests(sa, &out.b);
 	moat_auth_put_id(sa, &out.b);
 	moat_auth_put_proof(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 2, MOAT_AG_INIT_EXCH))
@@ -96,7 +98,11 @@ void moat_aggressive_proved(struct moat_isakmp *sa)
 void moat_aggressive_have_keys(struct moat_isakmp *sa)
 {
 	if (sa->initiator) {
-		if (moat_auth_verify(sa, 2, moat_blob_view(&sa->proof))) {
+		int ret = moat_auth_verify(sa, 2, moat_blob_view(&sa->proof));
+
+		if (ret == MOAT_AUTH_LATER)
+			return;
+		if (ret) {
 			moat_isakmp_fail(sa, "message 2 is not authentic");
 			return;
 		}
@@ -122,13 +128,14 @@ void moat_aggressive_answer_1(struct moat_ike1_in *in)
 
 int moat_aggressive_verify_2(struct moat_ike1_in *in)
 {
-	const struct moat_payload *hash = moat_message_find(&in->msg, MOAT_P_HASH);
 	struct moat_isakmp *sa = in->sa;
+	struct moat_view proof;
 
 	if (moat_phase1_verify_answer(in) || moat_phase1_verify_values(in) ||
-	    moat_auth_take_id(in))
+	    moat_auth_take_id(in) || moat_auth_proof(in, &proof) ||
+	    moat_sig_take_certs(in))
 		return -1;
-	moat_blob_set(&sa->proof, hash->body.data, hash->body.len);
+	moat_blob_set(&sa->proof, proof.data, proof.len);
 	return 0;
 }
 
@@ -139,9 +146,13 @@ void moat_aggressive_answer_2(struct moat_ike1_in *in)
 
 int moat_aggressive_verify_3(struct moat_ike1_in *in)
 {
-	const struct moat_payload *hash = moat_message_find(&in->msg, MOAT_P_HASH);
+	struct moat_view proof;
+	int ret;
 
-	return moat_auth_verify(in->sa, 3, hash->body);
+	if (moat_auth_proof(in, &proof) || moat_sig_take_certs(in))
+		return -1;
+	ret = moat_auth_verify(in->sa, 3, proof);
+	return ret == MOAT_AUTH_LATER ? moat_ike1_wait(in) : ret;
 }
 
 void moat_aggressive_finish(struct moat_ike1_in *in)

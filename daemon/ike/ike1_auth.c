@@ -13,9 +13,14 @@ static int ours(const struct moat_isakmp *sa)
 	return sa->initiator ? 0 : 1;
 }
 
+static uint16_t method(const struct moat_isakmp *sa)
+{
+	return sa->tunnel->conf.auth;
+}
+
 bool moat_auth_supported(uint16_t method)
 {
-	return method == MOAT_METHOD_PSK;
+	return method == MOAT_METHOD_PSK || method == MOAT_METHOD_RSA_SIG;
 }
 
 /* ---- SKEYID ---- */
@@ -38,7 +43,7 @@ static void have_skeyid(struct moat_ike *ike, void *owner, const struct moat_eve
 	moat_phase1_have_part(sa);
 }
 
-void moat_auth_skeyid(struct moat_isakmp *sa)
+static void ask_skeyid(struct moat_isakmp *sa)
 {
 	struct moat_act *act = moat_act_new(sa->ike->acts, MOAT_ACT_SKEYID);
 	const struct moat_blob *n = sa->nonces;
@@ -51,6 +56,30 @@ void moat_auth_skeyid(struct moat_isakmp *sa)
 	memcpy(act->skeyid.nonces, n[0].data, n[0].len);
 	memcpy(act->skeyid.nonces + n[0].len, n[1].data, n[1].len);
 	moat_core_ask(sa->ike, act, sa, have_skeyid);
+}
+
+void moat_auth_skeyid(struct moat_isakmp *sa)
+{
+	if (method(sa) == MOAT_METHOD_PSK)
+		ask_skeyid(sa);
+	else
+		moat_phase1_have_part(sa);
+}
+
+int moat_auth_late_skeyid(struct moat_isakmp *sa)
+{
+	uint8_t skeyid[MOAT_HASH_LEN_MAX];
+	int ret;
+
+	if (method(sa) == MOAT_METHOD_PSK)
+		return 0;
+	ret = moat_skeyid_sig(sa->alg.hash, moat_blob_view(&sa->nonces[0]),
+			      moat_blob_view(&sa->nonces[1]), moat_blob_view(&sa->gxy),
+			      skeyid);
+	if (!ret)
+		moat_blob_set(&sa->skeyid, skeyid, moat_hash_len(sa->alg.hash));
+	moat_wipe(skeyid, sizeof(skeyid));
+	return ret;
 }
 
 /* ---- our proof ---- */
@@ -88,13 +117,20 @@ void moat_auth_prove(struct moat_isakmp *sa)
 		moat_isakmp_fail(sa, "HASH could not be computed");
 		return;
 	}
+	if (method(sa) == MOAT_METHOD_RSA_SIG) {
+		moat_sig_sign(sa, moat_view(hash, sa->keys.len));
+		return;
+	}
 	moat_blob_set(&sa->proof, hash, sa->keys.len);
 	moat_phase1_proved(sa);
 }
 
 void moat_auth_put_proof(struct moat_isakmp *sa, struct moat_build *b)
 {
-	moat_build_payload(b, MOAT_P_HASH, moat_blob_view(&sa->proof));
+	if (method(sa) == MOAT_METHOD_RSA_SIG)
+		moat_sig_put(sa, b);
+	else
+		moat_build_payload(b, MOAT_P_HASH, moat_blob_view(&sa->proof));
 }
 
 /* ---- the peer's ---- */
@@ -131,10 +167,26 @@ static struct moat_identity wanted_identity(const struct moat_tunnel *tunnel,
 	return wanted;
 }
 
+/* Peers write the strings of one name in different types. */
+static bool same_dn(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	static const uint8_t strings[] = { 0x0c, 0x13, 0x14, 0x16 };
+
+	for (size_t i = 0; i < len; i++) {
+		if (a[i] != b[i] && !(memchr(strings, a[i], sizeof(strings)) &&
+				      memchr(strings, b[i], sizeof(strings))))
+			return false;
+	}
+	return true;
+}
+
 static bool same_identity(const struct moat_identity *want, const struct moat_id *id)
 {
-	return want->type == id->type &&
-	       moat_view_equal(moat_view(want->data, want->len), id->data);
+	if (want->type != id->type || want->len != id->data.len)
+		return false;
+	if (want->type == MOAT_ID_DER_ASN1_DN)
+		return same_dn(want->data, id->data.data, want->len);
+	return !memcmp(want->data, id->data.data, want->len);
 }
 
 bool moat_auth_is_peer(const struct moat_tunnel *tunnel, const struct moat_addr *remote,
@@ -183,6 +235,30 @@ int moat_auth_take_id(struct moat_ike1_in *in)
 	return 0;
 }
 
+int moat_auth_proof(struct moat_ike1_in *in, struct moat_view *proof)
+{
+	uint8_t type = method(in->sa) == MOAT_METHOD_RSA_SIG ? MOAT_P_SIG : MOAT_P_HASH;
+	const struct moat_payload *p = moat_message_find(&in->msg, type);
+
+	if (!p)
+		return moat_refuse(&in->no, MOAT_REFUSE_PAYLOAD_COUNT,
+				   "message %u lacks its %s payload", in->row->number,
+				   moat_payload_name(type));
+	*proof = p->body;
+	return 0;
+}
+
+static int verify_hash(struct moat_isakmp *sa, const uint8_t *hash,
+		       struct moat_view proof)
+{
+	if (proof.len == sa->keys.len &&
+	    moat_secret_equal(hash, proof.data, sa->keys.len))
+		return 0;
+	snprintf(sa->verdict_text, sizeof(sa->verdict_text),
+		 "HASH is wrong: the pre-shared keys most likely differ");
+	return -1;
+}
+
 /* The one place where a peer's authentication is verified. */
 int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_view proof)
 {
@@ -190,11 +266,18 @@ int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_vi
 	uint8_t hash[MOAT_HASH_LEN_MAX];
 	struct moat_id peer;
 	char text[400];
+	int ret;
 
-	if (proof.len != sa->keys.len || auth_hash(sa, !sa->initiator, hash) ||
-	    !moat_secret_equal(hash, proof.data, sa->keys.len))
-		return wrong(sa, number, MOAT_N_AUTHENTICATION_FAILED,
-			     "HASH is wrong: the pre-shared keys most likely differ");
+	if (auth_hash(sa, !sa->initiator, hash))
+		return -1;
+	if (method(sa) == MOAT_METHOD_RSA_SIG)
+		ret = moat_sig_verify(sa, moat_view(hash, sa->keys.len), proof, &wanted);
+	else
+		ret = verify_hash(sa, hash, proof);
+	if (ret == MOAT_AUTH_LATER)
+		return ret;
+	if (ret)
+		return wrong(sa, number, MOAT_N_AUTHENTICATION_FAILED, sa->verdict_text);
 	if (moat_id_parse(moat_blob_view(&sa->ids[!ours(sa)]), &peer, NULL))
 		return -1;
 	if (!same_identity(&wanted, &peer)) {

@@ -47,6 +47,7 @@ void moat_main_have_values(struct moat_isakmp *sa)
 
 	moat_ike1_begin(&out, sa, MOAT_X_MAIN, 0, false);
 	moat_phase1_put_values(sa, &out.b);
+	moat_sig_put_requests(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, sa->initiator ? 3 : 4, after))
 		moat_isakmp_fail(sa, "message with KE and NONCE could not be written");
 	else if (sa->initiator)
@@ -89,11 +90,14 @@ void moat_main_proved(struct moat_isakmp *sa)
 
 int moat_main_verify_auth(struct moat_ike1_in *in)
 {
-	const struct moat_payload *hash = moat_message_find(&in->msg, MOAT_P_HASH);
+	struct moat_view proof;
+	int ret;
 
-	if (moat_auth_take_id(in))
+	if (moat_auth_proof(in, &proof) || moat_auth_take_id(in) ||
+	    moat_sig_take_certs(in))
 		return -1;
-	return moat_auth_verify(in->sa, in->row->number, hash->body);
+	ret = moat_auth_verify(in->sa, in->row->number, proof);
+	return ret == MOAT_AUTH_LATER ? moat_ike1_wait(in) : ret;
 }
 
 void moat_main_finish(struct moat_ike1_in *in)

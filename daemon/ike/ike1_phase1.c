@@ -70,7 +70,7 @@ static const char *unsupported(const struct moat_tunnel_conf *conf)
 	if (conf->action != MOAT_ACTION_PROTECT)
 		return "it protects nothing";
 	if (!moat_auth_supported(conf->auth))
-		return "only auth = \"psk\" is there yet";
+		return "its method of authentication is not there yet";
 	if (!conf->n_remote)
 		return "a tunnel with remote = \"any\" can only answer";
 	if (!conf->local.len)
@@ -341,7 +341,8 @@ void moat_phase1_have_part(struct moat_isakmp *sa)
 
 	if (--sa->pending)
 		return;
-	if (moat_skeys_derive(&sa->alg, sa->skeyid.data, moat_blob_view(&sa->gxy),
+	if (moat_auth_late_skeyid(sa) ||
+	    moat_skeys_derive(&sa->alg, sa->skeyid.data, moat_blob_view(&sa->gxy),
 			      &sa->cky, &sa->keys) ||
 	    moat_iv_phase1(&sa->alg, moat_blob_view(&ke[0]), moat_blob_view(&ke[1]),
 			   sa->iv)) {

@@ -214,9 +214,15 @@ static bool hold(struct moat_ike1_in *in)
 {
 	if (!encrypted(in) || in->sa->has_keys)
 		return false;
+	moat_ike1_wait(in);
+	return true;
+}
+
+int moat_ike1_wait(struct moat_ike1_in *in)
+{
 	if (!in->sa->held.data)
 		moat_blob_set(&in->sa->held, in->data.data, in->data.len);
-	return true;
+	return -1;
 }
 
 static void handle(struct moat_ike1_in *in)

@@ -12,6 +12,8 @@
 #define ID    BIT(MOAT_P_ID)
 #define HASH  BIT(MOAT_P_HASH)
 #define NONCE BIT(MOAT_P_NONCE)
+/* One of them, as the method of authentication has it: moat_auth_proof() */
+#define PROOF (HASH | BIT(MOAT_P_SIG))
 
 /* What peers add and we may ignore: vendor ids, certificate requests, NAT-D. */
 #define EXTRAS                                                                         \
@@ -19,7 +21,7 @@
 	 BIT(MOAT_P_NAT_D) | BIT(MOAT_P_NAT_OA) | BIT(MOAT_P_DELETE))
 
 /* These may stand in a message once; ID has its own rule. */
-#define SINGLE (SA | KE | HASH | NONCE)
+#define SINGLE (SA | KE | PROOF | NONCE)
 
 static void overtaken(struct moat_ike1_in *in)
 {
@@ -34,8 +36,8 @@ static const struct moat_ike1_row rows[] = {
 	{ MOAT_X_MAIN, false, MOAT_MM_SA_SETUP, 3, MOAT_CLEAR, MOAT_HASH_NO, KE | NONCE,
 	  EXTRAS, moat_phase1_verify_values, MOAT_MM_SA_SETUP, MOAT_MM_KEY_EXCH,
 	  moat_main_answer_ke },
-	{ MOAT_X_MAIN, false, MOAT_MM_KEY_EXCH, 5, MOAT_ENCRYPTED, MOAT_HASH_NO,
-	  ID | HASH, EXTRAS, moat_main_verify_auth, MOAT_MM_KEY_AUTH, MOAT_MM_KEY_AUTH,
+	{ MOAT_X_MAIN, false, MOAT_MM_KEY_EXCH, 5, MOAT_ENCRYPTED, MOAT_HASH_NO, ID,
+	  PROOF | EXTRAS, moat_main_verify_auth, MOAT_MM_KEY_AUTH, MOAT_MM_KEY_AUTH,
 	  moat_main_finish },
 
 	/* Main mode: the initiator's side */
@@ -45,8 +47,8 @@ static const struct moat_ike1_row rows[] = {
 	{ MOAT_X_MAIN, true, MOAT_MM_SA_SETUP, 4, MOAT_CLEAR, MOAT_HASH_NO, KE | NONCE,
 	  EXTRAS, moat_phase1_verify_values, MOAT_MM_KEY_EXCH, MOAT_MM_KEY_EXCH,
 	  moat_main_derive },
-	{ MOAT_X_MAIN, true, MOAT_MM_KEY_EXCH, 6, MOAT_ENCRYPTED, MOAT_HASH_NO, ID | HASH,
-	  EXTRAS, moat_main_verify_auth, MOAT_MM_KEY_AUTH, MOAT_MM_KEY_AUTH,
+	{ MOAT_X_MAIN, true, MOAT_MM_KEY_EXCH, 6, MOAT_ENCRYPTED, MOAT_HASH_NO, ID,
+	  PROOF | EXTRAS, moat_main_verify_auth, MOAT_MM_KEY_AUTH, MOAT_MM_KEY_AUTH,
 	  moat_main_finish },
 
 	/* Aggressive mode, RFC 2409 section 5.4; message 3 is in clear or not */
@@ -54,10 +56,10 @@ static const struct moat_ike1_row rows[] = {
 	  SA | KE | NONCE | ID, EXTRAS, moat_aggressive_verify_1, MOAT_AG_NO_STATE,
 	  MOAT_AG_INIT_EXCH, moat_aggressive_answer_1 },
 	{ MOAT_X_AGGRESSIVE, true, MOAT_AG_NO_STATE, 2, MOAT_CLEAR, MOAT_HASH_NO,
-	  SA | KE | NONCE | ID | HASH, EXTRAS, moat_aggressive_verify_2,
+	  SA | KE | NONCE | ID, PROOF | EXTRAS, moat_aggressive_verify_2,
 	  MOAT_AG_INIT_EXCH, MOAT_AG_AUTH, moat_aggressive_answer_2 },
-	{ MOAT_X_AGGRESSIVE, false, MOAT_AG_INIT_EXCH, 3, MOAT_EITHER, MOAT_HASH_NO, HASH,
-	  EXTRAS, moat_aggressive_verify_3, MOAT_AG_AUTH, MOAT_AG_AUTH,
+	{ MOAT_X_AGGRESSIVE, false, MOAT_AG_INIT_EXCH, 3, MOAT_EITHER, MOAT_HASH_NO, 0,
+	  PROOF | EXTRAS, moat_aggressive_verify_3, MOAT_AG_AUTH, MOAT_AG_AUTH,
 	  moat_aggressive_finish },
 
 	/* Quick mode, RFC 2409 section 5.5 */

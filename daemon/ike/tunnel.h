@@ -5,6 +5,7 @@
 
 #include "ike/addr.h"
 #include "ike/alg.h"
+#include "ike/creds.h"
 #include "linux/moat.h"
 
 #define MOAT_TUNNEL_NAME_MAX 63
@@ -46,6 +47,7 @@ struct moat_pair_conf {
  * @remote_id: identity we demand; type 0 is the remote address in use
  * @exchange: main or aggressive
  * @auth: authentication method, RFC 2409 appendix A (1 is PSK)
+ * @creds: what RSA methods need, shared with others; NULL with PSK
  * @ike: acceptable phase 1 transforms, best first
  * @esp: acceptable phase 2 transforms, best first, with their PFS groups; may be
  *	empty beside @ah
@@ -74,6 +76,7 @@ struct moat_tunnel_conf {
 	struct moat_identity remote_id;
 	enum moat_phase1 exchange;
 	uint16_t auth;
+	struct moat_creds *creds;
 	struct moat_ike_algs ike;
 	struct moat_sa_algs esp;
 	struct moat_sa_algs ah;

@@ -22,6 +22,17 @@ static void ask_skeyid(struct moat_io *io, const struct moat_act *act)
 	moat_channel_send(&io->keys, &msg);
 }
 
+static void ask_signature(struct moat_io *io, const struct moat_act *act)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, MOAT_IPC_SIGN, act->token);
+	memcpy(msg.sign.key_id, act->sign.key_id, sizeof(msg.sign.key_id));
+	memcpy(msg.sign.hash, act->sign.hash, act->sign.len);
+	msg.sign.len = act->sign.len;
+	moat_channel_send(&io->keys, &msg);
+}
+
 static void ask_spi(struct moat_io *io, const struct moat_act *act)
 {
 	struct moat_ipc msg;
@@ -82,7 +93,11 @@ void moat_io_act(struct moat_io *io, const struct moat_act *act)
 		break;
 	case MOAT_ACT_DH_GENERATE:
 	case MOAT_ACT_DH_SHARED:
+	case MOAT_ACT_VERIFY:
 		moat_workers_ask(io->workers, act);
+		break;
+	case MOAT_ACT_SIGN:
+		ask_signature(io, act);
 		break;
 	case MOAT_ACT_SPI_ALLOC:
 		ask_spi(io, act);

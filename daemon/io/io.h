@@ -165,7 +165,7 @@ void moat_udp_close(struct moat_io *io);
 /* worker.c */
 struct moat_workers *moat_workers_new(struct moat_io *io);
 
-/** moat_workers_ask() - queue MOAT_ACT_DH_GENERATE or MOAT_ACT_DH_SHARED */
+/** moat_workers_ask() - queue a MOAT_ACT_DH_* or MOAT_ACT_VERIFY */
 void moat_workers_ask(struct moat_workers *workers, const struct moat_act *act);
 void moat_workers_free(struct moat_workers *workers);
 

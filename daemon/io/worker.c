@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * DH on worker threads: milliseconds that the core must not wait for. A job
+ * DH and the peer's certificates on worker threads: milliseconds that the core
+ * must not wait for. A job
  * goes into one queue, its result into the other; an eventfd wakes the loop.
  */
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "ike/crypt.h"
 #include "ike/dh.h"
 #include "io/io.h"
+#include "io/x509.h"
 #include "priv/log.h"
 
 #define WORKERS_MAX 4
@@ -24,6 +26,7 @@
  * struct job - one computation
  * @peer: the peer's public value; @peer_len 0: make a pair of our own
  * @priv: our private value
+ * @verify: a certificate and a signature to check instead; else NULL
  * @result: public value or shared secret
  */
 struct job {
@@ -36,7 +39,8 @@ struct job {
 	uint8_t priv[MOAT_DH_PRIVATE_MAX];
 	size_t result_len;
 	uint8_t result[MOAT_DH_PUBLIC_MAX];
-	char why[256];
+	struct moat_verify *verify;
+	char why[512];
 	bool ok;
 };
 
@@ -57,10 +61,14 @@ struct moat_workers {
 	pthread_t threads[WORKERS_MAX];
 	int eventfd;
 	struct event *event;
+	struct moat_x509 *x509;
 };
 
+/* Context: the loop's thread, which counts the references to credentials. */
 static void free_job(struct job *job)
 {
+	if (job->verify)
+		moat_verify_free(job->verify);
 	explicit_bzero(job, sizeof(*job));
 	free(job);
 }
@@ -110,7 +118,10 @@ static void *work(void *arg)
 		}
 		STAILQ_REMOVE_HEAD(&w->todo, next);
 		pthread_mutex_unlock(&w->lock);
-		if (job->peer_len)
+		if (job->verify)
+			job->ok = !moat_x509_verify(w->x509, job->verify, job->why,
+						    sizeof(job->why));
+		else if (job->peer_len)
 			share(job);
 		else
 			generate(job);
@@ -168,6 +179,7 @@ struct moat_workers *moat_workers_new(struct moat_io *io)
 	if (!w)
 		abort();
 	w->io = io;
+	w->x509 = moat_x509_new();
 	w->n = cpus < 2 ? 2 : cpus > WORKERS_MAX ? WORKERS_MAX : cpus;
 	STAILQ_INIT(&w->todo);
 	STAILQ_INIT(&w->done);
@@ -192,7 +204,9 @@ void moat_workers_ask(struct moat_workers *w, const struct moat_act *act)
 	if (!job)
 		abort();
 	job->token = act->token;
-	if (act->type == MOAT_ACT_DH_GENERATE) {
+	if (act->type == MOAT_ACT_VERIFY) {
+		job->verify = moat_verify_dup(act->verify);
+	} else if (act->type == MOAT_ACT_DH_GENERATE) {
 		job->group = act->dh_generate.group;
 	} else {
 		job->group = act->dh_shared.group;
@@ -233,6 +247,7 @@ void moat_workers_free(struct moat_workers *w)
 	free_jobs(&w->done);
 	event_free(w->event);
 	close(w->eventfd);
+	moat_x509_free(w->x509);
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->wake);
 	free(w);

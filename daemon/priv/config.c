@@ -44,6 +44,24 @@ void moat_config_add(struct moat_config *config, struct moat_tunnel_conf *tunnel
 	config->tunnels[config->n_tunnels++] = tunnel;
 }
 
+void moat_config_add_creds(struct moat_config *config, struct moat_creds *creds,
+			   const char *names)
+{
+	unsigned int n = config->n_creds;
+
+	config->creds = reallocarray(config->creds, n + 1, sizeof(*config->creds));
+	config->creds_names =
+		reallocarray(config->creds_names, n + 1, sizeof(*config->creds_names));
+	if (!config->creds || !config->creds_names)
+		abort();
+	config->creds_names[n] = strdup(names);
+	if (!config->creds_names[n])
+		abort();
+	config->creds[n] = creds;
+	config->n_creds = n + 1;
+	creds->number = n + 1;
+}
+
 static void read_tunnels(struct moat_config *config, struct moat_reader *reader,
 			 config_setting_t *tunnels, const char *file)
 {
@@ -68,7 +86,9 @@ void moat_config_read(struct moat_config *config, FILE *file, const char *name,
 		      struct moat_mistakes *mistakes)
 {
 	static const char *const known[] = { "tunnels" };
-	struct moat_reader reader = { .name = name, .mistakes = mistakes };
+	struct moat_reader reader = { .name = name,
+				      .mistakes = mistakes,
+				      .config = config };
 	config_setting_t *root;
 
 	if (!moat_reader_open(&reader, file))
@@ -228,6 +248,7 @@ bool moat_config_load(struct moat_config *config, const char *dir,
 	char name[4096];
 	glob_t more;
 
+	config->dir = dir;
 	snprintf(name, sizeof(name), "%s/moat.conf", dir);
 	load_file(config, name, mistakes);
 	snprintf(name, sizeof(name), "%s/conf.d/*.conf", dir);
@@ -303,6 +324,15 @@ void moat_config_free(struct moat_config *config)
 		moat_tunnel_conf_free(config->tunnels[i]);
 	for (unsigned int i = 0; i < config->n_files; i++)
 		free(config->files[i]);
+	for (unsigned int i = 0; i < config->n_creds; i++) {
+		moat_creds_put(config->creds[i]);
+		free(config->creds_names[i]);
+	}
+	for (unsigned int i = 0; i < config->n_keys; i++)
+		free(config->keys[i].path);
+	free(config->creds);
+	free(config->creds_names);
+	free(config->keys);
 	free(config->tunnels);
 	free(config->files);
 	*config = (struct moat_config){ 0 };

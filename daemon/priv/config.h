@@ -9,7 +9,9 @@
 
 #include <stdio.h>
 
+#include "ike/creds.h"
 #include "ike/tunnel.h"
+#include "priv/keys_rsa.h"
 #include "priv/mistake.h"
 
 /**
@@ -18,12 +20,22 @@
  * @n_tunnels: how many
  * @files: names the tunnels' @file points to
  * @n_files: how many
+ * @dir: where files of certificates are, unless their paths are absolute
+ * @creds: certificates that tunnels share; @n_creds of them
+ * @creds_names: which files they are from
+ * @keys: private keys that tunnels name; @n_keys of them
  */
 struct moat_config {
 	struct moat_tunnel_conf **tunnels;
 	unsigned int n_tunnels;
 	char **files;
 	unsigned int n_files;
+	const char *dir;
+	struct moat_creds **creds;
+	char **creds_names;
+	unsigned int n_creds;
+	struct moat_key_conf *keys;
+	unsigned int n_keys;
 };
 
 /**
@@ -50,6 +62,10 @@ void moat_config_read(struct moat_config *config, FILE *file, const char *name,
 /** moat_config_file() - remember a file's name for as long as @config lives */
 const char *moat_config_file(struct moat_config *config, const char *name);
 
+/** moat_config_add_creds() - append credentials, which belong to @config from now on */
+void moat_config_add_creds(struct moat_config *config, struct moat_creds *creds,
+			   const char *names);
+
 /** moat_config_add() - append a tunnel, which belongs to @config from now on */
 void moat_config_add(struct moat_config *config, struct moat_tunnel_conf *tunnel);
 
@@ -71,7 +87,7 @@ void moat_tunnel_conf_free(struct moat_tunnel_conf *tunnel);
 
 /**
  * moat_identity_parse() - read an identity of phase 1
- * @text: address, FQDN, user@FQDN, or "keyid:..."
+ * @text: address, FQDN, user@FQDN, or "dn:...", or "keyid:..."
  * @id: result
  *
  * Return: NULL, or a sentence that says what is wrong.

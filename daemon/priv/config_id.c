@@ -2,6 +2,7 @@
 /* Identities of phase 1 as text, RFC 2407 section 4.6.2.1. */
 #include <string.h>
 
+#include "priv/cert.h"
 #include "priv/config.h"
 #include "wire/isakmp.h"
 
@@ -22,7 +23,7 @@ const char *moat_identity_parse(const char *text, struct moat_identity *id)
 		return NULL;
 	}
 	if (!strncmp(text, "dn:", 3))
-		return "is a distinguished name, which is not supported by this version";
+		return moat_dn_parse(text + 3, id);
 	if (!strncmp(text, "keyid:", 6)) {
 		type = MOAT_ID_KEY_ID;
 		text += 6;
@@ -31,7 +32,7 @@ const char *moat_identity_parse(const char *text, struct moat_identity *id)
 		if (strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				 "0123456789-_.@+") != strlen(text))
 			return "is no identity: expected an address, FQDN, user@FQDN, "
-			       "or keyid:...";
+			       "dn:... or keyid:...";
 	}
 	len = strlen(text);
 	if (!len)

@@ -11,11 +11,13 @@
  * struct moat_reader - one file being read
  * @name: its name, for messages
  * @mistakes: where they go
+ * @config: what it becomes part of; NULL for secrets
  * @tree: what libconfig made of it
  */
 struct moat_reader {
 	const char *name;
 	struct moat_mistakes *mistakes;
+	struct moat_config *config;
 	config_t tree;
 };
 
@@ -76,5 +78,13 @@ void moat_unknown_key(struct moat_reader *reader, config_setting_t *setting,
  */
 struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 					  config_setting_t *block);
+
+/**
+ * moat_creds_read() - read the files of a tunnel's certificates, and check them
+ * @tunnel: complete but for its credentials
+ * @weak: weak = true was given
+ */
+void moat_creds_read(struct moat_reader *reader, config_setting_t *block,
+		     struct moat_tunnel_conf *tunnel, bool weak);
 
 #endif

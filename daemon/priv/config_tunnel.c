@@ -56,10 +56,14 @@ static bool read_word(struct draft *draft, config_setting_t *setting,
 
 static void read_auth(struct draft *draft, config_setting_t *setting)
 {
+	static const uint16_t methods[] = { MOAT_METHOD_PSK, MOAT_METHOD_RSA_SIG,
+					    MOAT_METHOD_RSA_ENC,
+					    MOAT_METHOD_RSA_ENC_REVISED };
 	unsigned int i;
 
-	read_word(draft, setting, WORDS("psk", "rsa-sig", "rsa-enc", "rsa-enc-revised"),
-		  4, 1, &i);
+	if (read_word(draft, setting,
+		      WORDS("psk", "rsa-sig", "rsa-enc", "rsa-enc-revised"), 4, 2, &i))
+		draft->tunnel->auth = methods[i];
 }
 
 static void read_exchange(struct draft *draft, config_setting_t *setting)
@@ -186,6 +190,13 @@ static void refuse(struct draft *draft, config_setting_t *setting)
 			  config_setting_name(setting));
 }
 
+/* moat_creds_read() reads them together. */
+static void later(struct draft *draft, config_setting_t *setting)
+{
+	(void)draft;
+	(void)setting;
+}
+
 /* Every key of the contract, in its order. */
 static const struct key {
 	const char *name;
@@ -204,10 +215,11 @@ static const struct key {
 	{ "start", read_start },
 	{ "local-id", read_local_id },
 	{ "remote-id", read_remote_id },
-	{ "cert", refuse },
-	{ "key", refuse },
-	{ "ca", refuse },
-	{ "remote-cert", refuse },
+	{ "cert", later },
+	{ "key", later },
+	{ "ca", later },
+	{ "crl", later },
+	{ "remote-cert", later },
 	{ "ike-lifetime", read_ike_lifetime },
 	{ "lifetime", read_lifetime },
 	{ "lifebytes", read_lifebytes },
@@ -349,6 +361,7 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	moat_check_transport(draft);
 	moat_make_pairs(draft);
 	default_ids(tunnel);
+	moat_creds_read(reader, block, tunnel, draft->weak);
 	free(draft);
 	return tunnel;
 }
@@ -357,6 +370,7 @@ void moat_tunnel_conf_free(struct moat_tunnel_conf *tunnel)
 {
 	if (!tunnel)
 		return;
+	moat_creds_put(tunnel->creds);
 	free(tunnel->remote);
 	free(tunnel->pairs);
 	free(tunnel);

@@ -11,12 +11,22 @@
  * @config: what has arrived
  * @remotes: REMOTE messages still to come for its last tunnel
  * @pairs: PAIR messages likewise
+ * @der: an object of credentials of which more is to come, @der_len octets
  */
 struct moat_feed {
 	struct moat_config config;
 	unsigned int remotes;
 	unsigned int pairs;
+	uint8_t *der;
+	size_t der_len;
 };
+
+/**
+ * moat_feed_send_creds() - send the certificates, before the tunnels
+ *
+ * Return: 0, or -1 with errno.
+ */
+int moat_feed_send_creds(int fd, const struct moat_config *config);
 
 /**
  * moat_feed_send() - send all tunnels; a SETTLE message is the caller's
@@ -26,7 +36,7 @@ struct moat_feed {
 int moat_feed_send(int fd, const struct moat_config *config);
 
 /**
- * moat_feed_take() - take in a TUNNEL, REMOTE or PAIR message
+ * moat_feed_take() - take in a CREDS, DER, TUNNEL, REMOTE or PAIR message
  *
  * Return: false when it has no place here.
  */

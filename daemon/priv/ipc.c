@@ -43,6 +43,10 @@ static const size_t lengths[MOAT_IPC_TYPES] = {
 	[MOAT_IPC_SA_INFO] = UP_TO(sa_info),
 	[MOAT_IPC_POLICY_INFO] = UP_TO(policy_info),
 	[MOAT_IPC_COUNTERS_INFO] = UP_TO(counters),
+	[MOAT_IPC_CREDS] = UP_TO(creds),
+	[MOAT_IPC_DER] = UP_TO(der),
+	[MOAT_IPC_KEY] = UP_TO(key),
+	[MOAT_IPC_SIGN] = UP_TO(sign),
 };
 
 size_t moat_ipc_len(uint32_t type)

@@ -7,11 +7,13 @@
  *
  *   supervisor -> all      CHANNEL (a socket towards another process)
  *   supervisor -> all      TUNNEL REMOTE* PAIR* ... SETTLE (the configuration)
- *   supervisor -> keys     SECRETS (secrets.conf), FILE (a psk-file)
+ *   supervisor -> ike      before it: CREDS DER* ... (certificates)
+ *   supervisor -> keys     SECRETS (secrets.conf), FILE (a psk-file), KEY (a
+ *                          private key)
  *   keys -> supervisor     OPEN (a psk-file), MISTAKE, CHECKED
  *   supervisor -> ike      SOCKET, RELOADED; ike -> supervisor  RELOAD
  *   all -> supervisor      LOG
- *   ike -> keys            SKEYID; keys -> ike  ANSWER
+ *   ike -> keys            SKEYID, SIGN; keys -> ike  ANSWER
  *   ike -> kernel          SPI_ALLOC SA_* POLICY_* DUMP CLEAN; kernel -> ike
  *                          ANSWER, ACQUIRE, EXPIRE, FIRST_USE, SA_INFO,
  *                          POLICY_INFO, COUNTERS
@@ -37,6 +39,8 @@
 #define MOAT_IPC_NONCES 512
 #define MOAT_IPC_TEXT	512
 #define MOAT_IPC_PATH	1024
+#define MOAT_IPC_OCTETS 1024 /* an answer's; a signature by 8192 bits */
+#define MOAT_IPC_CHUNK	2048 /* of a certificate */
 /* Named counters of one object; those that are zero are left out. */
 #define MOAT_IPC_COUNTERS 48
 
@@ -80,6 +84,10 @@ enum moat_ipc_type {
 	MOAT_IPC_SA_INFO,
 	MOAT_IPC_POLICY_INFO,
 	MOAT_IPC_COUNTERS_INFO,
+	MOAT_IPC_CREDS,
+	MOAT_IPC_DER,
+	MOAT_IPC_KEY,
+	MOAT_IPC_SIGN,
 	MOAT_IPC_TYPES,
 };
 
@@ -111,6 +119,12 @@ struct moat_ipc_counters {
  * @channel: a descriptor follows: a socket towards process @with
  * @socket: a descriptor follows: enum moat_socket
  * @tunnel: its pointers mean nothing; @n_remote REMOTE and @n_pairs PAIR follow
+ *          @creds is the number of its credentials, 0 for none
+ * @creds: a set of credentials begins: its DER objects follow
+ * @der: a piece of an object of @part; @end is the last one of that object
+ * @key: a descriptor follows, or none and the reason: a private key, as
+ *       struct moat_key_conf
+ * @sign: as MOAT_ACT_SIGN
  * @settle: the configuration is complete: to be used when @commit, else to be
  *          checked (keys) and forgotten
  * @text: SECRETS and FILE (a descriptor follows, or none and the reason), OPEN
@@ -119,7 +133,7 @@ struct moat_ipc_counters {
  * @skeyid: as MOAT_ACT_SKEYID
  * @clean: delete policies and SAs of earlier daemons: all that do not count
  *         from @base
- * @answer: as MOAT_EV_ANSWER; @data is SKEYID
+ * @answer: as MOAT_EV_ANSWER; @data is SKEYID or a signature
  * @acquire: as the events of the core
  * @sa_info: one SA of the kernel's dump (@token is the dump's), or the last
  *           words of one that is gone (@token 0)
@@ -138,7 +152,31 @@ struct moat_ipc {
 		struct {
 			struct moat_tunnel_conf conf;
 			char file[256];
+			uint32_t creds;
 		} tunnel;
+		struct {
+			bool weak;
+			uint8_t key_id[MOAT_KEY_ID_LEN];
+		} creds;
+		struct {
+			uint8_t part;
+			bool end;
+			uint16_t len;
+			uint8_t data[MOAT_IPC_CHUNK];
+		} der;
+		struct {
+			uint8_t id[MOAT_KEY_ID_LEN];
+			bool decrypt;
+			uint32_t line;
+			char file[256];
+			char path[MOAT_IPC_PATH];
+			char why[256];
+		} key;
+		struct {
+			uint8_t key_id[MOAT_KEY_ID_LEN];
+			uint16_t len;
+			uint8_t hash[64];
+		} sign;
 		struct moat_addr remote;
 		struct moat_pair_conf pair;
 		struct {
@@ -177,7 +215,7 @@ struct moat_ipc {
 			bool ok;
 			uint32_t spi;
 			uint16_t len;
-			uint8_t data[64];
+			uint8_t data[MOAT_IPC_OCTETS];
 			char text[MOAT_IPC_TEXT];
 		} answer;
 		struct {

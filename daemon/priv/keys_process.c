@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * `moatd: keys`: the only process that parses secrets. It answers SKEYID for a
- * peer and two nonces; the keys themselves never leave it.
+ * peer and two nonces, and signs; the keys themselves never leave it.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -16,6 +16,7 @@
 
 #include "ike/crypt.h"
 #include "priv/feed.h"
+#include "priv/keys_rsa.h"
 #include "priv/log.h"
 #include "priv/process.h"
 #include "priv/rights.h"
@@ -26,6 +27,8 @@
  * @ike: socket towards the ike process, or -1
  * @live: secrets in use
  * @draft: secrets being checked
+ * @live_keys: private keys in use; @draft_keys are being checked
+ * @mistakes: in private keys
  * @feed: tunnels that need one
  * @name: of secrets.conf
  */
@@ -33,6 +36,9 @@ struct keys {
 	int ike;
 	struct moat_secrets live;
 	struct moat_secrets draft;
+	struct moat_rsa_keys live_keys;
+	struct moat_rsa_keys draft_keys;
+	struct moat_mistakes mistakes;
 	struct moat_feed feed;
 	char name[MOAT_IPC_PATH];
 };
@@ -77,6 +83,7 @@ static void read_secrets(struct keys *keys, const struct moat_ipc *msg, int fd)
 	struct moat_mistakes mistakes = { 0 };
 
 	moat_secrets_free(&keys->draft);
+	moat_rsa_keys_free(&keys->draft_keys);
 	moat_ipc_text(keys->name, "%.1023s", msg->text.text);
 	if (fd >= 0)
 		moat_secrets_read(&keys->draft, fd, keys->name, ask_for_file, keys,
@@ -84,9 +91,26 @@ static void read_secrets(struct keys *keys, const struct moat_ipc *msg, int fd)
 	report(&mistakes);
 }
 
+static void read_key(struct keys *keys, struct moat_ipc *msg, int fd)
+{
+	struct moat_key_conf conf = { .decrypt = msg->key.decrypt,
+				      .path = msg->key.path,
+				      .file = msg->key.file,
+				      .line = msg->key.line };
+
+	memcpy(conf.id, msg->key.id, sizeof(conf.id));
+	if (fd >= 0)
+		moat_rsa_keys_read(&keys->draft_keys, fd, &conf, &keys->mistakes);
+	else
+		moat_mistake(&keys->mistakes, conf.file, conf.line, "key \"%s\" %s",
+			     conf.path, msg->key.why);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void settle(struct keys *keys, const struct moat_ipc *msg)
 {
-	struct moat_mistakes mistakes = { 0 };
+	struct moat_mistakes mistakes = keys->mistakes;
 	struct moat_config *config = &keys->feed.config;
 
 	for (unsigned int i = 0; i < config->n_tunnels; i++)
@@ -96,7 +120,11 @@ static void settle(struct keys *keys, const struct moat_ipc *msg)
 		moat_secrets_free(&keys->live);
 		keys->live = keys->draft;
 		keys->draft = (struct moat_secrets){ 0 };
+		moat_rsa_keys_free(&keys->live_keys);
+		keys->live_keys = keys->draft_keys;
+		keys->draft_keys = (struct moat_rsa_keys){ 0 };
 	}
+	keys->mistakes = (struct moat_mistakes){ 0 };
 	moat_config_free(config);
 	report(&mistakes);
 }
@@ -117,6 +145,9 @@ static bool from_supervisor(struct keys *keys)
 	case MOAT_IPC_SECRETS:
 		read_secrets(keys, &msg, fd);
 		break;
+	case MOAT_IPC_KEY:
+		read_key(keys, &msg, fd);
+		break;
 	case MOAT_IPC_SETTLE:
 		settle(keys, &msg);
 		break;
@@ -127,8 +158,8 @@ static bool from_supervisor(struct keys *keys)
 }
 
 /* SKEYID = prf(pre-shared-key, Ni_b | Nr_b), RFC 2409 section 5. */
-static void answer(const struct keys *keys, const struct moat_ipc *msg,
-		   struct moat_ipc *out)
+static void answer_skeyid(const struct keys *keys, const struct moat_ipc *msg,
+			  struct moat_ipc *out)
 {
 	const struct moat_secret *secret;
 	struct moat_view nonces;
@@ -156,6 +187,40 @@ static void answer(const struct keys *keys, const struct moat_ipc *msg,
 		out->answer.ok = true;
 }
 
+static void answer_sign(const struct keys *keys, const struct moat_ipc *msg,
+			struct moat_ipc *out)
+{
+	const struct moat_rsa_key *key =
+		moat_rsa_keys_find(&keys->live_keys, msg->sign.key_id);
+
+	moat_ipc_init(out, MOAT_IPC_ANSWER, msg->token);
+	if (!key || msg->sign.len > sizeof(msg->sign.hash) ||
+	    key->len > sizeof(out->answer.data))
+		moat_ipc_text(out->answer.text, "the private key is not there");
+	else if (moat_rsa_sign(key, moat_view(msg->sign.hash, msg->sign.len),
+			       out->answer.data))
+		moat_ipc_text(out->answer.text, "the private key could not sign");
+	else
+		out->answer.ok = true;
+	if (out->answer.ok)
+		out->answer.len = key->len;
+}
+
+static bool answer(const struct keys *keys, const struct moat_ipc *msg,
+		   struct moat_ipc *out)
+{
+	switch (msg->type) {
+	case MOAT_IPC_SKEYID:
+		answer_skeyid(keys, msg, out);
+		return true;
+	case MOAT_IPC_SIGN:
+		answer_sign(keys, msg, out);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void from_ike(struct keys *keys)
 {
 	struct moat_ipc msg, out;
@@ -165,7 +230,7 @@ static void from_ike(struct keys *keys)
 		return;
 	if (fd >= 0)
 		close(fd);
-	if (got != 1 || msg.type != MOAT_IPC_SKEYID) {
+	if (got != 1 || !answer(keys, &msg, &out)) {
 		if (got)
 			moat_log(MOAT_LOG_ERR, "ipc-refused", NULL,
 				 "keys: a message that the ike process may not send");
@@ -173,7 +238,6 @@ static void from_ike(struct keys *keys)
 		keys->ike = -1;
 		return;
 	}
-	answer(keys, &msg, &out);
 	if (moat_ipc_send(keys->ike, &out, -1, 0))
 		moat_log(MOAT_LOG_WARN, "ipc-failed", NULL, "keys: answering: %s",
 			 strerror(errno));
@@ -223,6 +287,9 @@ int moat_keys_process(const char *dir)
 		close(keys->ike);
 	moat_secrets_free(&keys->live);
 	moat_secrets_free(&keys->draft);
+	moat_rsa_keys_free(&keys->live_keys);
+	moat_rsa_keys_free(&keys->draft_keys);
+	moat_mistakes_free(&keys->mistakes);
 	moat_config_free(&keys->feed.config);
 	free(keys);
 	return 0;

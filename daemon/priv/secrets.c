@@ -78,6 +78,12 @@ int moat_secrets_open(const char *dir, const char *path, char *why, size_t size)
 	return fd;
 }
 
+int moat_key_open(const char *dir, const char *path, char *why, size_t size)
+{
+	return *path == '/' ? moat_secrets_open("/", path + strspn(path, "/"), why, size)
+			    : moat_secrets_open(dir, path, why, size);
+}
+
 static struct moat_secret *add_secret(struct moat_secrets *secrets)
 {
 	struct moat_secret *list =

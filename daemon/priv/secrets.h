@@ -57,6 +57,14 @@ typedef int (*moat_secret_open_fn)(void *arg, const char *path, char *why, size_
 int moat_secrets_open(const char *dir, const char *path, char *why, size_t size);
 
 /**
+ * moat_key_open() - open a private key, which only its owner may read
+ * @path: relative to @dir, or absolute
+ *
+ * Return: as moat_secrets_open().
+ */
+int moat_key_open(const char *dir, const char *path, char *why, size_t size);
+
+/**
  * moat_secrets_read() - read secrets.conf
  * @secrets: zeroed; filled in
  * @fd: open for reading; closed here

@@ -12,6 +12,7 @@
 #include "priv/log.h"
 #include "priv/secrets.h"
 #include "priv/supervisor.h"
+#include "wire/isakmp.h"
 
 void moat_supervisor_open(struct moat_supervisor *s, const struct moat_ipc *msg)
 {
@@ -42,10 +43,35 @@ static bool settle(struct moat_child *child, bool commit)
 static bool need_secrets(const struct moat_config *config)
 {
 	for (unsigned int i = 0; i < config->n_tunnels; i++) {
-		if (config->tunnels[i]->action == MOAT_ACTION_PROTECT)
+		if (config->tunnels[i]->action == MOAT_ACTION_PROTECT &&
+		    config->tunnels[i]->auth == MOAT_METHOD_PSK)
 			return true;
 	}
 	return false;
+}
+
+/* Private keys, one message each with the open file, or why there is none. */
+static bool send_keys(struct moat_supervisor *s, const struct moat_config *config)
+{
+	bool ok = true;
+
+	for (unsigned int i = 0; i < config->n_keys && ok; i++) {
+		const struct moat_key_conf *key = &config->keys[i];
+		struct moat_ipc msg;
+		int fd;
+
+		moat_ipc_init(&msg, MOAT_IPC_KEY, 0);
+		memcpy(msg.key.id, key->id, sizeof(msg.key.id));
+		msg.key.decrypt = key->decrypt;
+		msg.key.line = key->line;
+		moat_ipc_text(msg.key.file, "%s", key->file);
+		moat_ipc_text(msg.key.path, "%s", key->path);
+		fd = moat_key_open(s->dir, key->path, msg.key.why, sizeof(msg.key.why));
+		ok = !moat_ipc_send(s->children[MOAT_PROCESS_KEYS].fd, &msg, fd, 0);
+		if (fd >= 0)
+			close(fd);
+	}
+	return ok;
 }
 
 /* Let the keys process parse the secrets, and see whether one is missing. */
@@ -68,7 +94,9 @@ static bool check_secrets(struct moat_supervisor *s, const struct moat_config *c
 		/* Each tunnel would miss its secret: one sentence is enough. */
 		moat_mistake(mistakes, msg.text.text, 0, "%s", why);
 	if (ok && fd >= 0)
-		ok = !moat_feed_send(keys->fd, config) && settle(keys, false) &&
+		ok = !moat_feed_send(keys->fd, config);
+	if (ok)
+		ok = send_keys(s, config) && settle(keys, false) &&
 		     moat_child_await(keys, mistakes);
 	if (!ok)
 		moat_mistake(mistakes, s->dir, 0,
@@ -93,7 +121,8 @@ static bool feed_ike(struct moat_supervisor *s)
 {
 	struct moat_child *ike = &s->children[MOAT_PROCESS_IKE];
 
-	return !moat_feed_send(ike->fd, &s->config) && settle(ike, true);
+	return !moat_feed_send_creds(ike->fd, &s->config) &&
+	       !moat_feed_send(ike->fd, &s->config) && settle(ike, true);
 }
 
 static bool pass_sockets(struct moat_supervisor *s)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ike/crypt.h"
+#include "io/x509.h"
 #include "sim_internal.h"
 #include "wire/isakmp.h"
 
@@ -419,6 +420,8 @@ struct sim *sim_new(const struct sim_options *options)
 		s->ike = moat_ike_new(core_random, s);
 		sim_setup(sim, side);
 	}
+	for (int side = 0; side < 2; side++)
+		sim_rsa_setup(sim, side);
 	tick(sim);
 	for (int side = 0; side < 2; side++)
 		sim_configure(sim, side);
@@ -435,8 +438,10 @@ void sim_free(struct sim *sim)
 		moat_ike_free(s->ike);
 		sim_kernel_clear(&s->kernel);
 		sim_forget_logs(s);
+		sim_rsa_clear(s);
 		free(s->ladder);
 	}
+	moat_x509_free(sim->x509);
 	while (sim->queue) {
 		struct sim_item *item = sim->queue;
 

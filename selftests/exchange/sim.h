@@ -25,6 +25,9 @@
  * @protocol: of the traffic, with @ports on each side (lowest and highest)
  * @psk: of each side
  * @id: what each side calls itself, instead of its address
+ * @auth: method of authentication, 0 for a pre-shared key
+ * @cert: of each side, in selftests/certs; NULL for gw-a and gw-b; @key likewise
+ * @more: further lines of each side's configuration; NULL for ca = "ca.pem"
  * @start: of each side
  * @ike_lifetime: seconds, likewise @lifetime
  * @traffic: one packet each way per policy every so many ms; 0 for none
@@ -49,6 +52,10 @@ struct sim_options {
 	uint16_t ports[2][2];
 	const char *psk[2];
 	const char *id[2];
+	uint16_t auth;
+	const char *cert[2];
+	const char *key[2];
+	const char *more[2];
 	enum moat_start start[2];
 	uint32_t ike_lifetime;
 	uint32_t lifetime;

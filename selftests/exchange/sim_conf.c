@@ -79,12 +79,19 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	fill_id(&conf->local_id, &sim->side[side].addr);
 	if (!o->spare || side)
 		fill_id(&conf->remote_id, &sim->side[!side].addr);
+	if (sim->side[side].config.n_tunnels) {
+		const struct moat_tunnel_conf *read = sim->side[side].config.tunnels[0];
+
+		conf->creds = read->creds;
+		conf->local_id = read->local_id;
+		conf->remote_id = read->remote_id;
+	}
 	if (o->id[side]) {
 		conf->local_id.type = MOAT_ID_FQDN;
 		conf->local_id.len = (uint16_t)strlen(o->id[side]);
 		memcpy(conf->local_id.data, o->id[side], conf->local_id.len);
 	}
-	conf->auth = MOAT_METHOD_PSK;
+	conf->auth = o->auth ? o->auth : MOAT_METHOD_PSK;
 	conf->exchange = o->aggressive ? MOAT_EXCHANGE_AGGRESSIVE : MOAT_EXCHANGE_MAIN;
 	if (moat_ike_algs_add(&conf->ike,
 			      or_default(o->ike[side], "aes128-sha256-ecp256"), err,

@@ -150,6 +150,34 @@ static void skeyid(struct sim *sim, int side, const struct moat_act *act)
 	item->data = copy(out, item->len);
 }
 
+static void sign(struct sim *sim, int side, const struct moat_act *act)
+{
+	uint8_t out[MOAT_RSA_MAX];
+	size_t len = 0;
+	bool ok = sim_rsa_sign(sim, side, act, out, &len);
+	struct sim_item *item =
+		later_answer(sim, side, 1 + sim_random(sim, 10), act->token, ok);
+
+	if (!item->ok)
+		return;
+	item->len = len;
+	item->data = copy(out, len);
+}
+
+static void verify(struct sim *sim, int side, const struct moat_act *act)
+{
+	char why[512];
+	bool ok = sim_rsa_verify(sim, act, why, sizeof(why));
+	struct sim_item *item =
+		later_answer(sim, side, 1 + sim_random(sim, 10), act->token, ok);
+
+	if (item->ok || item->text)
+		return;
+	/* The item owns its data, and so its text. */
+	item->data = copy(why, strlen(why) + 1);
+	item->text = (const char *)item->data;
+}
+
 /* The kernel does one thing after the other, and not at once. */
 static struct sim_item *for_kernel(struct sim *sim, int side, const struct moat_act *act)
 {
@@ -322,6 +350,12 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 		break;
 	case MOAT_ACT_DH_SHARED:
 		dh_shared(sim, side, act);
+		break;
+	case MOAT_ACT_SIGN:
+		sign(sim, side, act);
+		break;
+	case MOAT_ACT_VERIFY:
+		verify(sim, side, act);
 		break;
 	case MOAT_ACT_SPI_ALLOC:
 		for_kernel(sim, side, act)->dst = act->spi_alloc.dst;

@@ -3,6 +3,8 @@
 #ifndef MOAT_SIM_INTERNAL_H
 #define MOAT_SIM_INTERNAL_H
 
+#include "priv/config.h"
+#include "priv/keys_rsa.h"
 #include "sim.h"
 #include "sim_kernel.h"
 
@@ -65,6 +67,8 @@ struct sim_side {
 	size_t ladder_len;
 	int done;
 	uint32_t requests;
+	struct moat_config config;
+	struct moat_rsa_keys keys;
 };
 
 struct sim {
@@ -80,6 +84,7 @@ struct sim {
 	unsigned long lost;
 	unsigned long delivered;
 	char wrong[256];
+	struct moat_x509 *x509;
 };
 
 struct sim_item *sim_later(struct sim *sim, uint64_t ms, enum sim_item_type type,
@@ -91,5 +96,12 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act);
 void sim_kernel_work(struct sim *sim, struct sim_item *item);
 void sim_setup(struct sim *sim, int side);
 void sim_forget_logs(struct sim_side *side);
+
+/** sim_rsa_setup() - read certificates and key of a side, if its method has any */
+void sim_rsa_setup(struct sim *sim, int side);
+void sim_rsa_clear(struct sim_side *side);
+bool sim_rsa_sign(struct sim *sim, int side, const struct moat_act *act, uint8_t *out,
+		  size_t *len);
+bool sim_rsa_verify(struct sim *sim, const struct moat_act *act, char *why, size_t size);
 
 #endif

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Authentication with RSA: real keys and certificates, both exchanges, and each
+ * reason for which a peer's certificate is refused.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+#include "wire/isakmp.h"
+
+static struct sim_options signatures(void)
+{
+	return (struct sim_options){
+		.seed = 1,
+		.nets = 1,
+		.auth = MOAT_METHOD_RSA_SIG,
+		.verbose = getenv("SIM_VERBOSE") != NULL,
+	};
+}
+
+static struct sim *start(const struct sim_options *o)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 5000);
+	return sim;
+}
+
+static void assert_up(struct sim *sim)
+{
+	for (int side = 0; side < 2; side++) {
+		assert_string_equal(sim_state(sim, side), "up");
+		assert_int_equal(sim_isakmps(sim, side), 1);
+	}
+	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
+}
+
+static void main_mode(void **state)
+{
+	struct sim_options o = signatures();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	assert_up(sim);
+	assert_non_null(strstr(
+		sim_ladder(sim, 0),
+		"sent main 3 (HDR, KE, NONCE, CR): MM_SA_SETUP -> MM_SA_SETUP\n"
+		"received main 4 (HDR, KE, NONCE, CR): MM_SA_SETUP -> MM_KEY_EXCH\n"
+		"sent main 5 (HDR*, ID, CERT, CERT, SIG, NOTIFY): MM_KEY_EXCH -> "
+		"MM_KEY_EXCH\n"
+		"received main 6 (HDR*, ID, CERT, SIG): MM_KEY_EXCH -> MM_KEY_AUTH\n"
+		"MM_KEY_AUTH -> QM_IDLE\n"));
+	sim_free(sim);
+}
+
+static void aggressive_mode(void **state)
+{
+	struct sim_options o = signatures();
+	struct sim *sim;
+
+	(void)state;
+	o.aggressive = true;
+	sim = start(&o);
+	assert_up(sim);
+	assert_non_null(strstr(
+		sim_ladder(sim, 1),
+		"received aggressive 1 (HDR, SA, KE, NONCE, CR, ID): AG_NO_STATE -> "
+		"AG_NO_STATE\n"
+		"sent aggressive 2 (HDR, SA, KE, NONCE, CR, ID, CERT, SIG): "));
+	sim_free(sim);
+}
+
+/* Each kind of identity that a certificate can hold. */
+static void identities(void **state)
+{
+	static const struct {
+		const char *more[2];
+	} cases[] = {
+		{ { "local-id = \"dn:C=DE, O=Moat test, CN=gw-a\"\n"
+		    "remote-id = \"dn:CN=gw-b,O=Moat test,C=DE\"\nca = \"ca.pem\"",
+		    "remote-id = \"dn:C=DE, O=Moat test, CN=gw-a\"\n"
+		    "local-id = \"dn:C=DE, O=Moat test, CN=gw-b\"\nca = \"ca.pem\"" } },
+		{ { "local-id = \"gw-a.example\"\nremote-id = \"GW-B.example\"\n"
+		    "ca = \"ca.pem\"",
+		    "local-id = \"GW-B.example\"\nremote-id = \"gw-a.example\"\n"
+		    "ca = \"ca.pem\"" } },
+		{ { "local-id = \"vpn@gw-a.example\"\nremote-id = \"192.0.2.2\"\n"
+		    "ca = \"ca.pem\"",
+		    "remote-id = \"vpn@gw-a.example\"\nca = \"ca.pem\"" } },
+		/* Pinned: no CA is asked. */
+		{ { "remote-cert = \"gw-b.pem\"", "remote-cert = \"gw-a-alone.pem\"" } },
+		{ { "remote-cert = \"gw-b.pem\"\nca = \"ca.pem\"\ncrl = \"crl.pem\"",
+		    "ca = [ \"ca.pem\", \"other-ca.pem\" ]\ncrl = [ \"crl.pem\" ]" } },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = signatures();
+		struct sim *sim;
+
+		memcpy(o.more, cases[i].more, sizeof(o.more));
+		o.aggressive = i % 2;
+		sim = start(&o);
+		assert_up(sim);
+		sim_free(sim);
+	}
+}
+
+/*
+ * What side 0 has against side 1. Both sides say it, nothing is established, and
+ * no IPsec SA is installed.
+ */
+static void refusals(void **state)
+{
+	static const struct {
+		const char *cert;
+		const char *key;
+		const char *more;
+		const char *text;
+		const char *id;
+	} cases[] = {
+		{ "expired", "gw-b", NULL, "has expired", NULL },
+		{ "stranger", "gw-b", NULL, "no chain leads from it", NULL },
+		{ "gw-b", "gw-b", "ca = \"ca.pem\"\ncrl = \"crl-revoked.pem\"",
+		  "it is revoked (crl)", NULL },
+		{ "gw-b", "gw-b", "ca = \"ca.pem\"\ncrl = \"crl-old.pem\"",
+		  "should have been renewed", NULL },
+		{ "gw-b", "gw-b", "remote-cert = \"stranger.pem\"",
+		  "is not the one that remote-cert names", NULL },
+		{ "gw-b", "gw-b",
+		  "ca = \"ca.pem\"\nremote-id = \"dn:C=DE, O=Moat test, CN=gw-c\"",
+		  "remote-id demands dn:C=DE,O=Moat test,CN=gw-c", NULL },
+		{ "gw-b", "gw-b", "ca = \"ca.pem\"\nremote-id = \"gw-b.example\"",
+		  "the peer calls itself 192.0.2.2, remote-id demands gw-b.example",
+		  NULL },
+		{ "gw-b", "gw-b", "ca = \"ca.pem\"\nremote-id = \"gw-c.example\"",
+		  "the peer calls itself gw-c.example, which its certificate (dn:C=DE,O=Moat "
+		  "test,CN=gw-b) does not say",
+		  "gw-c.example" },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = signatures();
+		struct sim *sim;
+
+		o.cert[1] = cases[i].cert;
+		o.key[1] = cases[i].key;
+		o.more[0] = cases[i].more;
+		o.id[1] = cases[i].id;
+		sim = start(&o);
+		sim_run(sim, 60000);
+		if (!strstr(sim_log_text(sim, 0, "ike-auth-failed"), cases[i].text))
+			fail_msg("case %u: \"%s\" does not say \"%s\"", i,
+				 sim_log_text(sim, 0, "ike-auth-failed"), cases[i].text);
+		assert_int_equal(sim_done(sim, 0), 0);
+		assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 0);
+		sim_free(sim);
+	}
+}
+
+/* The same, when side 1 asks: message 5 is refused, and told. */
+static void refused_initiator(void **state)
+{
+	struct sim_options o = signatures();
+	struct sim *sim;
+
+	(void)state;
+	o.cert[0] = "gw-a-alone";
+	sim = start(&o);
+	sim_run(sim, 60000);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-auth-failed"),
+			       "no chain leads from it"));
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), 0);
+	sim_free(sim);
+}
+
+/* Loss, repetition and reordering; questions of signature and verdict fail, too. */
+static void rough_network(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 20; i++) {
+		struct sim_options o = signatures();
+		struct sim *sim;
+
+		o.seed = 100 + i;
+		o.loss = 20;
+		o.duplicate = 20;
+		o.reorder = 20;
+		o.aggressive = i % 2;
+		sim = sim_new(&o);
+		sim_fail(sim, i % 3 ? 0 : 10);
+		sim_run(sim, 100);
+		sim_up(sim, i % 4 == 0);
+		sim_run(sim, 20000);
+		sim_fail(sim, 0);
+		sim_network(sim, 0, 0, 0);
+		/* What was under way ends; from here on nothing may go wrong. */
+		sim_run(sim, 200000);
+		sim_up(sim, 0);
+		sim_run(sim, 100000);
+		if (strcmp(sim_state(sim, 0), "up"))
+			fail_msg("seed %u: %s", 100 + i, sim_state(sim, 0));
+		assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
+		sim_free(sim);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(main_mode),	     cmocka_unit_test(aggressive_mode),
+		cmocka_unit_test(identities),	     cmocka_unit_test(refusals),
+		cmocka_unit_test(refused_initiator), cmocka_unit_test(rough_network),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Certificates and RSA keys: what the configuration says about files that do
+ * not serve, which keys sign, and which signatures are none.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ike/crypt.h"
+#include "priv/cert.h"
+#include "priv/config.h"
+#include "wire/isakmp.h"
+
+#define CERTS "selftests/certs/"
+
+/* Lines 2 to 5; what is appended begins in line 6. */
+#define TUNNEL(name, net, more)                                          \
+	name " = {\nlocal = \"192.0.2.2\"\nremote = \"192.0.2.1\"\n"     \
+	     "local-net = \"10." net ".2.0/24\"\nremote-net = \"10." net \
+	     ".1.0/24\"\n" more "\n}\n"
+#define WITH(more) "tunnels = {" TUNNEL("branch", "1", more) "}\n"
+#define GOOD	   "auth = \"rsa-sig\"\ncert = \"gw-b.pem\"\nkey = \"gw-b.key\"\n"
+
+static void read_config(struct moat_config *config, struct moat_mistakes *mistakes,
+			const char *text)
+{
+	FILE *file = fmemopen((void *)text, strlen(text), "r");
+
+	assert_non_null(file);
+	config->dir = "selftests/certs";
+	moat_config_read(config, file, "moat.conf", mistakes);
+	fclose(file);
+}
+
+static void expect(const char *text, const char *mistake, const char *warning)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	read_config(&config, &mistakes, text);
+	assert_string_equal(mistakes.n ? mistakes.list[0] : "none", mistake);
+	assert_string_equal(mistakes.n_warnings ? mistakes.warnings[0] : "none", warning);
+	assert_true(mistakes.n <= 1);
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
+static void good(void **state)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	const struct moat_creds *creds;
+
+	(void)state;
+	read_config(&config, &mistakes,
+		    "tunnels = {" TUNNEL("a", "1",
+					 GOOD "ca = [ \"ca.pem\", \"other-ca.pem\" ]\n"
+					      "crl = \"crl.pem\"")
+			    TUNNEL("b", "2",
+				   GOOD "ca = [ \"ca.pem\", \"other-ca.pem\" ]\n"
+					"crl = \"crl.pem\"")
+				    TUNNEL("c", "3",
+					   GOOD
+					   "remote-cert = \"gw-a-alone.pem\"\nlocal-id = "
+					   "\"dn:C=DE, O=Moat test, CN=gw-b\"") "}\n");
+	for (unsigned int i = 0; i < mistakes.n; i++)
+		print_error("%s\n", mistakes.list[i]);
+	assert_int_equal(mistakes.n + mistakes.n_warnings, 0);
+	creds = config.tunnels[0]->creds;
+	assert_int_equal(config.tunnels[0]->auth, MOAT_METHOD_RSA_SIG);
+	assert_int_equal(creds->part[MOAT_CREDS_CERT].n, 1);
+	assert_int_equal(creds->part[MOAT_CREDS_CA].n, 2);
+	assert_int_equal(creds->part[MOAT_CREDS_CA_NAME].n, 2);
+	assert_int_equal(creds->part[MOAT_CREDS_CRL].n, 1);
+	/* Read once, held twice; and one private key for all three. */
+	assert_ptr_equal(creds, config.tunnels[1]->creds);
+	assert_false(moat_creds_same(creds, config.tunnels[2]->creds));
+	assert_int_equal(config.n_creds, 2);
+	assert_int_equal(config.n_keys, 1);
+	assert_int_equal(config.tunnels[2]->local_id.type, MOAT_ID_DER_ASN1_DN);
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
+/* What belongs together, and what does not. */
+static void together(void **state)
+{
+	(void)state;
+	expect(WITH("cert = \"gw-b.pem\""),
+	       "moat.conf:6: cert belongs to auth = \"rsa-sig\", \"rsa-enc\" or "
+	       "\"rsa-enc-revised\"",
+	       "none");
+	expect(WITH("auth = \"rsa-sig\""),
+	       "moat.conf:1: tunnel \"branch\": auth needs cert (our certificate)",
+	       "none");
+	expect(WITH("auth = \"rsa-sig\"\ncert = \"gw-b.pem\""),
+	       "moat.conf:1: tunnel \"branch\": auth needs key (the private key of cert)",
+	       "none");
+	expect(WITH(GOOD),
+	       "moat.conf:1: tunnel \"branch\": auth needs ca (whose certificates we "
+	       "trust) or remote-cert (the one certificate of the peer)",
+	       "none");
+}
+
+static void files(void **state)
+{
+	(void)state;
+	expect(WITH(GOOD "ca = \"nowhere.pem\""),
+	       "moat.conf:9: ca \"nowhere.pem\" cannot be opened: No such file or "
+	       "directory",
+	       "none");
+	expect(WITH(GOOD "ca = \".\""),
+	       "moat.conf:9: ca \".\" is no file of 1 octet to 8 MiB", "none");
+	expect(WITH(GOOD "ca = [ \"ca.pem\", \"gw-a.key\" ]"),
+	       "moat.conf:9: ca \"gw-a.key\" holds no certificate that could be read: "
+	       "expected PEM (BEGIN CERTIFICATE) or DER",
+	       "none");
+	expect(WITH(GOOD "ca = \"ca.pem\"\ncrl = \"ca.pem\""),
+	       "moat.conf:10: crl \"ca.pem\" holds no revocation list that could be "
+	       "read: expected PEM (BEGIN X509 CRL) or DER",
+	       "none");
+	expect(WITH(GOOD "remote-cert = \"gw-a.pem\""),
+	       "moat.conf:9: remote-cert holds 2 certificates, expected one", "none");
+	expect(WITH(GOOD "ca = \"ca.pem\"\ncrl = \"crl-old.pem\""), "none",
+	       "moat.conf:10: crl \"crl-old.pem\" should have been renewed by now: until "
+	       "it is, certificates of its CA are refused");
+}
+
+static void certificates(void **state)
+{
+	(void)state;
+	expect(WITH("auth = \"rsa-sig\"\ncert = \"expired.pem\"\nkey = \"gw-b.key\"\n"
+		    "ca = \"ca.pem\""),
+	       "none", "moat.conf:7: the certificate of cert has expired on 2021-01-01");
+	expect(WITH("auth = \"rsa-sig\"\ncert = \"encrypts.pem\"\nkey = \"gw-b.key\"\n"
+		    "ca = \"ca.pem\""),
+	       "moat.conf:7: the certificate of cert: its key usage does not allow "
+	       "digital signatures",
+	       "none");
+	expect(WITH("auth = \"rsa-sig\"\ncert = \"short.pem\"\nkey = \"short.key\"\n"
+		    "ca = \"ca.pem\""),
+	       "moat.conf:7: the certificate of cert: its RSA key has less than 2048 "
+	       "bits: take a longer one, or write weak = true to take it nevertheless",
+	       "none");
+	expect(WITH("auth = \"rsa-sig\"\ncert = \"short.pem\"\nkey = \"short.key\"\n"
+		    "ca = \"ca.pem\"\nweak = true"),
+	       "none", "none");
+	expect(WITH("auth = \"rsa-sig\"\ncert = \"nameless.pem\"\nkey = \"gw-b.key\"\n"
+		    "ca = \"ca.pem\""),
+	       "moat.conf:7: the certificate of cert does not hold the local-id of "
+	       "tunnel \"branch\" (its address unless configured): write local-id = "
+	       "\"dn:C=DE,O=Moat test,CN=gw-b\", or take a certificate with that "
+	       "subjectAltName",
+	       "none");
+	/* What that sentence proposes is taken. */
+	expect(WITH("auth = \"rsa-sig\"\ncert = \"nameless.pem\"\nkey = \"gw-b.key\"\n"
+		    "ca = \"ca.pem\"\nlocal-id = \"dn:C=DE,O=Moat test,CN=gw-b\""),
+	       "none", "none");
+	expect(WITH(GOOD "ca = \"ca.pem\"\nlocal-id = \"dn:gw-b\""),
+	       "moat.conf:10: local-id: \"dn:gw-b\" is no distinguished name: expected "
+	       "dn:C=DE, O=Example, CN=gw",
+	       "none");
+}
+
+/* ---- private keys ---- */
+
+static void read_key(struct moat_rsa_keys *keys, const char *file, const char *cert,
+		     bool decrypt, const char *mistake)
+{
+	struct moat_mistakes mistakes = { 0 };
+	struct moat_config config = { 0 };
+	char path[256], text[1024];
+	struct moat_key_conf conf;
+	int fd;
+
+	snprintf(text, sizeof(text),
+		 "tunnels = {" TUNNEL("t", "1",
+				      "auth = \"rsa-sig\"\ncert = \"%s\"\nkey = \"%s\"\n"
+				      "ca = \"ca.pem\"") "}\n",
+		 cert, file);
+	read_config(&config, &mistakes, text);
+	assert_int_equal(mistakes.n, 0);
+	conf = config.keys[0];
+	conf.decrypt = decrypt;
+	snprintf(path, sizeof(path), CERTS "%s", file);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	moat_rsa_keys_read(keys, fd, &conf, &mistakes);
+	close(fd);
+	assert_string_equal(mistakes.n ? mistakes.list[0] : "none", mistake);
+	moat_mistakes_free(&mistakes);
+	moat_config_free(&config);
+}
+
+static void private_keys(void **state)
+{
+	struct moat_rsa_keys keys = { 0 };
+
+	(void)state;
+	read_key(&keys, "gw-b.key", "gw-b.pem", false, "none"); /* PKCS #1 */
+	read_key(&keys, "gw-a.key", "gw-b.pem", false,
+		 "moat.conf:8: key \"gw-a.key\" is not the key of the certificate that "
+		 "cert names");
+	read_key(
+		&keys, "ca.pem", "gw-b.pem", false,
+		"moat.conf:8: key \"ca.pem\" holds no private key that could be read: "
+		"expected PEM, PKCS #1 (BEGIN RSA PRIVATE KEY) or PKCS #8 (BEGIN PRIVATE "
+		"KEY)");
+	read_key(&keys, "ec.key", "gw-b.pem", false,
+		 "moat.conf:8: key \"ec.key\" holds a key that is not RSA");
+	read_key(&keys, "locked.key", "gw-b.pem", false,
+		 "moat.conf:8: key \"locked.key\" is encrypted with a password, and "
+		 "nobody can be asked for it: decrypt it with openssl rsa -in FILE -out "
+		 "NEWFILE");
+	assert_int_equal(keys.n, 1);
+	moat_rsa_keys_free(&keys);
+}
+
+/* ---- signatures ---- */
+
+static void public_of(const char *file, struct moat_cert_key *key)
+{
+	static unsigned char text[8192];
+	gnutls_datum_t datum = { text, 0 };
+	gnutls_x509_crt_t cert;
+	FILE *f = fopen(file, "r");
+
+	assert_non_null(f);
+	datum.size = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	gnutls_x509_crt_init(&cert);
+	assert_int_equal(gnutls_x509_crt_import(cert, &datum, GNUTLS_X509_FMT_PEM), 0);
+	assert_null(moat_cert_key(cert, false, key));
+	gnutls_x509_crt_deinit(cert);
+}
+
+/* A private operation on any block: what a forger could make who had the key. */
+static void sign_block(const struct moat_rsa_key *key, const uint8_t *block, uint8_t *out)
+{
+	gcry_sexp_t data, result, s;
+	gcry_mpi_t mpi;
+
+	assert_int_equal(gcry_sexp_build(&data, NULL, "(data(flags raw)(value %b))", 256,
+					 block),
+			 0);
+	assert_int_equal(gcry_pk_sign(&result, data, key->sexp), 0);
+	s = gcry_sexp_find_token(result, "s", 0);
+	mpi = gcry_sexp_nth_mpi(s, 1, GCRYMPI_FMT_USG);
+	memset(out, 0, 256);
+	assert_int_equal(gcry_mpi_print(GCRYMPI_FMT_USG,
+					out + 256 - (gcry_mpi_get_nbits(mpi) + 7) / 8,
+					256, NULL, mpi),
+			 0);
+	gcry_mpi_release(mpi);
+	gcry_sexp_release(s);
+	gcry_sexp_release(result);
+	gcry_sexp_release(data);
+}
+
+static int verify_block(const struct moat_rsa_key *key,
+			const struct moat_cert_key *public, struct moat_view hash,
+			const uint8_t *block)
+{
+	uint8_t signature[256];
+
+	sign_block(key, block, signature);
+	return moat_rsa_verify(&public->public, hash, moat_view(signature, 256));
+}
+
+static void signatures(void **state)
+{
+	struct moat_rsa_keys keys = { 0 };
+	uint8_t hash[32], block[256], bad[256], signature[MOAT_RSA_MAX];
+	struct moat_view h = moat_view(hash, sizeof(hash));
+	struct moat_cert_key public;
+
+	(void)state;
+	memset(hash, 0x5a, sizeof(hash));
+	read_key(&keys, "gw-b.key", "gw-b.pem", false, "none");
+	public_of(CERTS "gw-b.pem", &public);
+	assert_int_equal(keys.list[0].len, 256);
+	assert_int_equal(moat_rsa_sign(&keys.list[0], h, signature), 0);
+	assert_int_equal(moat_rsa_verify(&public.public, h, moat_view(signature, 256)),
+			 0);
+	assert_int_equal(moat_rsa_verify(&public.public, h, moat_view(signature, 255)),
+			 -1);
+	assert_int_equal(moat_rsa_verify(&public.public, moat_view(hash, 20),
+					 moat_view(signature, 256)),
+			 -1);
+	signature[100] ^= 1;
+	assert_int_equal(moat_rsa_verify(&public.public, h, moat_view(signature, 256)),
+			 -1);
+	/* Made by hand, the right block is taken, and no other. */
+	assert_int_equal(moat_rsa_signature_block(h, block, 256), 0);
+	assert_memory_equal(block, "\x00\x01\xff", 3);
+	assert_int_equal(verify_block(&keys.list[0], &public, h, block), 0);
+	for (unsigned int at = 0; at < 256; at += at < 16 || at > 210 ? 1 : 25) {
+		memcpy(bad, block, 256);
+		bad[at] ^= at ? 0x40 : 0x20;
+		assert_int_equal(verify_block(&keys.list[0], &public, h, bad), -1);
+	}
+	/* Little padding, the hash in front, and garbage behind it. */
+	memset(bad, 0x77, sizeof(bad));
+	memcpy(bad, block, 10);
+	bad[10] = 0;
+	memcpy(bad + 11, hash, sizeof(hash));
+	assert_int_equal(verify_block(&keys.list[0], &public, h, bad), -1);
+	/* A block of type 2. */
+	memcpy(bad, block, 256);
+	bad[1] = 2;
+	assert_int_equal(verify_block(&keys.list[0], &public, h, bad), -1);
+	/* A key that is for encrypted nonces signs nothing. */
+	keys.list[0].decrypt = true;
+	assert_int_equal(moat_rsa_sign(&keys.list[0], h, signature), -1);
+	moat_rsa_keys_free(&keys);
+}
+
+static void unfit(void **state)
+{
+	struct moat_cert_key good_key, key;
+	uint8_t three = 3;
+
+	(void)state;
+	public_of(CERTS "gw-b.pem", &good_key);
+	assert_null(moat_rsa_unfit(&good_key.public, false));
+	key = good_key;
+	key.public.e = moat_view(&three, 1);
+	key.public.n = moat_view(key.buf, 256);
+	assert_string_equal(moat_rsa_unfit(&key.public, true),
+			    "its RSA exponent is less than 65537, or even");
+	key.public.e = good_key.public.e;
+	key.buf[255] &= 0xfe;
+	assert_string_equal(moat_rsa_unfit(&key.public, true), "its RSA modulus is even");
+	key.public.n = moat_view(key.buf, 100);
+	assert_string_equal(moat_rsa_unfit(&key.public, true),
+			    "its RSA key has less than 1024 bits");
+	key.public.n = moat_view(key.buf, 0);
+	assert_string_equal(moat_rsa_unfit(&key.public, true), "its RSA key is none");
+}
+
+/* Both orders of a name are one, and types of strings do not matter. */
+static void names(void **state)
+{
+	struct moat_identity a, b;
+	char text[MOAT_DN_STRLEN];
+
+	(void)state;
+	assert_null(moat_identity_parse("dn:C=DE, O=Moat\\, Inc, CN=gw", &a));
+	assert_null(moat_identity_parse("dn:CN=gw,O=Moat\\, Inc,C=DE", &b));
+	assert_int_equal(a.len, b.len);
+	assert_memory_equal(a.data, b.data, a.len);
+	assert_string_equal(moat_dn_str(moat_view(a.data, a.len), text),
+			    "C=DE,O=Moat\\, Inc,CN=gw");
+	/* PrintableString to UTF8String. */
+	assert_int_equal(a.data[a.len - 4], 0x13);
+	a.data[a.len - 4] = 0x0c;
+	assert_true(moat_dn_equal(moat_view(a.data, a.len), moat_view(b.data, b.len)));
+	a.data[a.len - 1] = 'W';
+	assert_false(moat_dn_equal(moat_view(a.data, a.len), moat_view(b.data, b.len)));
+	assert_non_null(moat_identity_parse("dn:", &a));
+	assert_non_null(moat_identity_parse("dn:bla=gw", &a));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good),		cmocka_unit_test(together),
+		cmocka_unit_test(files),	cmocka_unit_test(certificates),
+		cmocka_unit_test(private_keys), cmocka_unit_test(signatures),
+		cmocka_unit_test(unfit),	cmocka_unit_test(names),
+	};
+
+	if (moat_crypt_init())
+		return 1;
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
