@@ -273,6 +273,8 @@ static int moat_aead_key(struct moat_alg *alg, const struct moat_alg_req *req,
 {
 	int err;
 
+	/* RFC 2451 2.3: refuse keys that make single DES of 3DES */
+	crypto_aead_set_flags(alg->aead, CRYPTO_TFM_REQ_FORBID_WEAK_KEYS);
 	if (alg->integ && alg->integ->combined)
 		err = crypto_aead_setkey(alg->aead, req->auth_key,
 					 req->auth_key_len);
@@ -284,7 +286,7 @@ static int moat_aead_key(struct moat_alg *alg, const struct moat_alg_req *req,
 	if (!err)
 		err = crypto_aead_setauthsize(alg->aead, alg->icv);
 	if (err)
-		NL_SET_ERR_MSG_FMT(extack, "the crypto API refuses this key for %s (error %d)",
+		NL_SET_ERR_MSG_FMT(extack, "the crypto API calls this %s key wrong or weak (error %d)",
 				   alg->cipher ? alg->cipher->name :
 				   alg->integ->name, err);
 	return err;

@@ -50,6 +50,20 @@ bool moat_life_trip(struct moat_sa *sa, u64 packets, u64 bytes)
 	return packets <= life->hard_packets && bytes <= life->hard_bytes;
 }
 
+/* A sixteenth of all numbers is left: at 2^32 minutes, on the fastest link. */
+static u64 moat_life_soft_seq(const struct moat_sa *sa)
+{
+	return moat_sa_last_seq(sa) - moat_sa_last_seq(sa) / 16;
+}
+
+void moat_life_seq(struct moat_sa *sa, u64 seq)
+{
+	moat_life_soft(sa, MOAT_SA_SOFT_SEQ);
+	WRITE_ONCE(sa->trip_seq, moat_sa_last_seq(sa));
+	if (seq == moat_sa_last_seq(sa))
+		moat_life_hard(sa);
+}
+
 void moat_sa_first_use(struct moat_sa *sa)
 {
 	if (sa->key.direction == MOAT_DIRECTION_IN)
@@ -94,12 +108,13 @@ void moat_life_timer(struct timer_list *timer)
 	struct moat_sa *sa = from_timer(sa, timer, timer);
 	u64 age = ktime_get_boottime_ns() - sa->born;
 
+	/* Both at once after the machine has slept. */
+	if (age >= moat_life_ns(sa->life.soft_seconds))
+		moat_life_soft(sa, MOAT_SA_SOFT_SECONDS);
 	if (age >= moat_life_ns(sa->life.hard_seconds)) {
 		moat_life_hard(sa);
 		return;
 	}
-	if (age >= moat_life_ns(sa->life.soft_seconds))
-		moat_life_soft(sa, MOAT_SA_SOFT_SECONDS);
 	moat_life_arm(sa, moat_life_left(sa, age));
 }
 
@@ -112,6 +127,7 @@ void moat_life_start(struct moat_sa *sa)
 	moat_life_arm(sa, moat_life_left(sa, 0));
 	sa->trip_packets = min(life->soft_packets, life->hard_packets);
 	sa->trip_bytes = min(life->soft_bytes, life->hard_bytes);
+	sa->trip_seq = moat_life_soft_seq(sa);
 }
 
 void moat_life_stop(struct moat_sa *sa)

@@ -61,6 +61,7 @@ const struct nla_policy moat_nl_sa_new[MOAT_A_SA_MAX + 1] = {
 	[MOAT_A_SA_HARD_PACKETS] = { .type = NLA_U64 },
 	[MOAT_A_SA_OWNER] = { .type = NLA_BINARY, .len = MOAT_OWNER_MAX },
 	[MOAT_A_SA_BUNDLE] = { .type = NLA_U32 },
+	[MOAT_A_SA_SEQ] = { .type = NLA_U64 },
 };
 
 const struct nla_policy moat_nl_policy_id[MOAT_A_POLICY_MAX + 1] = {

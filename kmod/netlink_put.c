@@ -215,12 +215,49 @@ static int moat_nl_put_alg(struct sk_buff *skb, const struct moat_sa *sa)
 	return 0;
 }
 
-static int moat_nl_put_direction(struct sk_buff *skb, const struct moat_sa *sa)
+static int moat_nl_put_late_row(struct sk_buff *skb,
+				const struct moat_late *late, unsigned int row)
+{
+	struct nlattr *nest = nla_nest_start(skb, MOAT_A_SA_LATE);
+	int err = -EMSGSIZE;
+
+	if (!nest)
+		return err;
+	if (!nla_put_u32(skb, MOAT_A_LATE_FROM, moat_late_from(row)) &&
+	    !nla_put_u64_64bit(skb, MOAT_A_LATE_ACCEPTED, late->accepted[row],
+			       MOAT_A_LATE_PAD) &&
+	    !nla_put_u64_64bit(skb, MOAT_A_LATE_REFUSED, late->refused[row],
+			       MOAT_A_LATE_PAD))
+		err = nla_put_u64_64bit(skb, MOAT_A_LATE_DUPLICATE,
+					late->duplicate[row],
+					MOAT_A_LATE_PAD);
+	return moat_nl_close(skb, nest, err);
+}
+
+static int moat_nl_put_late(struct sk_buff *skb, struct moat_sa *sa)
+{
+	struct moat_late late;
+	unsigned int row;
+	int err = 0;
+
+	if (!moat_replay_late(&sa->replay, &late))
+		return 0;
+	for (row = 0; row < MOAT_LATE_ROWS && !err; row++)
+		if (late.accepted[row] || late.refused[row] ||
+		    late.duplicate[row])
+			err = moat_nl_put_late_row(skb, &late, row);
+	return err;
+}
+
+static int moat_nl_put_direction(struct sk_buff *skb, struct moat_sa *sa)
 {
 	u32 mtu;
 
-	if (sa->key.direction == MOAT_DIRECTION_IN)
-		return nla_put_u32(skb, MOAT_A_SA_REPLAY, sa->replay.window);
+	if (sa->key.direction == MOAT_DIRECTION_IN) {
+		if (nla_put_u32(skb, MOAT_A_SA_REPLAY, sa->replay.window))
+			return -EMSGSIZE;
+		return moat_nl_put_late(skb, sa);
+	}
 	rcu_read_lock();
 	mtu = moat_sa_mtu(sa);
 	rcu_read_unlock();

@@ -102,7 +102,7 @@ static int moat_nl_sa_encap(struct moat_sa *sa, struct nlattr **tb,
 }
 
 static int moat_nl_sa_replay(struct moat_sa *sa, const struct nlattr *attr,
-			     struct netlink_ext_ack *extack)
+			     u64 seq, struct netlink_ext_ack *extack)
 {
 	u32 window;
 
@@ -120,7 +120,23 @@ static int moat_nl_sa_replay(struct moat_sa *sa, const struct nlattr *attr,
 				   window, MOAT_REPLAY_MAX);
 		return -EINVAL;
 	}
-	return moat_replay_init(&sa->replay, window);
+	return moat_replay_init(&sa->replay, window, seq);
+}
+
+/* The number to go on from, say after a restart with the same manual keys. */
+static int moat_nl_sa_seq(struct moat_sa *sa, struct nlattr **tb,
+			  struct netlink_ext_ack *extack)
+{
+	u64 seq = tb[MOAT_A_SA_SEQ] ? nla_get_u64(tb[MOAT_A_SA_SEQ]) : 0;
+
+	if (seq >= moat_sa_last_seq(sa)) {
+		NL_SET_ERR_MSG_FMT(extack, "sa.seq of %llu leaves none of %u bits",
+				   seq, sa->esn ? 64 : 32);
+		return -EINVAL;
+	}
+	if (sa->key.direction == MOAT_DIRECTION_OUT)
+		sa->ring.seq = seq;
+	return moat_nl_sa_replay(sa, tb[MOAT_A_SA_REPLAY], seq, extack);
 }
 
 static int moat_nl_sa_owner(struct moat_sa *sa, const struct nlattr *attr)
@@ -186,7 +202,7 @@ static int moat_nl_sa_fill(struct moat_sa *sa, struct nlattr **tb,
 	if (!err)
 		err = moat_nl_sa_encap(sa, tb, extack);
 	if (!err)
-		err = moat_nl_sa_replay(sa, tb[MOAT_A_SA_REPLAY], extack);
+		err = moat_nl_sa_seq(sa, tb, extack);
 	if (!err)
 		err = moat_nl_sa_owner(sa, tb[MOAT_A_SA_OWNER]);
 	if (!err)

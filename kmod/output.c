@@ -60,10 +60,12 @@ static void moat_output_deliver(struct moat_slot *slot)
 
 static enum moat_drop moat_output_reserve(struct moat_job *job)
 {
-	u64 limit = job->sa->esn ? U64_MAX : U32_MAX;
+	struct moat_sa *sa = job->sa;
 
-	switch (moat_ring_reserve(&job->sa->ring, &job->slot, limit)) {
+	switch (moat_ring_reserve(&sa->ring, &job->slot,
+				  moat_sa_last_seq(sa))) {
 	case 0:
+		moat_sa_account_seq(sa, job->slot.seq);
 		return MOAT_DROP_NONE;
 	case -EOVERFLOW:
 		return MOAT_DROP_OUT_SEQ;

@@ -7,25 +7,35 @@
 #include <linux/bitmap.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
+#include <linux/slab.h>
 
 #include "replay.h"
 
-int moat_replay_init(struct moat_replay *replay, u32 window)
+int moat_replay_init(struct moat_replay *replay, u32 window, u64 top)
 {
 	u32 bits = roundup_pow_of_two(max_t(u32, window, BITS_PER_LONG));
 
 	spin_lock_init(&replay->lock);
 	replay->window = window;
 	replay->mask = bits - 1;
-	replay->top = 0;
-	replay->map = bitmap_zalloc(bits, GFP_KERNEL);
-	return replay->map ? 0 : -ENOMEM;
+	replay->top = top;
+	replay->late = NULL;
+	replay->map = bitmap_alloc(bits, GFP_KERNEL);
+	if (!replay->map)
+		return -ENOMEM;
+	if (top)
+		bitmap_fill(replay->map, bits);
+	else
+		bitmap_zero(replay->map, bits);
+	return 0;
 }
 
 void moat_replay_free(struct moat_replay *replay)
 {
 	bitmap_free(replay->map);
 	replay->map = NULL;
+	kfree(replay->late);
+	replay->late = NULL;
 }
 
 /*
@@ -69,6 +79,30 @@ static enum moat_drop moat_replay_test(const struct moat_replay *replay,
 	return MOAT_DROP_NONE;
 }
 
+/*
+ * A packet behind the highest number, with what became of it. Without memory
+ * it is not counted here: the histogram is for people, not for decisions.
+ */
+static void moat_replay_count(struct moat_replay *replay, u64 seq,
+			      enum moat_drop why)
+{
+	unsigned int row;
+
+	if (seq > replay->top)
+		return;
+	if (!replay->late)
+		replay->late = kzalloc(sizeof(*replay->late), GFP_ATOMIC);
+	if (!replay->late)
+		return;
+	row = min_t(u64, fls64(replay->top - seq), MOAT_LATE_ROWS - 1);
+	if (!why)
+		replay->late->accepted[row]++;
+	else if (why == MOAT_DROP_IN_REPLAY_LATE)
+		replay->late->refused[row]++;
+	else
+		replay->late->duplicate[row]++;
+}
+
 enum moat_drop moat_replay_check(struct moat_replay *replay, bool esn,
 				 u32 seq_lo, u64 *seq)
 {
@@ -80,6 +114,8 @@ enum moat_drop moat_replay_check(struct moat_replay *replay, bool esn,
 		why = MOAT_DROP_IN_REPLAY_LATE;
 	else
 		why = moat_replay_test(replay, *seq);
+	if (why)
+		moat_replay_count(replay, *seq, why);
 	spin_unlock(&replay->lock);
 	return why;
 }
@@ -108,6 +144,7 @@ enum moat_drop moat_replay_advance(struct moat_replay *replay, u64 seq)
 
 	spin_lock(&replay->lock);
 	why = moat_replay_test(replay, seq);
+	moat_replay_count(replay, seq, why);
 	if (!why) {
 		if (seq > replay->top)
 			moat_replay_move(replay, seq);
@@ -125,4 +162,16 @@ u64 moat_replay_top(struct moat_replay *replay)
 	top = replay->top;
 	spin_unlock_bh(&replay->lock);
 	return top;
+}
+
+bool moat_replay_late(struct moat_replay *replay, struct moat_late *late)
+{
+	bool any;
+
+	spin_lock_bh(&replay->lock);
+	any = replay->late;
+	if (any)
+		*late = *replay->late;
+	spin_unlock_bh(&replay->lock);
+	return any;
 }

@@ -64,6 +64,7 @@ enum moat_sa_flag {
 	MOAT_SA_SOFT_BYTES,
 	MOAT_SA_SOFT_PACKETS,
 	MOAT_SA_HARD,		/* a hard limit was met */
+	MOAT_SA_SOFT_SEQ,	/* few sequence numbers are left */
 };
 
 /**
@@ -91,6 +92,7 @@ enum moat_sa_flag {
  * @bytes: carried so far, whole IP packets before protection
  * @trip_packets: nearest limit in packets not yet met
  * @trip_bytes: nearest limit in bytes not yet met
+ * @trip_seq: outbound: nearest limit in sequence numbers not yet met
  * @async: crypto operations that completed asynchronously
  * @last_used: seconds since the epoch, 0 is never
  * @life: limits
@@ -137,6 +139,7 @@ struct moat_sa {
 	atomic64_t bytes;
 	u64 trip_packets;
 	u64 trip_bytes;
+	u64 trip_seq;
 	atomic_t async;
 	u32 last_used;
 
@@ -206,6 +209,31 @@ static inline bool moat_sa_usable(const struct moat_sa *sa)
 	u32 state = READ_ONCE(sa->state);
 
 	return state == MOAT_SA_STATE_VALID || state == MOAT_SA_STATE_DYING;
+}
+
+/** moat_sa_last_seq() - The last sequence number it may use (RFC 4303 3.3.3). */
+static inline u64 moat_sa_last_seq(const struct moat_sa *sa)
+{
+	return sa->esn ? U64_MAX : U32_MAX;
+}
+
+/** moat_life_seq() - The slow path of moat_sa_account_seq(). */
+void moat_life_seq(struct moat_sa *sa, u64 seq);
+
+/**
+ * moat_sa_account_seq() - See how many sequence numbers are left.
+ * @sa: outbound SA
+ * @seq: the one just taken
+ *
+ * Raises the soft expire event while there is time for another SA, and the
+ * hard one with the last number.
+ *
+ * Context: softirq or process, rcu_read_lock() or a reference.
+ */
+static inline void moat_sa_account_seq(struct moat_sa *sa, u64 seq)
+{
+	if (unlikely(seq >= READ_ONCE(sa->trip_seq)))
+		moat_life_seq(sa, seq);
 }
 
 /** moat_life_trip() - The slow path of moat_sa_account(). */

@@ -18,6 +18,7 @@ enum sa_word {
 	W_POLICY,
 	W_MODE,
 	W_ENCAP,
+	W_SEQ,
 	W_LOCAL,
 	W_REMOTE,
 	W_PROTOCOL,
@@ -32,11 +33,11 @@ enum sa_word {
 };
 
 static const char *const sa_words[] = {
-	"spi",		"src",		"dst",	      "alg",	    "key",
-	"replay",	"esn",		"policy",     "mode",	    "encap",
-	"local",	"remote",	"protocol",   "local-port", "remote-port",
-	"soft-seconds", "hard-seconds", "soft-bytes", "hard-bytes", "soft-packets",
-	"hard-packets", NULL,
+	"spi",		"src",		"dst",		"alg",	      "key",
+	"replay",	"esn",		"policy",	"mode",	      "encap",
+	"seq",		"local",	"remote",	"protocol",   "local-port",
+	"remote-port",	"soft-seconds", "hard-seconds", "soft-bytes", "hard-bytes",
+	"soft-packets", "hard-packets", NULL,
 };
 
 static const char *const protocol_names[] = { "esp", "ah", NULL };
@@ -129,6 +130,9 @@ static void take_word(struct moat_args *args, struct sa_request *r, enum sa_word
 	case W_ENCAP:
 		sa->encap_sport = moat_args_number(args, 1, 65535);
 		sa->encap_dport = moat_args_number(args, 1, 65535);
+		break;
+	case W_SEQ:
+		sa->seq = moat_args_number(args, 0, INT64_MAX);
 		break;
 	case W_LOCAL:
 	case W_REMOTE:
@@ -306,6 +310,7 @@ const struct moat_command moat_sa_commands[] = {
 	{ "add",
 	  "in|out esp spi SPI src ADDR dst ADDR alg NAME key @FILE|- [policy ID]\n"
 	  "      [mode tunnel|transport] [replay PACKETS] [esn] [encap SPORT DPORT]\n"
+	  "      [seq LAST]\n"
 	  "      [local NET remote NET [protocol P] [local-port P] [remote-port P]]\n"
 	  "      [soft-seconds|hard-seconds|soft-bytes|hard-bytes|soft-packets|\n"
 	  "       hard-packets N]…",

@@ -45,6 +45,25 @@ static void text_limit(const char *unit, uint64_t soft, uint64_t hard)
 		printf("    %s: soft %" PRIu64 " hard %" PRIu64 "\n", unit, soft, hard);
 }
 
+/* "late 64-127", how far behind the highest number packets were */
+static void text_late(const struct moat_nl_sa *sa)
+{
+	const struct moat_nl_late *row;
+	unsigned int i;
+
+	for (i = 0; i < sa->n_late; i++) {
+		row = &sa->late[i];
+		printf("    late by %u", row->from);
+		if (row->from >= MOAT_REPLAY_MAX)
+			printf(" or more");
+		else if (row->from > 1)
+			printf("-%u", 2 * row->from - 1);
+		printf(": accepted %" PRIu64 " refused %" PRIu64 " duplicate %" PRIu64
+		       "\n",
+		       row->accepted, row->refused, row->duplicate);
+	}
+}
+
 static void text_sa_use(const struct moat_nl_sa *sa)
 {
 	char created[32], used[32] = "never";
@@ -58,6 +77,7 @@ static void text_sa_use(const struct moat_nl_sa *sa)
 	text_limit("seconds", sa->soft_seconds, sa->hard_seconds);
 	text_limit("bytes", sa->soft_bytes, sa->hard_bytes);
 	text_limit("packets", sa->soft_packets, sa->hard_packets);
+	text_late(sa);
 	moat_text_counters("    dropped ", &sa->drops);
 }
 
@@ -253,6 +273,23 @@ static void json_limits(json_t *object, const struct moat_nl_sa *sa)
 	}
 }
 
+static json_t *json_late(const struct moat_nl_sa *sa)
+{
+	json_t *list = json_array();
+	const struct moat_nl_late *row;
+	unsigned int i;
+
+	for (i = 0; i < sa->n_late; i++) {
+		row = &sa->late[i];
+		json_array_append_new(
+			list, json_pack("{sI,sI,sI,sI}", "from", (json_int_t)row->from,
+					"accepted", (json_int_t)row->accepted, "refused",
+					(json_int_t)row->refused, "duplicate",
+					(json_int_t)row->duplicate));
+	}
+	return list;
+}
+
 /** moat_json_sa() - an SA; the names are those of `moat status --json` */
 json_t *moat_json_sa(const struct moat_nl_sa *sa)
 {
@@ -281,8 +318,10 @@ json_t *moat_json_sa(const struct moat_nl_sa *sa)
 			    sa->policy ? json_integer(sa->policy) : json_null());
 	if (sa->bundle)
 		json_object_set_new(object, "bundle", json_integer(sa->bundle));
-	if (sa->direction == MOAT_DIRECTION_IN)
+	if (sa->direction == MOAT_DIRECTION_IN) {
 		json_object_set_new(object, "replay", json_integer(sa->replay));
+		json_object_set_new(object, "late", json_late(sa));
+	}
 	if (sa->mtu)
 		json_object_set_new(object, "mtu", json_integer(sa->mtu));
 	json_selector(object, &sa->selector);

@@ -28,6 +28,14 @@ struct moat_nl_counter {
 	uint64_t value;
 };
 
+/** struct moat_nl_late - a row of the histogram of late packets; see the contract */
+struct moat_nl_late {
+	uint32_t from; /* least distance */
+	uint64_t accepted, refused, duplicate;
+};
+
+#define MOAT_NL_LATE_ROWS 32
+
 struct moat_nl_counters {
 	unsigned int n;
 	struct moat_nl_counter list[MOAT_NL_COUNTERS];
@@ -65,14 +73,17 @@ struct moat_nl_sa {
 	uint8_t owner[MOAT_OWNER_MAX];
 	size_t owner_len; /* bytes */
 	uint32_t bundle;
+	uint64_t seq; /* last number used or seen; when added: to go on from */
 	/* read */
 	enum moat_sa_state state;
-	uint64_t seq, packets, bytes;
+	uint64_t packets, bytes;
 	uint64_t created, last_used; /* seconds since the epoch; 0 is never */
 	char driver[128];
 	uint32_t mtu; /* bytes */
 	uint64_t async;
 	uint16_t key_bits; /* of the cipher, without salt */
+	unsigned int n_late;
+	struct moat_nl_late late[MOAT_NL_LATE_ROWS];
 	struct moat_nl_counters drops;
 };
 

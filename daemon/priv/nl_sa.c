@@ -230,7 +230,8 @@ int moat_nl_put_sa(struct nl_msg *msg, const struct moat_nl_sa *sa)
 	     nla_put_u16(msg, MOAT_A_SA_ENCAP_DPORT, sa->encap_dport)) ||
 	    put_limits(msg, sa) ||
 	    (sa->owner_len && nla_put(msg, MOAT_A_SA_OWNER, sa->owner_len, sa->owner)) ||
-	    (sa->bundle && nla_put_u32(msg, MOAT_A_SA_BUNDLE, sa->bundle)))
+	    (sa->bundle && nla_put_u32(msg, MOAT_A_SA_BUNDLE, sa->bundle)) ||
+	    (sa->seq && nla_put_u64(msg, MOAT_A_SA_SEQ, sa->seq)))
 		return -1;
 	return nla_nest_end(msg, nest);
 }
@@ -317,6 +318,33 @@ static void get_numbers(struct moat_nl_sa *sa, struct nlattr **tb)
 	sa->key_bits = get_number(tb[MOAT_A_SA_KEY_BITS]);
 }
 
+static int get_late(struct moat_nl_sa *sa, struct nlattr *nest)
+{
+	static const struct nla_policy policy[MOAT_A_LATE_MAX + 1] = {
+		[MOAT_A_LATE_FROM] = { .type = NLA_U32 },
+		[MOAT_A_LATE_ACCEPTED] = { .type = NLA_U64 },
+		[MOAT_A_LATE_REFUSED] = { .type = NLA_U64 },
+		[MOAT_A_LATE_DUPLICATE] = { .type = NLA_U64 },
+	};
+	struct nlattr *tb[MOAT_A_LATE_MAX + 1], *attr;
+	struct moat_nl_late *row;
+	int rest;
+
+	nla_for_each_nested(attr, nest, rest) {
+		if (nla_type(attr) != MOAT_A_SA_LATE)
+			continue;
+		if (parse_nested(tb, MOAT_A_LATE_MAX, attr, policy) ||
+		    sa->n_late == MOAT_NL_LATE_ROWS)
+			return -EBADMSG;
+		row = &sa->late[sa->n_late++];
+		row->from = get_number(tb[MOAT_A_LATE_FROM]);
+		row->accepted = get_number(tb[MOAT_A_LATE_ACCEPTED]);
+		row->refused = get_number(tb[MOAT_A_LATE_REFUSED]);
+		row->duplicate = get_number(tb[MOAT_A_LATE_DUPLICATE]);
+	}
+	return 0;
+}
+
 /** moat_nl_get_sa() - read an SA into zeroed @sa; 0 or -EBADMSG */
 int moat_nl_get_sa(struct moat_nl_sa *sa, struct nlattr *attr)
 {
@@ -338,6 +366,8 @@ int moat_nl_get_sa(struct moat_nl_sa *sa, struct nlattr *attr)
 	}
 	if (tb[MOAT_A_SA_DRIVER])
 		nla_strlcpy(sa->driver, tb[MOAT_A_SA_DRIVER], sizeof(sa->driver));
+	if (get_late(sa, attr))
+		return -EBADMSG;
 	return moat_nl_get_counters(&sa->drops, attr, MOAT_A_SA_DROP);
 }
 

@@ -29,7 +29,9 @@ SA = ("direction:1 protocol:1 spi:4 src:b dst:b mode:1 enc:2 enc-key:b auth:2 "
       "auth-key:b icv-len:1 replay:4 esn:f policy:4 selector:n=selector encap-sport:2 "
       "encap-dport:2 soft-seconds:8 hard-seconds:8 soft-bytes:8 hard-bytes:8 "
       "soft-packets:8 hard-packets:8 owner:b bundle:4 state:1 seq:8 packets:8 bytes:8 "
-      "drop:n=counter created:8 last-used:8 driver:s mtu:4 async:8 pad:b key-bits:2")
+      "drop:n=counter created:8 last-used:8 driver:s mtu:4 async:8 pad:b key-bits:2 "
+      "late:n=late")
+LATE = "from:4 accepted:8 refused:8 duplicate:8 pad:b"
 POLICY = ("id:4 selector:n=selector action:1 priority:4 local:b remote:b mode:1 spi:4 "
           "acquire:f held:4 packets:8 bytes:8 drop:n=counter implicit:s acquire-off:f "
           "pad:b dscp:1 df:1 mtu:2 mss:2 tfc:2 device:s")
@@ -48,6 +50,7 @@ def _table(text):
 
 
 SETS = {"selector": _table(SELECTOR), "counter": _table(COUNTER), "sa": _table(SA),
+        "late": _table(LATE),
         "policy": _table(POLICY), "flow": _table(FLOW), "main": _table(MAIN)}
 
 IN, OUT = 1, 2
@@ -155,7 +158,7 @@ def decode(name, data):
             value = int.from_bytes(payload, "little" if struct.pack("=H", 1)[0] else "big")
             if len(payload) != int(kind):
                 raise ValueError(f"{name}.{key} has {len(payload)} bytes")
-        if key in ("drop", "counter") or (name == "main" and key == "sa"):
+        if key in ("drop", "counter", "late") or (name == "main" and key == "sa"):
             out.setdefault(key, []).append(value)
         else:
             out[key] = value
@@ -284,17 +287,29 @@ class Algorithm:
         return os.urandom(self.enc_len), os.urandom(self.auth_len)
 
 
-ALGORITHMS = {
-    "aes128gcm16": Algorithm("aes-gcm", 20, icv=16),
-    "aes256gcm16": Algorithm("aes-gcm", 36, icv=16),
-    "aes256gcm8": Algorithm("aes-gcm", 36, icv=8),
-    "aes128-sha1": Algorithm("aes-cbc", 16, "hmac-sha1", 20, 12),
-    "aes128-sha256": Algorithm("aes-cbc", 16, "hmac-sha256", 32, 16),
-    "aes256-sha384": Algorithm("aes-cbc", 32, "hmac-sha384", 48, 24),
-    "aes256-sha512": Algorithm("aes-cbc", 32, "hmac-sha512", 64, 32),
-    "null-sha1": Algorithm("null", 0, "hmac-sha1", 20, 12),
-    "null-sha256": Algorithm("null", 0, "hmac-sha256", 32, 16),
-}
+def algorithms():
+    """All of ESP's by name; lengths as the RFCs give them, salts included."""
+    integrity = {"md5": ("hmac-md5", 16, 12), "sha1": ("hmac-sha1", 20, 12),
+                 "sha256": ("hmac-sha256", 32, 16), "sha256_96": ("hmac-sha256", 32, 12),
+                 "sha384": ("hmac-sha384", 48, 24), "sha512": ("hmac-sha512", 64, 32),
+                 "aesxcbc": ("aes-xcbc", 16, 12), "aescmac": ("aes-cmac", 16, 12)}
+    ciphers = {"null": ("null", 0), "3des": ("3des-cbc", 24)}
+    table = {"chacha20poly1305": Algorithm("chacha20-poly1305", 36, icv=16)}
+    for bits in (128, 192, 256):
+        octets = bits // 8
+        for icv in (8, 12, 16):
+            table[f"aes{bits}gcm{icv}"] = Algorithm("aes-gcm", octets + 4, icv=icv)
+            table[f"aes{bits}ccm{icv}"] = Algorithm("aes-ccm", octets + 3, icv=icv)
+        table[f"aes{bits}gmac"] = Algorithm("aes-gmac", octets + 4, icv=16)
+        ciphers[f"aes{bits}"] = ("aes-cbc", octets)
+        ciphers[f"aes{bits}ctr"] = ("aes-ctr", octets + 4)
+    for cipher, (enc, enc_len) in ciphers.items():
+        for auth, (number, auth_len, icv) in integrity.items():
+            table[f"{cipher}-{auth}"] = Algorithm(enc, enc_len, number, auth_len, icv)
+    return table
+
+
+ALGORITHMS = algorithms()
 
 
 def sa(direction, spi, src, dst, algorithm, keys, /, **more):

@@ -260,10 +260,10 @@ def by_bytes_exceeded():
         same(pair.counted("life_hard"), 1, "life_hard")
 
 
-def inbound_by_packets():
-    """Limits of an inbound SA."""
+def inbound_by_count(unit, size):
+    """Soft and hard limit of an inbound SA: each event once, then no SA."""
     with Pair() as pair:
-        pair.inbound(soft_packets=2, hard_packets=3)
+        pair.inbound(**{f"soft_{unit}": 2 * size, f"hard_{unit}": 3 * size})
         pair.switch()
         pair.send(3)
         same(pair.received(3), [0, 1, 2], "datagrams")
@@ -273,21 +273,26 @@ def inbound_by_packets():
               ("expire-ntf", (SPI, IN, 7, False)),
               ("expire-ntf", (SPI, IN, 7, True))], "events")
         wait_for("the end of the SA", lambda: not pair.right.sas())
+        check(not pair.right_events.next_event(0.5), "an event too many")
 
 
 def by_seconds():
-    """Limits in seconds, with packets and without."""
+    """Limits in seconds, of both directions, with packets and without."""
     with Pair() as pair:
         started = time.monotonic()
+        pair.inbound(soft_seconds=3, hard_seconds=6)
         pair.switch(soft_seconds=3, hard_seconds=6)
         pair.send()
+        same(pair.right_events.next_event()[0], "first-use-ntf", "event")
         for hard in (False, True):
             same(expiry_of(pair.event("expire-ntf")), (SPI, OUT, 7, hard), "event")
             took = time.monotonic() - started
             due = 6 if hard else 3
             check(due <= took + 0.1 and took < due + 4, f"due at {due} s, at {took:.1f} s")
-        wait_for("the end of the SA", lambda: not pair.left.sas())
+            same(expiry_of(pair.right_events.next_event()[1]), (SPI, IN, 7, hard), "inbound")
+        wait_for("the end of the SAs", lambda: not pair.left.sas() + pair.right.sas())
         pair.silence()
+        check(not pair.right_events.next_event(0), "an event too many, inbound")
 
 
 def all_limits():
@@ -298,6 +303,62 @@ def all_limits():
         for _ in range(3):
             same(expiry_of(pair.event("expire-ntf")), (SPI, OUT, 7, False), "event")
         pair.silence(2)
+
+
+# --- sequence numbers --------------------------------------------------------------
+
+def sequence_limits(esn):
+    """A sixteenth before the last number the soft event; after it the hard one."""
+    last = (1 << (64 if esn else 32)) - 1
+    soft = last - last // 16
+    with Pair() as pair:
+        pair.inbound(seq=soft - 2, esn=esn)
+        pair.switch(seq=soft - 2, esn=esn)
+        pair.send()
+        pair.silence(0.5)
+        pair.send()
+        same(expiry_of(pair.event("expire-ntf")), (SPI, OUT, 7, False), "soft")
+        pair.send(3)
+        pair.silence(0.5)
+        same(pair.left.sa_of(SPI)["seq"], soft + 3, "last number sent")
+        pair.inbound(SPI + 1, seq=last - 2, esn=esn)
+        pair.switch(SPI + 1, seq=last - 2, esn=esn)
+        pair.send()
+        same(expiry_of(pair.event("expire-ntf")), (SPI + 1, OUT, 7, False), "soft at once")
+        pair.send()
+        same(expiry_of(pair.event("expire-ntf")), (SPI + 1, OUT, 7, True), "hard")
+        same(pair.received(7), list(range(7)), "datagrams")
+        same(pair.right.sa_of(SPI + 1)["seq"], last, "highest number received")
+        wait_for("the end of the SA",
+                 lambda: SPI + 1 not in [s["spi"] for s in pair.left.sas()])
+        pair.send()
+        pair.event("acquire-ntf")
+
+
+def across_32_bits():
+    """ESN goes on where 32 bits end, and raises nothing."""
+    with Pair() as pair:
+        start = (1 << 32) - 3
+        pair.inbound(seq=start, esn=True)
+        pair.switch(seq=start, esn=True)
+        pair.send(6)
+        same(pair.received(6), list(range(6)), "datagrams")
+        same([nl.sa_of(SPI)["seq"] for nl in (pair.left, pair.right)], [start + 6] * 2,
+             "sequence numbers")
+        pair.silence(0.5)
+
+
+def seen_before_start():
+    """All below the number that an inbound SA goes on from counts as seen."""
+    with Pair() as pair:
+        pair.inbound(seq=100)
+        pair.switch(seq=97)
+        pair.send(5)
+        same(pair.received(2, 5), [3, 4], "datagrams")
+        found = pair.right.sa_of(SPI)
+        same(found["drop"], {"in_replay_dup": 3}, "drops")
+        same(found["late"], [{"from": n, "accepted": 0, "refused": 0, "duplicate": 1}
+                             for n in (0, 1, 2)], "histogram")
 
 
 # --- first use ---------------------------------------------------------------------
@@ -337,9 +398,14 @@ def main():
     results.run("limits in packets", by_count, "packets", 5, 9)
     results.run("limits in bytes", by_count, "bytes", 5 * PACKET, 9 * PACKET)
     results.run("a packet beyond the hard limit in bytes", by_bytes_exceeded)
-    results.run("limits of an inbound SA", inbound_by_packets)
+    results.run("inbound limits in packets", inbound_by_count, "packets", 1)
+    results.run("inbound limits in bytes", inbound_by_count, "bytes", PACKET)
     results.run("limits in seconds", by_seconds)
     results.run("three soft limits", all_limits)
+    results.run("the last sequence number of 32 bits", sequence_limits, False)
+    results.run("the last sequence number of 64 bits", sequence_limits, True)
+    results.run("ESN across 2^32", across_32_bits)
+    results.run("an inbound SA that goes on", seen_before_start)
     results.run("first use", first_use)
     results.run("packets held too long", too_long)
     netns.ip("netns del left", "netns del right")

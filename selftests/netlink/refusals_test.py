@@ -75,8 +75,21 @@ def sa_refusals():
     yield one("NULL with a key", EINVAL,
               "null takes no key, but one of 16 bytes is given",
               ("null-sha1", (b"", KEY20)), enc_key=KEY16)
-    for auth, name, length in ((2, "hmac-sha1", 20), (3, "hmac-sha256", 32),
-                               (4, "hmac-sha384", 48), (5, "hmac-sha512", 64)):
+    for name, lengths in (("aes-ctr", "20, 28 or 36"), ("aes-gcm", "20, 28 or 36"),
+                          ("aes-ccm", "19, 27 or 35"), ("aes-gmac", "20, 28 or 36"),
+                          ("chacha20-poly1305", "36"), ("3des-cbc", "24")):
+        salt = "" if name == "3des-cbc" else " with its salt"
+        combined = moatnl.ENC[name] >= moatnl.ENC["aes-gcm"]
+        yield one(f"{name} key of 21", EINVAL,
+                  f"{name} wants a key of {lengths} bytes{salt}, not 21",
+                  GCM if combined else CBC, enc=moatnl.ENC[name], enc_key=bytes(21))
+    yield one("3des-cbc with two equal keys", EINVAL,
+              "the crypto API calls this 3des-cbc key wrong or weak (error -22)",
+              CBC, enc=moatnl.ENC["3des-cbc"], enc_key=bytes(range(8)) * 2 + bytes(8))
+    for auth, name, length in ((1, "hmac-md5", 16), (2, "hmac-sha1", 20),
+                               (3, "hmac-sha256", 32), (4, "hmac-sha384", 48),
+                               (5, "hmac-sha512", 64), (6, "aes-xcbc", 16),
+                               (7, "aes-cmac", 16)):
         yield one(f"{name} key one short", EINVAL,
                   f"{name} wants a key of {length} bytes, not {length - 1}", CBC, auth=auth,
                   auth_key=bytes(length - 1), icv_len=None)
@@ -88,6 +101,11 @@ def sa_refusals():
     yield one("auth of AH", EINVAL, "auth 8 is no integrity algorithm of ESP", CBC, auth=8)
     yield one("window of 65537", EINVAL, "replay window of 65537 packets is above 65536",
               replay=65537)
+    yield one("last number of 32 bits", EINVAL, "sa.seq of 4294967295 leaves none of 32 bits",
+              seq=0xffffffff)
+    yield one("last number of 64 bits", EINVAL,
+              "sa.seq of 18446744073709551615 leaves none of 64 bits", seq=(1 << 64) - 1,
+              esn=True)
     yield one("policy that is none", ENOENT, "policy 4711 does not exist", policy=4711)
     yield one("one UDP port", EINVAL,
               "UDP encapsulation needs both its ports, and none is 0", encap_sport=4500)
@@ -142,7 +160,7 @@ def shape_refusals(one):
     yield one("owner of 257 bytes", ERANGE, "Attribute failed policy validation",
               owner=bytes(257))
     yield one("flag with a value", ERANGE, "Attribute failed policy validation", esn=b"\1")
-    for name, value in (("state", 1), ("seq", 1), ("packets", 1), ("driver", "x"),
+    for name, value in (("state", 1), ("late", b""), ("packets", 1), ("driver", "x"),
                         ("mtu", 1), ("key-bits", 128)):
         yield one(f"{name}, which is read only", EINVAL, "Unsupported attribute",
                   **{name: value})

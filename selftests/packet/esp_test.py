@@ -89,7 +89,24 @@ def replay_window(gw):
     for seq, expected in steps:
         same(arrives(seq), expected, f"sequence number {seq} accepted")
     same(tunnel.drops_in(), {"in_replay_dup": 4, "in_replay_late": 2}, "drops")
+    same([tuple(row.values()) for row in tunnel.sa_in()["late"]],
+         [(0, 0, 0, 2), (1, 1, 0, 0), (32, 2, 0, 2), (64, 0, 2, 0)],
+         "histogram: from, accepted, refused, duplicate")
     same(tunnel.sa_in()["seq"], 163, "highest number")
+
+
+@reset
+def replay_sizes(gw, window):
+    """The last number inside a window, and the first one left of it."""
+    tunnel = Tunnel(gw, window=window, algorithm="null-sha1")
+    top = 200000
+    for seq in (top, top - window + 1, top - window, top - window + 1):
+        gw.send("wan", tunnel.seal(answer(4, b"size"), seq))
+    wait_for("two drops", lambda: sum(tunnel.drops_in().values()) == 2)
+    same(tunnel.drops_in(), {"in_replay_dup": 1, "in_replay_late": 1}, "drops")
+    same(len(gw.receive("lan", 2)), 2, "packets")
+    same([sum(row[k] for row in tunnel.sa_in()["late"])
+          for k in ("accepted", "refused", "duplicate")], [1, 1, 1], "histogram")
 
 
 @reset
@@ -521,6 +538,8 @@ def main():
         run(f"seal {algorithm}", seals, gw, algorithm)
         run(f"open {algorithm}", opens, gw, algorithm)
     run("replay window", replay_window, gw)
+    for window in (32, 64, 100, 1024, 4096, 65536):
+        run(f"ends of a window of {window}", replay_sizes, gw, window)
     run("replay off", replay_off, gw)
     run("replay window of 4096", replay_large, gw)
     for algorithm in ("aes128gcm16", "aes128-sha256", "null-sha1"):

@@ -132,6 +132,18 @@ enum moat_a_counter {
 	MOAT_A_COUNTER_MAX = __MOAT_A_COUNTER_END - 1,
 };
 
+/* Packets that arrived behind the highest sequence number, by how far. */
+enum moat_a_late {
+	MOAT_A_LATE_FROM = 1,
+	MOAT_A_LATE_ACCEPTED,
+	MOAT_A_LATE_REFUSED,
+	MOAT_A_LATE_DUPLICATE,
+	MOAT_A_LATE_PAD,
+
+	__MOAT_A_LATE_END,
+	MOAT_A_LATE_MAX = __MOAT_A_LATE_END - 1,
+};
+
 enum moat_a_sa {
 	MOAT_A_SA_DIRECTION = 1,
 	MOAT_A_SA_PROTOCOL,
@@ -170,6 +182,7 @@ enum moat_a_sa {
 	MOAT_A_SA_ASYNC,
 	MOAT_A_SA_PAD,
 	MOAT_A_SA_KEY_BITS,
+	MOAT_A_SA_LATE,
 
 	__MOAT_A_SA_END,
 	MOAT_A_SA_MAX = __MOAT_A_SA_END - 1,
