@@ -54,10 +54,16 @@ class Endpoint:
             if now >= again:
                 self.send(self.sent)
                 again = now + REPEAT
-            if select.select([self.sock], [], [], min(end, again) - now)[0]:
+            # short, as done() may look at more than at what comes
+            if select.select([self.sock], [], [], min(end - now, 0.1))[0]:
                 self._take(*self.sock.recvfrom(65535))
                 again = time.monotonic() + REPEAT
         return done()
+
+    def drain(self):
+        """Throw away what has come."""
+        while select.select([self.sock], [], [], 0)[0]:
+            self.sock.recv(65535)
 
     def _take(self, message, source):
         if source[0] != self.peer[0] or len(message) < isakmp.HEADER.size:

@@ -254,8 +254,7 @@ class Bench:
         finally:
             network.run("ip", "xfrm", "state", "flush", ns="gw-b")
             self.daemon.unload()
-            while not end.pump(lambda seen=end.seen: end.seen == seen, 0):
-                pass
+            end.drain()
 
     def establish(self, end, row):
         """Phase 1 and a quick mode, from the side that the row says."""
