@@ -102,6 +102,15 @@ int moat_control_read(struct moat_control *control, json_t **answer)
 	}
 	if (!*answer)
 		return moat_failed("moatd's answer is no JSON");
+	if (json_object_get(*answer, "schema_version") &&
+	    moat_field_number(*answer, "schema_version") != MOAT_JSON_SCHEMA) {
+		moat_failed(
+			"moatd answers in schema %lld, this moat reads %d: use the one "
+			"that came with moatd",
+			(long long)moat_field_number(*answer, "schema_version"),
+			MOAT_JSON_SCHEMA);
+		return MOAT_EXIT_FAILED;
+	}
 	if (!json_object_get(*answer, "error"))
 		return MOAT_EXIT_DONE;
 	complain(*answer);
@@ -127,6 +136,8 @@ int moat_control_ask(const struct moat_cli *cli, const char *command, json_t **a
 		return status;
 	status = moat_control_read(&control, answer);
 	moat_control_close(&control);
+	if (!status && !json_object_get(*answer, "schema_version"))
+		status = moat_failed("moatd's answer has no schema_version");
 	if (status) {
 		json_decref(*answer);
 		*answer = NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* moat status, show isakmp, show ipsec, show failures. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/control.h"
 
@@ -95,21 +96,44 @@ static void print_status(const json_t *answer)
 		       moat_field(answer, "kernel_error"));
 }
 
-static void print_failures(const json_t *answer)
+static void print_failure(const json_t *row)
 {
-	const json_t *row;
+	const json_t *diff;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "failures"), i, row) {
-		const char *tunnel = moat_field(row, "tunnel");
+	printf("  %s %s %s", moat_field(row, "last"), moat_field(row, "tunnel"),
+	       moat_field(row, "event"));
+	if (moat_field_number(row, "count") > 1)
+		printf(" (%lld times since %s)",
+		       (long long)moat_field_number(row, "count"),
+		       moat_field(row, "first"));
+	printf("\n    %s\n", moat_field(row, "text"));
+	json_array_foreach(json_object_get(row, "attributes"), i, diff)
+		printf("    %-16s offered %-28s ours %s\n", moat_field(diff, "attribute"),
+		       moat_field(diff, "offered"), moat_field(diff, "ours"));
+	if (moat_field(row, "change")[0])
+		printf("    to change: %s\n", moat_field(row, "change"));
+}
 
-		printf("%s %s %s: %s", moat_field(row, "last"), moat_field(row, "event"),
-		       tunnel[0] ? tunnel : "-", moat_field(row, "text"));
-		if (moat_field_number(row, "count") > 1)
-			printf(" (%lld times since %s)",
-			       (long long)moat_field_number(row, "count"),
-			       moat_field(row, "first"));
-		putchar('\n');
+/* What comes from one peer stands together, in the order of the last ones. */
+static void print_failures(const json_t *answer)
+{
+	const json_t *rows = json_object_get(answer, "failures"), *row, *other;
+	size_t i, k;
+
+	json_array_foreach(rows, i, row) {
+		const char *peer = moat_field(row, "peer");
+		bool first = true;
+
+		for (k = 0; k < i && first; k++)
+			first = strcmp(moat_field(json_array_get(rows, k), "peer"), peer);
+		if (!first)
+			continue;
+		printf("peer %s\n", peer[0] ? peer : "(none: on this side)");
+		json_array_foreach(rows, k, other) {
+			if (!strcmp(moat_field(other, "peer"), peer))
+				print_failure(other);
+		}
 	}
 }
 

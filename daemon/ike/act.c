@@ -2,6 +2,7 @@
 /* The list of actions that a step hands to the edges. */
 #include "ike/act.h"
 #include "ike/crypt.h"
+#include "ike/proposal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,6 +42,8 @@ static void act_free(struct moat_act *act)
 	case MOAT_ACT_LOG:
 		free(act->log.tunnel);
 		free(act->log.text);
+		free(act->log.why);
+		free(act->log.place);
 		break;
 	case MOAT_ACT_TRACE:
 		free(act->trace.tunnel);
@@ -95,6 +98,31 @@ void moat_act_log(struct moat_acts *acts, enum moat_level level, const char *nam
 	act->log.name = name;
 	act->log.tunnel = moat_dup(tunnel ? tunnel : "", tunnel ? strlen(tunnel) + 1 : 1);
 	act->log.text = moat_dup(text, strlen(text) + 1);
+}
+
+void moat_act_explain(struct moat_acts *acts, const char *name,
+		      const struct moat_tunnel_conf *conf, const struct moat_addr *peer,
+		      const struct moat_mismatch *why, const char *fmt, ...)
+{
+	struct moat_act *act = moat_act_new(acts, MOAT_ACT_LOG);
+	char what[256], place[320], addr[MOAT_ADDR_STRLEN];
+	char text[1400];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	snprintf(place, sizeof(place), "%s:%u", conf->file,
+		 moat_conf_line(conf, why->key));
+	snprintf(text, sizeof(text), "%s%s%s (%s); peer %s", what, *what ? ": " : "",
+		 why->text, place, moat_addr_str(peer, addr));
+	act->log.level = MOAT_LOG_WARN;
+	act->log.name = name;
+	act->log.tunnel = moat_dup(conf->name, strlen(conf->name) + 1);
+	act->log.text = moat_dup(text, strlen(text) + 1);
+	act->log.place = moat_dup(place, strlen(place) + 1);
+	act->log.peer = *peer;
+	act->log.why = moat_dup(why, sizeof(*why));
 }
 
 void *moat_alloc(size_t size)

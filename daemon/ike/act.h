@@ -34,4 +34,18 @@ void moat_act_log(struct moat_acts *acts, enum moat_level level, const char *nam
 		  const char *tunnel, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/**
+ * moat_act_explain() - a refusal, explained: one event of the log, kept per peer
+ * @acts: the list
+ * @name: stable name of the event
+ * @conf: tunnel that did not fit
+ * @peer: whose message was refused
+ * @why: what differs, and which setting would mend it
+ * @fmt: what happened; @why's text and the place of its setting follow
+ */
+void moat_act_explain(struct moat_acts *acts, const char *name,
+		      const struct moat_tunnel_conf *conf, const struct moat_addr *peer,
+		      const struct moat_mismatch *why, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+
 #endif

@@ -25,6 +25,11 @@ void moat_conf_clear(struct moat_tunnel_conf *conf)
 	memset(conf, 0, sizeof(*conf));
 }
 
+unsigned int moat_conf_line(const struct moat_tunnel_conf *conf, enum moat_conf_key key)
+{
+	return conf->lines[key] ? conf->lines[key] : conf->line;
+}
+
 void moat_identity_from_addr(const struct moat_addr *addr, struct moat_identity *id)
 {
 	memset(id, 0, sizeof(*id));

@@ -16,6 +16,7 @@
 #include "ike/tunnel.h"
 
 struct moat_ike;
+struct moat_mismatch;
 
 /** moat_random_fn - fill @buf with @len unpredictable bytes (cookies, nonces, message
  * ids) */
@@ -241,7 +242,9 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  *      deletes the whole bundle)
  * @policy: POLICY_ADD, POLICY_SET, POLICY_DEL (only id counts)
  * @done: result of up and down
- * @log: one event, one line: @name is a stable event name ("ike-established")
+ * @log: one event, one line: @name is a stable event name ("ike-established");
+ *       @peer is whose doing it was, if known; @why holds the attributes, and
+ *       @place the setting ("moat.conf:12"), of an explained refusal
  * @trace: one message of the ladder: who, which message of which exchange,
  *         its payloads as text, the states of this side before and after;
  *         @number 0 is no message but a change of state by itself
@@ -294,6 +297,9 @@ struct moat_act {
 			const char *name;
 			char *tunnel;
 			char *text;
+			struct moat_addr peer;
+			struct moat_mismatch *why;
+			char *place;
 		} log;
 		struct {
 			char *tunnel;

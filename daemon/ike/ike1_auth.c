@@ -136,19 +136,16 @@ void moat_auth_put_proof(struct moat_isakmp *sa, struct moat_build *b)
 /* ---- the peer's ---- */
 
 static int wrong(struct moat_isakmp *sa, unsigned int number, uint16_t notify,
-		 const char *text)
+		 const struct moat_mismatch *why)
 {
-	char name[MOAT_ISAKMP_STRLEN];
-
 	sa->ike->refused[MOAT_REFUSE_HASH]++;
-	snprintf(sa->hint, sizeof(sa->hint), "%s", text);
+	snprintf(sa->hint, sizeof(sa->hint), "%.*s", (int)sizeof(sa->hint) - 1,
+		 why->text);
 	if (sa->told)
 		return -1;
 	sa->told = true;
-	moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "ike-auth-failed",
-		     sa->tunnel->conf.name, "message %u: %s (%s:%u); %s", number, text,
-		     sa->tunnel->conf.file, sa->tunnel->conf.line,
-		     moat_isakmp_name(sa, name));
+	moat_act_explain(sa->ike->acts, "ike-auth-failed", &sa->tunnel->conf,
+			 &sa->remote.addr, why, "message %u", number);
 	if (!sa->initiator || sa->exchange == MOAT_X_AGGRESSIVE)
 		moat_info_refuse_auth(sa, notify);
 	if (sa->initiator)
@@ -199,28 +196,36 @@ bool moat_auth_is_peer(const struct moat_tunnel *tunnel, const struct moat_addr 
 }
 
 static void explain_identity(const struct moat_isakmp *sa, const struct moat_id *peer,
-			     char *text, size_t size)
+			     struct moat_mismatch *why)
 {
+	struct moat_difference *diff = &why->diff[0];
 	struct moat_identity wanted = wanted_identity(sa->tunnel, &sa->remote.addr);
 	char have[MOAT_IDENTITY_STRLEN];
 	char want[MOAT_IDENTITY_STRLEN];
 
-	snprintf(text, size, "the peer calls itself %s, remote-id demands %s",
-		 moat_identity_str(peer->type, peer->data, have),
-		 moat_identity_str(wanted.type, moat_view(wanted.data, wanted.len),
-				   want));
+	moat_identity_str(peer->type, peer->data, have);
+	moat_identity_str(wanted.type, moat_view(wanted.data, wanted.len), want);
+	snprintf(why->text, sizeof(why->text),
+		 "the peer calls itself %s, remote-id demands %s", have, want);
+	why->key = MOAT_CONF_REMOTE_ID;
+	why->n_diff = 1;
+	diff->attribute = "identity";
+	snprintf(diff->offered, sizeof(diff->offered), "%.*s",
+		 (int)sizeof(diff->offered) - 1, have);
+	snprintf(diff->ours, sizeof(diff->ours), "%.*s", (int)sizeof(diff->ours) - 1,
+		 want);
 }
 
 int moat_auth_stranger(struct moat_ike1_in *in, struct moat_view id)
 {
+	struct moat_mismatch why = { .n_diff = 0 };
 	struct moat_id peer;
-	char text[400];
 
 	if (moat_id_parse(id, &peer, &in->no))
 		return -1;
-	explain_identity(in->sa, &peer, text, sizeof(text));
+	explain_identity(in->sa, &peer, &why);
 	moat_phase1_cookie(in->sa);
-	return wrong(in->sa, in->row->number, MOAT_N_INVALID_ID_INFORMATION, text);
+	return wrong(in->sa, in->row->number, MOAT_N_INVALID_ID_INFORMATION, &why);
 }
 
 int moat_auth_take_id(struct moat_ike1_in *in)
@@ -264,8 +269,8 @@ int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_vi
 {
 	struct moat_identity wanted = wanted_identity(sa->tunnel, &sa->remote.addr);
 	uint8_t hash[MOAT_HASH_LEN_MAX];
+	struct moat_mismatch why = { .n_diff = 0 };
 	struct moat_id peer;
-	char text[400];
 	int ret;
 
 	if (auth_hash(sa, !sa->initiator, hash))
@@ -276,13 +281,15 @@ int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_vi
 		ret = verify_hash(sa, hash, proof);
 	if (ret == MOAT_AUTH_LATER)
 		return ret;
-	if (ret)
-		return wrong(sa, number, MOAT_N_AUTHENTICATION_FAILED, sa->verdict_text);
+	if (ret) {
+		snprintf(why.text, sizeof(why.text), "%s", sa->verdict_text);
+		return wrong(sa, number, MOAT_N_AUTHENTICATION_FAILED, &why);
+	}
 	if (moat_id_parse(moat_blob_view(&sa->ids[!ours(sa)]), &peer, NULL))
 		return -1;
 	if (!same_identity(&wanted, &peer)) {
-		explain_identity(sa, &peer, text, sizeof(text));
-		return wrong(sa, number, MOAT_N_INVALID_ID_INFORMATION, text);
+		explain_identity(sa, &peer, &why);
+		return wrong(sa, number, MOAT_N_INVALID_ID_INFORMATION, &why);
 	}
 	sa->verified = true;
 	return 0;

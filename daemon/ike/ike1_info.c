@@ -91,15 +91,21 @@ void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type)
 
 /* ---- receiving in clear ---- */
 
-static const char *advice(uint16_t type)
+/* What to do about a peer's error in phase 1, and with which setting. */
+static const char *advice(uint16_t type, enum moat_conf_key *key)
 {
+	*key = MOAT_CONF_NONE;
 	switch (type) {
+	case MOAT_N_NO_PROPOSAL_CHOSEN:
+		*key = MOAT_CONF_IKE;
+		return "it accepts none of our proposals";
 	case MOAT_N_AUTHENTICATION_FAILED:
-		return ": the pre-shared keys most likely differ";
+		return "the pre-shared keys most likely differ";
 	case MOAT_N_INVALID_ID_INFORMATION:
-		return ": compare our local-id with the peer's remote-id";
+		*key = MOAT_CONF_LOCAL_ID;
+		return "compare our local-id with the peer's remote-id";
 	default:
-		return "";
+		return "its log says more";
 	}
 }
 
@@ -112,7 +118,7 @@ void moat_info_clear(struct moat_ike1_in *in)
 	struct moat_isakmp *sa = in->sa;
 	size_t len = in->data.len - MOAT_HDR_LEN;
 	const struct moat_payload *p;
-	struct moat_mismatch offered;
+	struct moat_mismatch offered = { .key = MOAT_CONF_IKE };
 	struct moat_ike_want want;
 	struct moat_notify n;
 
@@ -128,18 +134,20 @@ void moat_info_clear(struct moat_ike1_in *in)
 	if (!p || moat_notify_parse(p->body, &n, &in->no) || n.type >= NOTIFY_ERRORS)
 		return;
 	sa->told = true;
-	snprintf(sa->hint, sizeof(sa->hint), "the peer says %s (not authenticated)%s",
-		 moat_notify_name(n.type), advice(n.type));
+	snprintf(sa->hint, sizeof(sa->hint), "the peer says %s (not authenticated): %s",
+		 moat_notify_name(n.type), advice(n.type, &offered.key));
 	want = moat_phase1_want(sa->tunnel);
-	offered.text[0] = '\0';
 	if (n.type == MOAT_N_NO_PROPOSAL_CHOSEN)
 		moat_ike_want_print(&want, &offered);
-	moat_act_log(in->ike->acts, MOAT_LOG_WARN,
-		     n.type == MOAT_N_NO_PROPOSAL_CHOSEN ? "ike-no-proposal"
-							 : "ike-notify",
-		     sa->tunnel->conf.name, "phase 1: %s%s%s (%s:%u)", sa->hint,
-		     offered.text[0] ? "; " : "", offered.text, sa->tunnel->conf.file,
-		     sa->tunnel->conf.line);
+	else
+		snprintf(offered.text, sizeof(offered.text), "%s",
+			 advice(n.type, &offered.key));
+	moat_act_explain(in->ike->acts,
+			 n.type == MOAT_N_NO_PROPOSAL_CHOSEN ? "ike-no-proposal"
+							     : "ike-notify",
+			 &sa->tunnel->conf, &sa->remote.addr, &offered,
+			 "phase 1: the peer says %s (not authenticated)",
+			 moat_notify_name(n.type));
 	if (sa->initiator)
 		moat_ike1_give_up(in->ike, &sa->flight);
 }
@@ -184,9 +192,8 @@ static void handle_error(struct moat_isakmp *sa, const struct moat_notify *n)
 {
 	struct moat_quick *quick = quick_of(sa, n);
 	struct moat_ike *ike = sa->ike;
-	struct moat_mismatch offered = { { 0 } };
+	struct moat_mismatch offered = { .text = "its log says more" };
 	const struct moat_tunnel_conf *conf = &sa->tunnel->conf;
-	char name[MOAT_ISAKMP_STRLEN];
 	char why[800];
 
 	if (quick)
@@ -195,18 +202,20 @@ static void handle_error(struct moat_isakmp *sa, const struct moat_notify *n)
 		struct moat_sa_want want = moat_quick_want(conf);
 
 		moat_sa_want_print(&want, &offered);
+		offered.key = conf->esp.count ? MOAT_CONF_ESP : MOAT_CONF_AH;
 	} else if (n->type == MOAT_N_INVALID_ID_INFORMATION && quick) {
 		snprintf(
 			offered.text, sizeof(offered.text),
 			"it has no such pair of networks; compare local-net and remote-net");
+		offered.key = MOAT_CONF_LOCAL_NET;
 	}
-	snprintf(why, sizeof(why), "the peer says %s (%u)%s%s", moat_notify_name(n->type),
-		 n->type, offered.text[0] ? ": " : "", offered.text);
-	moat_act_log(ike->acts, MOAT_LOG_WARN,
-		     n->type == MOAT_N_NO_PROPOSAL_CHOSEN ? "quick-no-proposal"
-							  : "ike-notify",
-		     conf->name, "%s (%s:%u); %s", why, conf->file, conf->line,
-		     moat_isakmp_name(sa, name));
+	snprintf(why, sizeof(why), "the peer says %s (%u): %s", moat_notify_name(n->type),
+		 n->type, offered.text);
+	moat_act_explain(ike->acts,
+			 n->type == MOAT_N_NO_PROPOSAL_CHOSEN ? "quick-no-proposal"
+							      : "ike-notify",
+			 conf, &sa->remote.addr, &offered, "the peer says %s (%u)",
+			 moat_notify_name(n->type), n->type);
 	if (!quick)
 		return;
 	quick->told = true;

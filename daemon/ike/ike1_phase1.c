@@ -198,13 +198,9 @@ struct moat_isakmp *moat_phase1_accept(struct moat_ike1_in *in)
 static void explain(struct moat_isakmp *sa, const char *what,
 		    const struct moat_mismatch *why)
 {
-	char addr[MOAT_ADDR_STRLEN];
-
 	sa->ike->refused[MOAT_REFUSE_CHOICE]++;
-	moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "ike-no-proposal",
-		     sa->tunnel->conf.name, "phase 1 with %s: %s%s (%s:%u)",
-		     moat_addr_str(&sa->remote.addr, addr), what, why->text,
-		     sa->tunnel->conf.file, sa->tunnel->conf.line);
+	moat_act_explain(sa->ike->acts, "ike-no-proposal", &sa->tunnel->conf,
+			 &sa->remote.addr, why, "phase 1%s", what);
 }
 
 int moat_phase1_verify_offer(struct moat_ike1_in *in)
@@ -266,7 +262,7 @@ int moat_phase1_verify_answer(struct moat_ike1_in *in)
 	if (moat_sa_parse(p->body, &answer, &in->no))
 		return -1;
 	if (moat_ike_choose(&wanted, &answer, MOAT_SA_ANSWER, &in->choice, &why)) {
-		explain(sa, "message 2 chooses what we did not offer: ", &why);
+		explain(sa, ": message 2 chooses what we did not offer", &why);
 		return -1;
 	}
 	memcpy(sa->cky.r, in->hdr.cookie_r, MOAT_COOKIE_LEN);

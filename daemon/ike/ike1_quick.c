@@ -2,6 +2,7 @@
 /* Quick mode, both roles, with and without PFS: RFC 2409 section 5.5. */
 #include "ike/dh.h"
 #include "ike/ike1.h"
+#include "ike/mismatch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -447,25 +448,87 @@ static struct moat_pair *find_pair(struct moat_isakmp *sa, const struct moat_sel
 	return NULL;
 }
 
+/* The tunnel of this peer that has one of the two networks; else the one in use. */
+static const struct moat_tunnel *closest_tunnel(const struct moat_isakmp *sa,
+						const struct moat_selector *s)
+{
+	const struct moat_tunnel *tunnel;
+
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (tunnel->down || !moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+			const struct moat_selector *have = &tunnel->pairs[i].selector;
+
+			if (moat_range_equal(&have->local, &s->local) ||
+			    moat_range_equal(&have->remote, &s->remote))
+				return tunnel;
+		}
+	}
+	return sa->tunnel;
+}
+
+static void nets_print(const struct moat_tunnel_conf *conf, bool local, char *out,
+		       size_t size)
+{
+	struct moat_text t = { out, size, 0 };
+	const struct moat_range *last = NULL;
+	char net[2 * MOAT_ADDR_STRLEN];
+
+	for (unsigned int i = 0; i < conf->n_pairs; i++) {
+		const struct moat_selector *s = &conf->pairs[i].selector;
+		const struct moat_range *range = local ? &s->local : &s->remote;
+
+		if (!last || !moat_range_equal(last, range))
+			moat_text_add(&t, "%s%s", last ? ", " : "",
+				      moat_range_str(range, net));
+		last = range;
+	}
+}
+
+static void selector_print(const struct moat_selector *s, char *out, size_t size)
+{
+	snprintf(out, size, "protocol %u, ports %u and %u", s->protocol,
+		 moat_quick_id_port(s->local_port), moat_quick_id_port(s->remote_port));
+}
+
+/* Which of networks, protocol and ports no pair of this tunnel has. */
+static void explain_pair(const struct moat_tunnel_conf *conf,
+			 const struct moat_selector *s, struct moat_mismatch *why)
+{
+	struct moat_text t = { why->text, sizeof(why->text), 0 };
+	char asked[2 * MOAT_ADDR_STRLEN];
+	char have[120];
+	char want[48];
+
+	moat_text_add(&t, "no tunnel with this peer that is up has just this pair");
+	nets_print(conf, true, have, sizeof(have));
+	moat_explain_pair(why, &t, "local-net", moat_range_str(&s->local, asked), have);
+	nets_print(conf, false, have, sizeof(have));
+	moat_explain_pair(why, &t, "remote-net", moat_range_str(&s->remote, asked), have);
+	selector_print(s, want, sizeof(want));
+	selector_print(&conf->pairs[0].selector, have, sizeof(have));
+	if (strcmp(want, have))
+		moat_explain_pair(why, &t, "traffic", want, have);
+	moat_text_add(&t, "; %s",
+		      conf->narrow ? "it must lie within local-net and remote-net"
+				   : "local-net and remote-net must equal the peer's, or "
+				     "hold them with narrow = true");
+}
+
 static struct moat_pair *pair_of_offer(struct moat_ike1_in *in,
 				       const struct moat_selector *s)
 {
 	struct moat_pair *pair = find_pair(in->sa, s);
-	const struct moat_tunnel *tunnel = in->sa->tunnel;
-	char local[2 * MOAT_ADDR_STRLEN];
-	char remote[2 * MOAT_ADDR_STRLEN];
-	char name[MOAT_ISAKMP_STRLEN];
+	struct moat_mismatch why = { .key = MOAT_CONF_LOCAL_NET };
+	const struct moat_tunnel *closest;
 
 	if (pair)
 		return pair;
-	moat_act_log(
-		in->ike->acts, MOAT_LOG_WARN, "quick-no-pair", tunnel->conf.name,
-		"the peer asks for local-net %s and remote-net %s (protocol %u, ports "
-		"%u and %u), and no tunnel with this peer that is not down has just "
-		"this pair; compare local-net and remote-net (%s:%u) with the peer's; %s",
-		moat_range_str(&s->local, local), moat_range_str(&s->remote, remote),
-		s->protocol, s->local_port[0], s->remote_port[0], tunnel->conf.file,
-		tunnel->conf.line, moat_isakmp_name(in->sa, name));
+	closest = closest_tunnel(in->sa, s);
+	explain_pair(&closest->conf, s, &why);
+	moat_act_explain(in->ike->acts, "quick-no-pair", &closest->conf,
+			 &in->sa->remote.addr, &why, "phase 2");
 	refuse_choice(in, MOAT_N_INVALID_ID_INFORMATION);
 	return NULL;
 }
@@ -473,11 +536,8 @@ static struct moat_pair *pair_of_offer(struct moat_ike1_in *in,
 static void explain(struct moat_ike1_in *in, const struct moat_tunnel *tunnel,
 		    const char *what, const struct moat_mismatch *why)
 {
-	char name[MOAT_ISAKMP_STRLEN];
-
-	moat_act_log(in->ike->acts, MOAT_LOG_WARN, "quick-no-proposal", tunnel->conf.name,
-		     "%s: %s (%s:%u); %s", what, why->text, tunnel->conf.file,
-		     tunnel->conf.line, moat_isakmp_name(in->sa, name));
+	moat_act_explain(in->ike->acts, "quick-no-proposal", &tunnel->conf,
+			 &in->sa->remote.addr, why, "%s", what);
 	in->quick->told = true;
 	refuse_choice(in, MOAT_N_NO_PROPOSAL_CHOSEN);
 }
@@ -613,6 +673,7 @@ int moat_quick_verify_2(struct moat_ike1_in *in)
 		return -1;
 	}
 	if (choice.group != quick->group) {
+		why = (struct moat_mismatch){ .key = MOAT_CONF_ESP };
 		snprintf(why.text, sizeof(why.text), "its group is %s, ours %s",
 			 moat_group_name(choice.group), moat_group_name(quick->group));
 		explain(in, tunnel, "phase 2: message 2 chooses another group", &why);

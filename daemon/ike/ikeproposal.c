@@ -186,29 +186,29 @@ static bool seen_alg(const struct seen *s, struct moat_ike_alg *alg)
 	return alg->cipher && alg->hash && alg->group;
 }
 
-static void explain_pairs(struct moat_text *t, const struct closest *best,
-			  uint16_t method)
+static void explain_pairs(struct moat_mismatch *why, struct moat_text *t,
+			  const struct closest *best, uint16_t method)
 {
 	const struct moat_ike_alg *ours = best->ours;
 	char word[48];
 
 	if (best->diff & DIFF_CIPHER) {
 		seen_cipher_print(&best->seen, word, sizeof(word));
-		moat_explain_pair(t, "encryption", word,
+		moat_explain_pair(why, t, "encryption", word,
 				  moat_cipher_name(ours->cipher, ours->key_bits));
 	}
 	if (best->diff & DIFF_HASH) {
 		seen_hash_print(&best->seen, word, sizeof(word));
-		moat_explain_pair(t, "hash", word, moat_hash_name(ours->hash));
+		moat_explain_pair(why, t, "hash", word, moat_hash_name(ours->hash));
 	}
 	if (best->diff & DIFF_GROUP) {
 		moat_group_print(best->seen.group, word, sizeof(word));
-		moat_explain_pair(t, "group", word, moat_group_name(ours->group));
+		moat_explain_pair(why, t, "group", word, moat_group_name(ours->group));
 	}
 	if (best->diff & DIFF_METHOD) {
 		const char *name = moat_auth_method_name((uint16_t)best->seen.method);
 
-		moat_explain_pair(t, "authentication", name,
+		moat_explain_pair(why, t, "authentication", name,
 				  moat_auth_method_name(method));
 	}
 	if (best->diff & DIFF_BAD)
@@ -216,7 +216,8 @@ static void explain_pairs(struct moat_text *t, const struct closest *best,
 }
 
 /* The line of the configuration that would accept the closest offer. */
-static void explain_remedy(struct moat_text *t, const struct closest *best)
+static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
+			   const struct closest *best)
 {
 	struct moat_ike_alg alg;
 	char word[64];
@@ -224,6 +225,7 @@ static void explain_remedy(struct moat_text *t, const struct closest *best)
 
 	if (best->diff & DIFF_BAD)
 		return;
+	why->key = best->diff == DIFF_METHOD ? MOAT_CONF_AUTH : MOAT_CONF_IKE;
 	if (best->diff & ~(unsigned int)DIFF_METHOD) {
 		if (!seen_alg(&best->seen, &alg)) {
 			moat_text_add(t, "; Moat does not have all of that: change the "
@@ -246,6 +248,8 @@ static int explain(const struct closest *best, const struct moat_ike_want *want,
 {
 	struct moat_text t = { why->text, sizeof(why->text), 0 };
 
+	why->n_diff = 0;
+	why->key = MOAT_CONF_NONE;
 	if (best->structure) {
 		moat_text_add(&t, "%s", best->structure);
 		return -1;
@@ -258,9 +262,9 @@ static int explain(const struct closest *best, const struct moat_ike_want *want,
 		      role == MOAT_SA_ANSWER ? "the answer is none of what was offered"
 					     : "no proposal fits; closest of %u offered",
 		      best->offers);
-	explain_pairs(&t, best, want->method);
+	explain_pairs(why, &t, best, want->method);
 	if (role == MOAT_SA_OFFER)
-		explain_remedy(&t, best);
+		explain_remedy(why, &t, best);
 	return -1;
 }
 

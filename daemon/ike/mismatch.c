@@ -69,8 +69,16 @@ void moat_group_print(uint64_t number, char *out, size_t size)
 		snprintf(out, size, "group %llu", (unsigned long long)number);
 }
 
-void moat_explain_pair(struct moat_text *t, const char *attribute, const char *offered,
-		       const char *ours)
+void moat_explain_pair(struct moat_mismatch *why, struct moat_text *t,
+		       const char *attribute, const char *offered, const char *ours)
 {
+	struct moat_difference *diff = &why->diff[why->n_diff];
+
+	if (why->n_diff < MOAT_DIFFERENCES_MAX) {
+		diff->attribute = attribute;
+		snprintf(diff->offered, sizeof(diff->offered), "%s", offered);
+		snprintf(diff->ours, sizeof(diff->ours), "%s", ours);
+		why->n_diff++;
+	}
 	moat_text_add(t, "; %s: offered %s, we have %s", attribute, offered, ours);
 }

@@ -65,12 +65,13 @@ void moat_group_print(uint64_t number, char *out, size_t size);
 
 /**
  * moat_explain_pair() - one attribute: "; hash: offered sha1, we have sha256"
+ * @why: takes it as a difference, too
  * @t: sentence
  * @attribute: its name
  * @offered: what the peer has
  * @ours: what we have
  */
-void moat_explain_pair(struct moat_text *t, const char *attribute, const char *offered,
-		       const char *ours);
+void moat_explain_pair(struct moat_mismatch *why, struct moat_text *t,
+		       const char *attribute, const char *offered, const char *ours);
 
 #endif

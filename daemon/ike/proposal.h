@@ -8,16 +8,34 @@
 #define MOAT_IKE_PROPOSAL_H
 
 #include "ike/alg.h"
+#include "ike/tunnel.h"
 #include "wire/build.h"
 #include "wire/parse.h"
 
 /**
+ * struct moat_difference - one attribute that differs
+ * @attribute: its name: "hash", "PFS group"
+ */
+struct moat_difference {
+	const char *attribute;
+	char offered[48];
+	char ours[48];
+};
+
+#define MOAT_DIFFERENCES_MAX 6
+
+/**
  * struct moat_mismatch - why no proposal fits, for people
- * @text: what was offered, what we have, the closest pair and the configuration
- *	line to change; no newline
+ * @text: what was offered, what we have, the closest pair and what to change; no
+ *	newline
+ * @key: the setting to change
+ * @diff: the closest pair, attribute by attribute; @n_diff of them
  */
 struct moat_mismatch {
 	char text[640];
+	enum moat_conf_key key;
+	unsigned int n_diff;
+	struct moat_difference diff[MOAT_DIFFERENCES_MAX];
 };
 
 /**

@@ -86,7 +86,8 @@ static const char *ours_auth(const struct moat_sa_alg *alg)
 	return integ ? integ->name : "none";
 }
 
-static void explain_pairs(struct moat_text *t, const struct moat_sa_closest *best,
+static void explain_pairs(struct moat_mismatch *why, struct moat_text *t,
+			  const struct moat_sa_closest *best,
 			  const struct moat_sa_want *want)
 {
 	const struct moat_sa_alg *ours = best->ours;
@@ -97,28 +98,30 @@ static void explain_pairs(struct moat_text *t, const struct moat_sa_closest *bes
 		const struct moat_enc_row *enc = moat_enc_row(ours);
 
 		seen_cipher_print(s, word, sizeof(word));
-		moat_explain_pair(t, "encryption", word, enc ? enc->name : "none");
+		moat_explain_pair(why, t, "encryption", word, enc ? enc->name : "none");
 	}
 	if (best->diff & DIFF_AUTH) {
 		seen_auth_print(s, word, sizeof(word));
-		moat_explain_pair(t, "integrity", word, ours_auth(ours));
+		moat_explain_pair(why, t, "integrity", word, ours_auth(ours));
 	}
 	if (best->diff & DIFF_GROUP) {
 		moat_group_print(s->group, word, sizeof(word));
-		moat_explain_pair(t, "PFS group", word, moat_group_name(ours->group));
+		moat_explain_pair(why, t, "PFS group", word,
+				  moat_group_name(ours->group));
 	}
 	if (best->diff & DIFF_MODE)
-		moat_explain_pair(t, "mode", moat_encap_name((uint16_t)s->encap),
+		moat_explain_pair(why, t, "mode", moat_encap_name((uint16_t)s->encap),
 				  moat_encap_name(moat_sa_encap(want)));
 	if (best->diff & DIFF_ESN)
-		moat_explain_pair(t, "sequence numbers", s->esn ? "esn" : "noesn",
+		moat_explain_pair(why, t, "sequence numbers", s->esn ? "esn" : "noesn",
 				  ours->esn ? "esn" : "noesn");
 	if (best->diff & DIFF_BAD)
 		moat_text_add(t, "; the offer has %s", s->bad);
 }
 
 /* The line of the configuration that would accept the closest offer. */
-static void explain_remedy(struct moat_text *t, const struct moat_sa_closest *best,
+static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
+			   const struct moat_sa_closest *best,
 			   const struct moat_sa_want *want)
 {
 	const struct moat_sa_seen *s = &best->seen;
@@ -128,6 +131,9 @@ static void explain_remedy(struct moat_text *t, const struct moat_sa_closest *be
 
 	if (best->diff & DIFF_BAD)
 		return;
+	why->key = s->protocol == MOAT_PROTO_AH ? MOAT_CONF_AH : MOAT_CONF_ESP;
+	if (best->diff == DIFF_MODE)
+		why->key = MOAT_CONF_MODE;
 	if (best->diff & ~(unsigned int)DIFF_MODE) {
 		if (!seen_alg(s, &alg)) {
 			moat_text_add(t, "; Moat does not have all of that: change the "
@@ -159,19 +165,25 @@ int moat_sa_explain(const struct moat_sa_closest *best, const struct moat_sa_wan
 {
 	struct moat_text t = { why->text, sizeof(why->text), 0 };
 
+	why->n_diff = 0;
+	why->key = MOAT_CONF_NONE;
 	if (best->structure) {
 		moat_text_add(&t, "%s", best->structure);
 		return -1;
 	}
 	if (!best->ours && sa->proposal_count) {
 		struct moat_sa_set set;
+		char offered[48];
 
 		moat_sa_gather(sa, 0, &set);
-		moat_text_add(&t, "no proposal fits; protocol: offered %s%s, we have %s",
-			      protocols(set.esp, set.ah),
-			      set.other ? " with something else" : "",
-			      protocols(moat_sa_usable(want->esp),
-					moat_sa_usable(want->ah)));
+		moat_text_add(&t, "no proposal fits");
+		snprintf(offered, sizeof(offered), "%s%s", protocols(set.esp, set.ah),
+			 set.other ? " with something else" : "");
+		moat_explain_pair(why, &t, "protocol", offered,
+				  protocols(moat_sa_usable(want->esp),
+					    moat_sa_usable(want->ah)));
+		moat_text_add(&t, "; set esp and ah to what the peer has");
+		why->key = set.esp ? MOAT_CONF_AH : MOAT_CONF_ESP;
 		return -1;
 	}
 	if (!best->ours) {
@@ -183,8 +195,8 @@ int moat_sa_explain(const struct moat_sa_closest *best, const struct moat_sa_wan
 	else
 		moat_text_add(&t, "no proposal fits; closest of %u offered",
 			      best->offers);
-	explain_pairs(&t, best, want);
+	explain_pairs(why, &t, best, want);
 	if (role == MOAT_SA_OFFER)
-		explain_remedy(&t, best, want);
+		explain_remedy(why, &t, best, want);
 	return -1;
 }

@@ -353,6 +353,7 @@ static void update_tunnel(struct moat_tunnel *tunnel, const struct moat_tunnel_c
 	tunnel->conf.file = moat_dup(conf->file ? conf->file : "",
 				     conf->file ? strlen(conf->file) + 1 : 1);
 	tunnel->conf.line = conf->line;
+	memcpy(tunnel->conf.lines, conf->lines, sizeof(conf->lines));
 	tunnel->conf.start = conf->start;
 	for (unsigned int i = 0; i < conf->n_pairs; i++)
 		conf->pairs[i].policy = tunnel->pairs[i].policy;

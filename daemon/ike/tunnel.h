@@ -26,6 +26,21 @@ struct moat_identity {
 	uint8_t data[MOAT_ID_MAX];
 };
 
+/* Settings whose line an explanation can name; NONE is the tunnel's block. */
+enum moat_conf_key {
+	MOAT_CONF_NONE,
+	MOAT_CONF_IKE,
+	MOAT_CONF_ESP,
+	MOAT_CONF_AH,
+	MOAT_CONF_MODE,
+	MOAT_CONF_AUTH,
+	MOAT_CONF_EXCHANGE,
+	MOAT_CONF_LOCAL_ID,
+	MOAT_CONF_REMOTE_ID,
+	MOAT_CONF_LOCAL_NET,
+	MOAT_CONF_KEYS
+};
+
 /**
  * struct moat_pair_conf - one local net towards one remote net: one policy
  * @policy: id of the kernel policy; the core fills it in
@@ -40,6 +55,7 @@ struct moat_pair_conf {
  * @name: its name in the configuration
  * @file: file of the block, for messages
  * @line: line of the block
+ * @lines: of its settings by enum moat_conf_key, 0 where a default holds
  * @local: our address; len 0 is "any"
  * @remote: the peer's addresses, tried in turn
  * @n_remote: how many
@@ -69,6 +85,7 @@ struct moat_tunnel_conf {
 	char name[MOAT_TUNNEL_NAME_MAX + 1];
 	const char *file;
 	unsigned int line;
+	unsigned int lines[MOAT_CONF_KEYS];
 	struct moat_addr local;
 	struct moat_addr *remote;
 	unsigned int n_remote;
@@ -93,6 +110,9 @@ struct moat_tunnel_conf {
 	struct moat_pair_conf *pairs;
 	unsigned int n_pairs;
 };
+
+/** moat_conf_line() - line of a setting, or of the block where it would stand */
+unsigned int moat_conf_line(const struct moat_tunnel_conf *conf, enum moat_conf_key key);
 
 /** moat_identity_from_addr() - the identity that an address is */
 void moat_identity_from_addr(const struct moat_addr *addr, struct moat_identity *id);

@@ -79,7 +79,7 @@ static void log_line(struct moat_io *io, const struct moat_act *act)
 		return;
 	moat_log(act->log.level, act->log.name, act->log.tunnel, "%s", act->log.text);
 	if (act->log.level <= MOAT_LOG_WARN)
-		moat_failures_note(act->log.name, act->log.tunnel, act->log.text);
+		moat_failures_note(act);
 }
 
 void moat_io_act(struct moat_io *io, const struct moat_act *act)

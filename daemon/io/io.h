@@ -230,8 +230,8 @@ void moat_control_trace(struct moat_control *control, const struct moat_act *act
 
 /* failure.c: the last failures, for `moat show failures` */
 
-/** moat_failures_note() - remember a warning or an error */
-void moat_failures_note(const char *name, const char *tunnel, const char *text);
+/** moat_failures_note() - remember a warning or an error: an action of the log */
+void moat_failures_note(const struct moat_act *act);
 json_t *moat_failures_json(void);
 
 /* status.c: documents of the contract */

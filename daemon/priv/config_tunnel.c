@@ -267,6 +267,30 @@ static void read_keys(struct draft *draft)
 	}
 }
 
+/* What an explanation will point to. */
+static void note_lines(struct draft *draft)
+{
+	static const char *const names[MOAT_CONF_KEYS] = {
+		[MOAT_CONF_IKE] = "ike",
+		[MOAT_CONF_ESP] = "esp",
+		[MOAT_CONF_AH] = "ah",
+		[MOAT_CONF_MODE] = "mode",
+		[MOAT_CONF_AUTH] = "auth",
+		[MOAT_CONF_EXCHANGE] = "exchange",
+		[MOAT_CONF_LOCAL_ID] = "local-id",
+		[MOAT_CONF_REMOTE_ID] = "remote-id",
+		[MOAT_CONF_LOCAL_NET] = "local-net",
+	};
+
+	for (unsigned int i = MOAT_CONF_NONE + 1; i < MOAT_CONF_KEYS; i++) {
+		config_setting_t *setting =
+			config_setting_get_member(draft->block, names[i]);
+
+		if (setting)
+			draft->tunnel->lines[i] = config_setting_source_line(setting);
+	}
+}
+
 static void set_defaults(struct moat_tunnel_conf *tunnel)
 {
 	tunnel->exchange = MOAT_EXCHANGE_MAIN;
@@ -351,6 +375,7 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	tunnel->line = config_setting_source_line(block);
 	set_defaults(tunnel);
 	read_keys(draft);
+	note_lines(draft);
 	check_required(draft);
 	moat_check_families(draft);
 	moat_check_weak(draft);

@@ -7,10 +7,12 @@ from collections import defaultdict, namedtuple
 
 ETH_P_IP = b"\x08\x00"
 ESP = 50
+AH = 51
 UDP = 17
 IKE_PORTS = (500, 4500)
 # of RFC 2408 §3.1 and RFC 2409 §5
 MAIN_MODE = 2
+AGGRESSIVE_MODE = 4
 QUICK_MODE = 32
 
 Esp = namedtuple("Esp", "src dst spi")
@@ -20,7 +22,7 @@ Isakmp = namedtuple("Isakmp", "time src exchange message_id length")
 class Capture:
     """What some captures hold.
 
-    esp:    {Esp(src, dst, spi): [sequence numbers as they came]}
+    esp:    {Esp(src, dst, spi): [sequence numbers as they came]}, AH too
     isakmp: [Isakmp], by time
     other:  number of other IPv4 packets
     """
@@ -55,6 +57,10 @@ class Capture:
         body = ip + (data[ip] & 15) * 4
         if protocol == ESP:
             spi, seq = struct.unpack_from("!II", data, body)
+            self.esp[Esp(data[ip + 12:ip + 16], data[ip + 16:ip + 20],
+                         spi)].append(seq)
+        elif protocol == AH:
+            spi, seq = struct.unpack_from("!4xII", data, body)
             self.esp[Esp(data[ip + 12:ip + 16], data[ip + 16:ip + 20],
                          spi)].append(seq)
         elif protocol == UDP and struct.unpack_from(

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass, field
 
 import rows
-from capture import MAIN_MODE, QUICK_MODE
+from capture import AGGRESSIVE_MODE, MAIN_MODE, QUICK_MODE
 from network import WAN
 
 # A group's public value is this long, so quick mode's first message is
@@ -44,17 +44,20 @@ def _traffic(evidence):
 
 
 def _exchange(row, evidence):
-    """Main mode of six and quick mode of three, begun by whom it should."""
+    """Main mode of six, or aggressive mode of three, and quick mode of
+    three, begun by whom it should."""
     wrong = []
-    main = [m for m in evidence.wan.isakmp if m.exchange == MAIN_MODE]
+    number, least = {"main": (MAIN_MODE, 6),
+                     "aggressive": (AGGRESSIVE_MODE, 3)}[row.exchange]
+    main = [m for m in evidence.wan.isakmp if m.exchange == number]
     quick = [m for m in evidence.wan.isakmp if m.exchange == QUICK_MODE]
-    if len(main) < 6 or len(quick) < 3:
-        return [f"{len(main)} main mode and {len(quick)} quick mode messages"
-                " in the capture, not 6 and 3"]
+    if len(main) < least or len(quick) < 3:
+        return [f"{len(main)} {row.exchange} mode and {len(quick)} quick mode"
+                f" messages in the capture, not {least} and 3"]
     initiator = socket.inet_aton(
         WAN["gw-a" if row.initiator == "left" else "gw-b"])
     if main[0].src != initiator or quick[0].src != initiator:
-        wrong.append(f"main mode was begun by {socket.inet_ntoa(main[0].src)}"
+        wrong.append(f"{row.exchange} mode was begun by {socket.inet_ntoa(main[0].src)}"
                      f", quick mode by {socket.inet_ntoa(quick[0].src)}")
     if len({m.message_id for m in quick}) != 1:
         wrong.append("more than one quick mode")
@@ -67,8 +70,10 @@ def _exchange(row, evidence):
 
 def _capture(row, evidence):
     wrong = []
-    if evidence.token_on_wan:
-        wrong.append("the token is in the capture between the gateways")
+    if evidence.token_on_wan != rows.legible(row):
+        wrong.append("the token is in the capture between the gateways"
+                     if evidence.token_on_wan else
+                     "the token is not to be seen, as it should be here")
     if not evidence.token_on_lan:
         wrong.append("the token is not in the capture of the LAN: the "
                      "search does not work")

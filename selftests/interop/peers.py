@@ -60,11 +60,20 @@ class Daemon:
         self.local, self.remote = network.WAN[ns], network.WAN[network.other(ns)]
         self.local_net, self.remote_net = network.LAN[ns], network.LAN[network.other(ns)]
         self.psk = psk
+        self.id = f"{ns}.example.org"
+        self.remote_id = f"{network.other(ns)}.example.org"
         self.dir = os.path.join(work, f"{self.name}-{ns}")
         self.log = os.path.join(self.dir, "log")
         self.process = None
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
+
+    def names(self, row):
+        """The identities of phase 1: addresses, by name where those are
+        not encrypted."""
+        if row.exchange == "main":
+            return {"id": self.local, "remote_id": self.remote}
+        return {"id": self.id, "remote_id": self.remote_id}
 
     def _spawn(self, *command, env=None):
         with open(self.log, "a") as log:
@@ -118,6 +127,10 @@ class XfrmDaemon(Daemon):
                              re.M),
         rows.CBC: re.compile(r"\tauth-trunc hmac\(sha256\) 0x\w{64}\b.* 128$\n"
                              r"\tenc cbc\(aes\) 0x\w{32}\b", re.M),
+        rows.DES: re.compile(r"\tauth-trunc hmac\(sha1\) 0x\w{40}\b.* 96$\n"
+                             r"\tenc cbc\(des3_ede\) 0x\w{48}\b", re.M),
+        rows.NULL: re.compile(r"\tauth-trunc hmac\(sha256\) 0x\w{64}\b.* 128$"
+                              r"\n\tenc ecb\(cipher_null\)", re.M),
     }
     STATE = re.compile(
         r"^src (?P<src>\S+) dst (?P<dst>\S+)\n"
@@ -158,6 +171,7 @@ charon-systemd {
     install_routes = no
     # on two CPUs XFRM sends out of order by more than the default of 32
     replay_window = 1024
+    i_dont_care_about_security_and_use_aggressive_mode_psk = yes
     syslog {
         daemon {
             default = -1
@@ -189,8 +203,15 @@ connections {
         local_addrs = %(local)s
         remote_addrs = %(remote)s
         proposals = %(ike)s
-        local { auth = psk }
-        remote { auth = psk }
+        aggressive = %(aggressive)s
+        local {
+            auth = psk
+            id = %(id)s
+        }
+        remote {
+            auth = psk
+            id = %(remote_id)s
+        }
         children {
             net {
                 local_ts = %(local_net)s
@@ -202,7 +223,8 @@ connections {
 }
 secrets {
     ike {
-        id = %(remote)s
+        id-1 = %(id)s
+        id-2 = %(remote_id)s
         secret = %(psk)s
     }
 }
@@ -232,7 +254,8 @@ secrets {
         write(os.path.join(self.dir, "swanctl.conf"), self.CONNECTION % {
             "local": self.local, "remote": self.remote, "psk": self.psk,
             "local_net": self.local_net, "remote_net": self.remote_net,
-            "ike": rows.IKE,
+            "ike": row.ike, **self.names(row),
+            "aggressive": "yes" if row.exchange == "aggressive" else "no",
             "esp": row.esp + (f"-{row.pfs}" if row.pfs else "")})
         self._swanctl("--load-all", "--clear", "--noprompt")
 
@@ -255,7 +278,8 @@ class Libreswan(XfrmDaemon):
     """libreswan: pluto, addconn and whack, without the ipsec script."""
 
     name = "libreswan"
-    ESP = {rows.GCM: "aes_gcm128", rows.CBC: "aes128-sha2_256"}
+    ESP = {rows.GCM: "aes_gcm128", rows.CBC: "aes128-sha2_256",
+           rows.DES: "3des-sha1", rows.NULL: "null-sha2_256"}
     CONF = """
 config setup
     protostack=xfrm
@@ -264,11 +288,14 @@ config setup
 conn net
     ikev2=no
     authby=secret
+    aggressive=%(aggressive)s
     left=%(local)s
+    leftid=%(id)s
     leftsubnet=%(local_net)s
     # routes stand already; the script would need what is not installed
     leftupdown=%%disabled
     right=%(remote)s
+    rightid=%(remote_id)s
     rightsubnet=%(remote_net)s
     ike=%(ike)s
     esp=%(esp)s
@@ -287,7 +314,8 @@ conn net
         write(self.conf, "config setup\n    protostack=xfrm\n"
                           "    ikev1-policy=accept\n")
         secrets = os.path.join(self.dir, "ipsec.secrets")
-        write(secrets, f'{self.local} {self.remote} : PSK "{self.psk}"\n')
+        write(secrets, f'{self.local} {self.remote} : PSK "{self.psk}"\n'
+              f'@{self.id} @{self.remote_id} : PSK "{self.psk}"\n')
         run("certutil", "-N", "-d", f"sql:{self.dir}", "--empty-password")
         self._spawn(f"{self.bin}/pluto", "--nofork", "--stderrlog",
                     "--config", self.conf, "--secretsfile", secrets,
@@ -308,7 +336,10 @@ conn net
         write(self.conf, self.CONF % {
             "local": self.local, "remote": self.remote,
             "local_net": self.local_net, "remote_net": self.remote_net,
-            "ike": rows.IKE, "pfs": "yes" if row.pfs else "no",
+            "ike": row.ike, "pfs": "yes" if row.pfs else "no",
+            **{key: name if name[0].isdigit() else "@" + name
+               for key, name in self.names(row).items()},
+            "aggressive": "yes" if row.exchange == "aggressive" else "no",
             "esp": self.ESP[row.esp] + (f";{row.pfs}" if row.pfs else "")})
         run(f"{self.bin}/addconn", "--config", self.conf, "--ctlsocket",
             self.control, "net", ns=self.ns)
@@ -336,8 +367,12 @@ class Moat(Daemon):
     remote     = "%(remote)s"
     local-net  = [ "%(local_net)s" ]
     remote-net = [ "%(remote_net)s" ]
+    local-id   = "%(id)s"
+    remote-id  = "%(remote_id)s"
+    exchange   = "%(exchange)s"
     ike        = [ "%(ike)s" ]
-    esp        = [ "%(esp)s" ]
+    %(proto)-10s = [ "%(esp)s" ]
+    weak       = %(weak)s
   }
 }
 """
@@ -371,7 +406,10 @@ class Moat(Daemon):
         write(os.path.join(conf, "moat.conf"), self.CONF % {
             "local": self.local, "remote": self.remote,
             "local_net": self.local_net, "remote_net": self.remote_net,
-            "ike": rows.IKE,
+            "ike": row.ike, "exchange": row.exchange, "proto": row.proto,
+            **self.names(row),
+            "weak": "true" if (row.exchange == "aggressive" or
+                               "3des" in row.ike + row.esp) else "false",
             "esp": row.esp + (f"-{row.pfs}" if row.pfs else "")}, 0o644)
         write(os.path.join(conf, "secrets.conf"),
                f'secrets = ( {{ remote = "{self.remote}", '

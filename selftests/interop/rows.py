@@ -5,15 +5,21 @@
 (192.0.2.2, before 10.2.0.0/24). `esp` is written in Moat's names, which
 are strongSwan's; `pfs` is a group's name or None.
 `initiator` is "left" or "right"; it is the one that sends the file, too.
+`exchange` is that of phase 1; aggressive mode names its ends by FQDN.
+`proto` is what carries the traffic; AH and NULL leave it legible.
 """
 
 from collections import namedtuple
 
-Row = namedtuple("Row", "left right initiator esp pfs")
+Row = namedtuple("Row", "left right initiator esp pfs exchange ike proto",
+                 defaults=("main", "aes256-sha256-modp2048", "esp"))
 
-IKE = "aes256-sha256-modp2048"
 GCM = "aes128gcm16"
 CBC = "aes128-sha256"
+DES = "3des-sha1"
+NULL = "null-sha256"
+# what an operator has to say `weak = true` for
+WEAK_IKE = "3des-md5-modp1536"
 GROUP = "modp2048"
 
 # The harness itself: two peers that know nothing of Moat.
@@ -24,10 +30,25 @@ MATRIX = [Row("moat", peer, initiator, esp, pfs)
           for initiator in ("right", "left")
           for esp in (GCM, CBC)
           for pfs in (GROUP, None)]
+MATRIX += [Row("moat", peer, initiator, GCM, GROUP, exchange="aggressive")
+           for peer in ("strongswan", "libreswan")
+           for initiator in ("right", "left")]
+MATRIX += [Row("moat", "strongswan", "right", DES, None, "main", WEAK_IKE),
+           Row("moat", "libreswan", "left", DES, None, "aggressive", WEAK_IKE),
+           Row("moat", "libreswan", "right", NULL, GROUP)]
 
 
 def name(row):
     """One line for a person: who initiates to whom, with what."""
     first, second = ((row.left, row.right) if row.initiator == "left"
                      else (row.right, row.left))
-    return f"{first} to {second} {row.esp} {row.pfs or 'no-pfs'}"
+    rest = [word for word, default in (
+        (row.exchange, "main"), (row.ike, Row._field_defaults["ike"]),
+        (row.proto, "esp")) if word != default]
+    return " ".join([f"{first} to {second}", row.esp, row.pfs or "no-pfs",
+                     *rest])
+
+
+def legible(row):
+    """May what it carries be read on the wire?"""
+    return row.proto == "ah" or row.esp.startswith("null")

@@ -161,6 +161,38 @@ static void test_ike_explanations(void **state)
 		     "= true (3des); set auth = \"rsa-sig\"");
 }
 
+/* The same attribute by attribute, and the setting that would mend it. */
+static void test_differences(void **state)
+{
+	struct moat_ike_algs a = ike_algs("aes256-sha256-modp2048", NULL);
+	struct moat_ike_algs b = ike_algs("aes256-sha1-ecp256", NULL);
+	struct moat_ike_want want = { &a, MOAT_METHOD_PSK, 0, 28800 };
+	struct moat_ike_want peer = { &b, MOAT_METHOD_PSK, 0, 28800 };
+	struct moat_ike_choice choice;
+	struct moat_mismatch why;
+	struct offer offer;
+
+	(void)state;
+	ike_offer(&offer, &peer);
+	assert_int_equal(moat_ike_choose(&want, &offer.sa, MOAT_SA_OFFER, &choice, &why),
+			 -1);
+	assert_int_equal(why.n_diff, 2);
+	assert_string_equal(why.diff[0].attribute, "hash");
+	assert_string_equal(why.diff[0].offered, "sha1");
+	assert_string_equal(why.diff[0].ours, "sha256");
+	assert_string_equal(why.diff[1].attribute, "group");
+	assert_string_equal(why.diff[1].offered, "ecp256");
+	assert_int_equal(why.key, MOAT_CONF_IKE);
+	/* Only the method differs: another setting. */
+	peer.algs = &a;
+	peer.method = 3;
+	ike_offer(&offer, &peer);
+	assert_int_equal(moat_ike_choose(&want, &offer.sa, MOAT_SA_OFFER, &choice, &why),
+			 -1);
+	assert_int_equal(why.n_diff, 1);
+	assert_int_equal(why.key, MOAT_CONF_AUTH);
+}
+
 #define DOI		  "00000001 00000001"
 #define IKE_T(len, attrs) "00 00 " len " 01 01 0000 " attrs
 
@@ -427,11 +459,13 @@ static void test_bundle(void **state)
 	r.ah = NULL;
 	assert_int_equal(moat_sa_choose(&r, &offer.sa, MOAT_SA_OFFER, &choice, &why), -1);
 	assert_string_equal(why.text, "no proposal fits; protocol: offered AH over ESP, "
-				      "we have ESP");
+				      "we have ESP; set esp and ah to what the peer has");
+	assert_int_equal(why.key, MOAT_CONF_AH);
 	sa_offer(&offer, &r);
 	assert_int_equal(moat_sa_choose(&i, &offer.sa, MOAT_SA_OFFER, &choice, &why), -1);
 	assert_string_equal(why.text, "no proposal fits; protocol: offered ESP, we have "
-				      "AH over ESP");
+				      "AH over ESP; set esp and ah to what the peer "
+				      "has");
 }
 
 static void test_one_group_is_offered(void **state)
@@ -595,7 +629,7 @@ static void test_sa_attributes(void **state)
 	sa_hex(DOI
 	       "02 00 001c 01 03 04 01 00001000 00 00 0010 01 0c 0000 80060080 80050002"
 	       "00 00 0012 01 04 02 01 1234 00 00 0008 01 02 0000",
-	       "no proposal fits; protocol: offered ESP with something else, we have ESP");
+	       "no proposal fits; protocol: offered ESP with something else, we have ESP; set esp and ah to what the peer has");
 }
 
 static void test_udp_encapsulation(void **state)
@@ -669,6 +703,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ike_agreement),
 		cmocka_unit_test(test_ike_explanations),
+		cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_ike_attributes),
 		cmocka_unit_test(test_ike_bad_answers),
 		cmocka_unit_test(test_life_seconds_wide),
