@@ -40,6 +40,7 @@ const char * const moat_drop_names[MOAT_DROP_MAX] = {
 	[MOAT_DROP_IN_ECN] = "in_ecn",
 	[MOAT_DROP_IN_DUMMY] = "in_dummy",
 	[MOAT_DROP_LIFE_HARD] = "life_hard",
+	[MOAT_DROP_FRAGMENT] = "fragment",
 	[MOAT_DROP_NO_DAEMON] = "no_daemon",
 };
 

@@ -57,6 +57,7 @@ enum moat_drop {
 
 	/* both */
 	MOAT_DROP_LIFE_HARD,	/* SA is at its hard limit */
+	MOAT_DROP_FRAGMENT,	/* fragment that can never become whole */
 	MOAT_DROP_NO_DAEMON,	/* UDP 500 or 4500 from a peer, and no socket is bound */
 
 	MOAT_DROP_MAX

@@ -21,6 +21,7 @@
  * @remote_port: host byte order; ICMP and ICMPv6: the code
  * @family: AF_INET or AF_INET6
  * @protocol: IP protocol, behind IPv6 extension headers
+ * @carried: not the packet itself, but what the ICMP error in it is about
  */
 struct moat_flow {
 	union nf_inet_addr local;
@@ -29,6 +30,7 @@ struct moat_flow {
 	u16 remote_port;
 	u8 family;
 	u8 protocol;
+	bool carried;
 };
 
 /**
@@ -95,6 +97,18 @@ union nf_inet_addr moat_addr_mask(const union nf_inet_addr *addr, u8 family,
  */
 bool moat_selector_match(const struct moat_selector *sel,
 			 const struct moat_flow *flow);
+
+/**
+ * moat_selector_has_ports() - Whether a selector looks behind the IP header.
+ * @sel: selector
+ *
+ * Return: true if not all ports, or types and codes, are covered.
+ */
+static inline bool moat_selector_has_ports(const struct moat_selector *sel)
+{
+	return sel->local_port_min || sel->local_port_max != U16_MAX ||
+	       sel->remote_port_min || sel->remote_port_max != U16_MAX;
+}
 
 /**
  * moat_selector_covers() - Whether one selector lies inside another.

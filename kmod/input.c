@@ -13,12 +13,14 @@
 #include <net/xfrm.h>
 
 #include "esp.h"
+#include "frag.h"
 #include "input.h"
 #include "mark.h"
 #include "mss.h"
 #include "netns.h"
 #include "outer.h"
 #include "parse.h"
+#include "verdict.h"
 
 /* Delivery through NAPI, so that segments become one packet again (GRO). */
 static struct net_device moat_input_dev;
@@ -48,7 +50,7 @@ static enum moat_drop moat_input_inner(struct moat_job *job, u8 family)
 	if (len > skb->len)
 		return MOAT_DROP_IN_INNER;
 	skb_trim(skb, len);	/* RFC 4303 2.7: padding against analysis */
-	if (!moat_selector_match(&sa->selector, &flow))
+	if (!moat_parse_match(&sa->selector, skb, family, false, &flow))
 		return MOAT_DROP_IN_SELECTOR;
 	if (moat_outer_ecn(sa, skb, family, job->dsfield))
 		return MOAT_DROP_IN_ECN;
@@ -216,20 +218,27 @@ unsigned int moat_input_hook(void *priv, struct sk_buff *skb,
 {
 	u8 family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
 	struct moat_net *mn = moat_net(state->net);
-	enum moat_drop why = MOAT_DROP_IN_CLEAR;
 	struct moat_policy *policy = NULL;
 	struct moat_flow flow;
+	enum moat_drop why;
+	int err;
 
 	if (moat_mark_take(skb) || !READ_ONCE(mn->policy_count) ||
 	    moat_input_foreign(skb))
 		return NF_ACCEPT;
-	if (moat_parse_flow(skb, family, false, &flow)) {
-		why = MOAT_DROP_IN_SHORT;
+	err = moat_frag_gather(mn, skb, family, MOAT_FRAG_IN);
+	if (err == -EINPROGRESS)
+		return NF_STOLEN;
+	why = MOAT_DROP_FRAGMENT;
+	if (err)
 		goto drop;
-	}
-	switch (moat_classify(mn, &flow, &policy)) {
+	why = MOAT_DROP_IN_SHORT;
+	if (moat_parse_flow(skb, family, false, &flow))
+		goto drop;
+	switch (moat_verdict(mn, skb, false, &flow, &policy)) {
 	case MOAT_VERDICT_PROTECT:
 	case MOAT_VERDICT_HOLD:
+		why = MOAT_DROP_IN_CLEAR;
 		break;
 	case MOAT_VERDICT_DISCARD:
 		why = MOAT_DROP_DISCARD;

@@ -35,6 +35,7 @@ struct moat_mask_list;
  * @policies: by id, for netlink
  * @next_age: of the next policy
  * @policy_count: policies in @policies
+ * @whole: those of them that need whole packets, IPv4 and IPv6
  * @ends: pairs of tunnel endpoints, counted; read under RCU
  * @ends_index: the same, for dumps
  * @generation: counts changes, so that a dump tells if one came between
@@ -56,6 +57,7 @@ struct moat_net {
 	struct xarray policies;
 	u64 next_age;
 	unsigned int policy_count;
+	unsigned int whole[2];
 	struct rhashtable ends;
 	struct xarray ends_index;
 	u32 generation;

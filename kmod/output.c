@@ -10,6 +10,7 @@
 #include <net/netfilter/nf_conntrack.h>
 
 #include "esp.h"
+#include "frag.h"
 #include "mss.h"
 #include "nat.h"
 #include "netns.h"
@@ -17,6 +18,7 @@
 #include "output.h"
 #include "parse.h"
 #include "toobig.h"
+#include "verdict.h"
 
 /**
  * struct moat_out - What all segments of a packet have in common.
@@ -256,7 +258,7 @@ static int moat_output_sa(struct moat_policy *policy, struct moat_sa *sa,
 	if (!moat_sa_usable(sa))
 		goto drop;
 	why = MOAT_DROP_OUT_SELECTOR;
-	if (!moat_selector_match(&sa->selector, flow))
+	if (!moat_parse_match(&sa->selector, skb, flow->family, true, flow))
 		goto drop;
 	why = MOAT_DROP_OUT_ROUTE;
 	out.dst = moat_outer_route(sa);
@@ -287,7 +289,8 @@ static int moat_output_protect(struct moat_policy *policy, struct sk_buff *skb,
 	struct moat_sa *sa = rcu_dereference(policy->sa);
 
 	if (!sa) {
-		if (!moat_hold(policy, skb, flow))
+		/* an error asks for no SA (RFC 4301 6.2) */
+		if (!flow->carried && !moat_hold(policy, skb, flow))
 			return 0;
 		sa = rcu_dereference(policy->sa);
 		if (!sa) {
@@ -327,7 +330,7 @@ static int moat_output_requeued(struct net *net, struct sock *sk,
 	local_bh_disable();
 	rcu_read_lock();
 	if (!moat_parse_flow(skb, family, true, &flow))
-		verdict = moat_classify(mn, &flow, &policy);
+		verdict = moat_verdict(mn, skb, true, &flow, &policy);
 	if (verdict == MOAT_VERDICT_PROTECT || verdict == MOAT_VERDICT_HOLD) {
 		err = moat_output_protect(policy, skb, &flow);
 	} else {
@@ -427,15 +430,22 @@ unsigned int moat_output_hook(void *priv, struct sk_buff *skb,
 	struct moat_policy *policy = NULL;
 	struct moat_flow flow;
 	u8 family = state->pf == NFPROTO_IPV4 ? AF_INET : AF_INET6;
+	int err;
 
 	if (!READ_ONCE(mn->policy_count) || moat_output_foreign(skb, state))
 		return NF_ACCEPT;
+	err = moat_frag_gather(mn, skb, family, MOAT_FRAG_OUT);
+	if (err == -EINPROGRESS)
+		return NF_STOLEN;
+	if (err)
+		return moat_output_refuse(mn, NULL, MOAT_DROP_FRAGMENT);
+
 	if (moat_parse_flow(skb, family, true, &flow))
 		return moat_output_refuse(mn, NULL, MOAT_DROP_OUT_MALFORMED);
 	if (moat_outer_ours(mn, &flow, skb))
 		return NF_ACCEPT;
 
-	switch (moat_classify(mn, &flow, &policy)) {
+	switch (moat_verdict(mn, skb, true, &flow, &policy)) {
 	case MOAT_VERDICT_PROTECT:
 	case MOAT_VERDICT_HOLD:
 		return moat_output_steal(policy, skb, &flow, state);

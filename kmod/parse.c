@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Read the headers of inner packets, of either family and direction. */
 #include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <net/dsfield.h>
@@ -50,10 +51,9 @@ static void moat_parse_ports(const struct sk_buff *skb, int offset,
 	}
 }
 
-static int moat_parse_v4(const struct sk_buff *skb, bool outbound,
-			 struct moat_flow *flow)
+static int moat_parse_v4(const struct sk_buff *skb, int offset, bool outbound,
+			 struct moat_flow *flow, int *payload)
 {
-	int offset = skb_network_offset(skb);
 	const struct iphdr *ip;
 	struct iphdr buf;
 
@@ -65,16 +65,19 @@ static int moat_parse_v4(const struct sk_buff *skb, bool outbound,
 	flow->local.ip = ip->saddr;
 	flow->remote.ip = ip->daddr;
 	flow->protocol = ip->protocol;
-	if (!(ip->frag_off & htons(IP_OFFSET)))
-		moat_parse_ports(skb, offset + ip->ihl * 4, outbound, flow);
+	*payload = 0;
+	if (ip->frag_off & htons(IP_OFFSET))
+		return 0;
+	*payload = offset + ip->ihl * 4;
+	moat_parse_ports(skb, *payload, outbound, flow);
 	return 0;
 }
 
-static int moat_parse_v6(const struct sk_buff *skb, bool outbound,
-			 struct moat_flow *flow)
+static int moat_parse_v6(const struct sk_buff *skb, int offset, bool outbound,
+			 struct moat_flow *flow, int *payload)
 {
-	int offset = skb_network_offset(skb), flags = IP6_FH_F_AUTH, protocol;
-	unsigned int start = 0;
+	int flags = IP6_FH_F_AUTH, protocol;
+	unsigned int start = offset;
 	unsigned short fragment = 0;
 	const struct ipv6hdr *ip;
 	struct ipv6hdr buf;
@@ -88,25 +91,82 @@ static int moat_parse_v6(const struct sk_buff *skb, bool outbound,
 	if (protocol < 0)
 		return -EINVAL;
 	flow->protocol = protocol;
-	if (!fragment)
-		moat_parse_ports(skb, start, outbound, flow);
+	*payload = 0;
+	if (fragment)
+		return 0;
+	*payload = start;
+	moat_parse_ports(skb, start, outbound, flow);
 	return 0;
 }
 
-int moat_parse_flow(const struct sk_buff *skb, u8 family, bool outbound,
-		    struct moat_flow *flow)
+/*
+ * The packet whose IP header is at @offset; *payload gets where its transport
+ * header is, 0 in a later fragment.
+ */
+static int moat_parse_at(const struct sk_buff *skb, int offset, u8 family,
+			 bool outbound, struct moat_flow *flow, int *payload)
 {
 	int err;
 
 	memset(flow, 0, sizeof(*flow));
 	flow->family = family;
 	if (family == AF_INET)
-		err = moat_parse_v4(skb, outbound, flow);
+		err = moat_parse_v4(skb, offset, outbound, flow, payload);
 	else
-		err = moat_parse_v6(skb, outbound, flow);
+		err = moat_parse_v6(skb, offset, outbound, flow, payload);
 	if (!err && !outbound)
 		moat_parse_swap(flow);
 	return err;
+}
+
+int moat_parse_flow(const struct sk_buff *skb, u8 family, bool outbound,
+		    struct moat_flow *flow)
+{
+	int payload;
+
+	return moat_parse_at(skb, skb_network_offset(skb), family, outbound,
+			     flow, &payload);
+}
+
+/* Errors (RFC 1122 3.2.2, RFC 4443 2.1) quote the packet they are about. */
+static bool moat_parse_is_error(u8 family, u8 type)
+{
+	if (family == AF_INET6)
+		return !(type & ICMPV6_INFOMSG_MASK);
+	return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH ||
+	       type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
+	       type == ICMP_PARAMETERPROB;
+}
+
+bool moat_parse_carried(const struct sk_buff *skb, u8 family, bool outbound,
+			struct moat_flow *flow)
+{
+	u8 icmp = family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	struct moat_flow error;
+	int payload;
+
+	if (moat_parse_at(skb, skb_network_offset(skb), family, true, &error,
+			  &payload) ||
+	    !payload || error.protocol != icmp ||
+	    !moat_parse_is_error(family, error.local_port))
+		return false;
+	/* what went the other way */
+	if (moat_parse_at(skb, payload + sizeof(struct icmphdr), family,
+			  !outbound, flow, &payload))
+		return false;
+	flow->carried = true;
+	return true;
+}
+
+bool moat_parse_match(const struct moat_selector *sel,
+		      const struct sk_buff *skb, u8 family, bool outbound,
+		      const struct moat_flow *flow)
+{
+	struct moat_flow carried;
+
+	return moat_selector_match(sel, flow) ||
+	       (moat_parse_carried(skb, family, outbound, &carried) &&
+		moat_selector_match(sel, &carried));
 }
 
 u8 moat_parse_dsfield(const struct sk_buff *skb, u8 family)

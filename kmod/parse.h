@@ -20,6 +20,33 @@ int moat_parse_flow(const struct sk_buff *skb, u8 family, bool outbound,
 		    struct moat_flow *flow);
 
 /**
+ * moat_parse_carried() - Read the packet that an ICMP error is about.
+ * @skb: packet, skb_network_header() set; need not be linear
+ * @family: AF_INET or AF_INET6
+ * @outbound: the error's source is our side, else its destination is
+ * @flow: gets the traffic which that packet belongs to, in the direction of
+ *	the error (RFC 4301 6.2: addresses and ports reversed)
+ *
+ * Return: whether it is an ICMP error and quotes enough to tell.
+ */
+bool moat_parse_carried(const struct sk_buff *skb, u8 family, bool outbound,
+			struct moat_flow *flow);
+
+/**
+ * moat_parse_match() - Whether an SA may carry a packet (RFC 4301 6.2).
+ * @sel: the SA's selector
+ * @skb: packet, skb_network_header() set
+ * @family: AF_INET or AF_INET6
+ * @outbound: direction
+ * @flow: what moat_parse_flow() read
+ *
+ * Return: whether the selector covers it, or what the ICMP error is about.
+ */
+bool moat_parse_match(const struct moat_selector *sel,
+		      const struct sk_buff *skb, u8 family, bool outbound,
+		      const struct moat_flow *flow);
+
+/**
  * moat_parse_dsfield() - DSCP and ECN of a packet.
  * @skb: packet with its IP header in the linear part
  * @family: AF_INET or AF_INET6

@@ -61,6 +61,17 @@ static int moat_policy_file(struct moat_policy *policy,
 	return err;
 }
 
+/* Hooks ask these before anything else. */
+static void moat_policy_count(const struct moat_policy *policy, int by)
+{
+	struct moat_net *mn = policy->mn;
+	unsigned int *whole = &mn->whole[policy->selector.family == AF_INET6];
+
+	WRITE_ONCE(mn->policy_count, mn->policy_count + by);
+	if (moat_selector_has_ports(&policy->selector))
+		WRITE_ONCE(*whole, *whole + by);
+}
+
 int moat_policy_add(struct moat_policy *policy,
 		    const struct moat_ends_key *ends,
 		    struct netlink_ext_ack *extack)
@@ -86,7 +97,7 @@ int moat_policy_add(struct moat_policy *policy,
 	err = moat_policy_file(policy, extack);
 	if (err)
 		goto put;
-	WRITE_ONCE(mn->policy_count, mn->policy_count + 1);
+	moat_policy_count(policy, 1);
 	mn->generation++;
 	trace_moat_policy(policy, "add");
 	return 0;
@@ -166,7 +177,7 @@ void moat_policy_del(struct moat_policy *policy)
 
 	moat_classify_del(policy);
 	xa_erase(&mn->policies, policy->id);
-	WRITE_ONCE(mn->policy_count, mn->policy_count - 1);
+	moat_policy_count(policy, -1);
 	moat_policy_drop_outbound(policy);
 	moat_hold_purge(policy, true);
 	moat_ends_put(mn, moat_policy_ends(policy));

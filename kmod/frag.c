@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A later fragment has no ports, so a policy that selects by them would not
+ * meet it (RFC 4301 7, appendix D). The kernel's own reassembly puts such
+ * packets together, as for conntrack, but in queues of ours: what came out of
+ * an SA is never completed by what arrived in clear.
+ */
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+
+#include "frag.h"
+#include "netns.h"
+
+/* Far from what IP_DEFRAG_* and IP6_DEFRAG_* use. */
+#define MOAT_FRAG_USER 0x4d6f6100
+
+static int moat_frag_gather4(struct net *net, struct sk_buff *skb, u32 user)
+{
+	int err;
+
+	if (!ip_is_fragment(ip_hdr(skb)))
+		return 0;
+	local_bh_disable();
+	err = ip_defrag(net, skb, user);
+	local_bh_enable();
+	if (err)	/* it is queued or freed */
+		return -EINPROGRESS;
+	skb->ignore_df = 1;
+	return 0;
+}
+
+static bool moat_frag_is6(const struct sk_buff *skb)
+{
+	unsigned int offset = 0;
+	unsigned short fragment;
+
+	return ipv6_find_hdr(skb, &offset, NEXTHDR_FRAGMENT, &fragment,
+			     NULL) >= 0;
+}
+
+/* What it does not like it leaves as it is; that must not pass either. */
+static int moat_frag_gather6(struct net *net, struct sk_buff *skb, u32 user)
+{
+	int err;
+
+	if (!moat_frag_is6(skb))
+		return 0;
+	local_bh_disable();
+	err = nf_ct_frag6_gather(net, skb, user);
+	local_bh_enable();
+	if (err == -EINPROGRESS)
+		return err;
+	return err || moat_frag_is6(skb) ? -EINVAL : 0;
+}
+
+int moat_frag_gather(struct moat_net *mn, struct sk_buff *skb, u8 family,
+		     enum moat_frag_where where)
+{
+	u32 user = MOAT_FRAG_USER + where;
+
+	if (!READ_ONCE(mn->whole[family == AF_INET6]))
+		return 0;
+	if (family == AF_INET)
+		return moat_frag_gather4(mn->net, skb, user);
+	return moat_frag_gather6(mn->net, skb, user);
+}

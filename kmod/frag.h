@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Fragments, where a policy looks at what only the first of them holds. */
+#ifndef _MOAT_FRAG_H
+#define _MOAT_FRAG_H
+
+#include <linux/skbuff.h>
+
+struct moat_net;
+
+/** enum moat_frag_where - Fragments of different places never mix. */
+enum moat_frag_where {
+	MOAT_FRAG_IN,	/* arrived in clear */
+	MOAT_FRAG_OUT,	/* at POST_ROUTING: local ones, or out of an SA */
+};
+
+/**
+ * moat_frag_gather() - Put a packet together that policies need whole.
+ * @mn: namespace
+ * @skb: packet; when it was the last missing fragment, the whole afterwards
+ * @family: AF_INET or AF_INET6
+ * @where: which fragments belong together
+ *
+ * Does nothing as long as no policy of @family selects by ports or types
+ * (RFC 4301 7). A packet that is put together is fragmented again where it
+ * leaves, for no larger an MTU than it came with.
+ *
+ * Context: rcu_read_lock(); any BH state.
+ * Return: 0: the packet is whole, or need not be; -EINPROGRESS: it was taken
+ * and waits for the others; -EINVAL: it can never become whole, drop it.
+ */
+int moat_frag_gather(struct moat_net *mn, struct sk_buff *skb, u8 family,
+		     enum moat_frag_where where);
+
+#endif /* _MOAT_FRAG_H */
