@@ -58,6 +58,13 @@ char *moat_compat_msg_buf(void);
 #include <net/gso.h>
 #endif
 
+/* 6.2: each namespace may have a table of UDP sockets of its own */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define moat_udp_table(net) (&udp_table)
+#else
+#define moat_udp_table(net) ((net)->ipv4.udp_table)
+#endif
+
 /*
  * Take the vector unit, as a task does that is interrupted while it uses it:
  * the crypto API's drivers then complete later, through cryptd. For tests;

@@ -28,6 +28,7 @@ const char * const moat_drop_names[MOAT_DROP_MAX] = {
 	[MOAT_DROP_IN_SHORT] = "in_short",
 	[MOAT_DROP_IN_STATE] = "in_state",
 	[MOAT_DROP_IN_ENCAP] = "in_encap",
+	[MOAT_DROP_IN_CHECKSUM] = "in_checksum",
 	[MOAT_DROP_IN_REPLAY_LATE] = "in_replay_late",
 	[MOAT_DROP_IN_REPLAY_DUP] = "in_replay_dup",
 	[MOAT_DROP_IN_ICV] = "in_icv",

@@ -54,6 +54,7 @@ enum moat_drop {
 	MOAT_DROP_IN_CRYPTO,	/* the crypto API failed to open it */
 	MOAT_DROP_IN_ECN,	/* marked CE, and not ECN capable (RFC 6040) */
 	MOAT_DROP_IN_DUMMY,	/* dummy packet (RFC 4303 2.6) */
+	MOAT_DROP_IN_CHECKSUM,	/* UDP checksum is wrong, or with IPv6 missing */
 
 	/* both */
 	MOAT_DROP_LIFE_HARD,	/* SA is at its hard limit */

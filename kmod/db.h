@@ -127,6 +127,20 @@ int moat_policy_set(struct moat_policy *policy, u8 action, bool acquire_off,
 		    const struct moat_ends_key *ends);
 
 /**
+ * moat_policy_follow() - The peer is at another address now; locked.
+ * @policy: in the database
+ * @from: where it was; when the policy's endpoint is another, nothing happens
+ * @to: where it is
+ *
+ * Its outbound SAs stay.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int moat_policy_follow(struct moat_policy *policy,
+		       const union nf_inet_addr *from,
+		       const union nf_inet_addr *to);
+
+/**
  * moat_policy_switch() - Add an outbound SA and move the policy to it; locked.
  * @policy: in the database
  * @sa: complete; its reference is taken over if all is well

@@ -10,9 +10,7 @@
 #include <net/ndisc.h>
 
 #include "db.h"
-
-#define MOAT_PORT_IKE		500
-#define MOAT_PORT_IKE_NAT	4500
+#include "encap.h"
 
 static const struct rhashtable_params moat_ends_params = {
 	.head_offset = offsetof(struct moat_ends, node),
@@ -41,7 +39,7 @@ bool moat_bypass_implicit(const struct moat_net *mn,
 	switch (flow->protocol) {
 	case IPPROTO_UDP:
 		if (flow->local_port != MOAT_PORT_IKE &&
-		    flow->local_port != MOAT_PORT_IKE_NAT)
+		    flow->local_port != MOAT_PORT_NAT_T)
 			return false;
 		break;
 	case IPPROTO_ESP:

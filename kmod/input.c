@@ -8,10 +8,12 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/netfilter_bridge.h>
+#include <linux/udp.h>
 #include <net/esp.h>
 #include <net/gro_cells.h>
 #include <net/xfrm.h>
 
+#include "encap.h"
 #include "esp.h"
 #include "frag.h"
 #include "input.h"
@@ -83,6 +85,25 @@ static enum moat_drop moat_input_tunnel(struct moat_job *job, u8 next_header)
 	return moat_input_inner(job, family);
 }
 
+/*
+ * Where a packet in UDP came from, for its peer to be followed there. The
+ * outer headers are what they were: nobody else owns them.
+ */
+static void moat_input_heard(const struct moat_job *job)
+{
+	const struct sk_buff *skb = job->skb;
+	struct moat_mapping from = { };
+	const struct udphdr *udp;
+
+	udp = (const struct udphdr *)(skb->data - sizeof(*udp));
+	from.port = udp->source;
+	if (job->family == AF_INET)
+		from.addr.ip = ip_hdr(skb)->saddr;
+	else
+		from.addr.in6 = ipv6_hdr(skb)->saddr;
+	moat_mapping_heard(job->sa, &from);
+}
+
 /* An opened packet, whose turn has come: may it be delivered? */
 static enum moat_drop moat_input_accept(struct moat_job *job)
 {
@@ -94,6 +115,10 @@ static enum moat_drop moat_input_accept(struct moat_job *job)
 	if (job->err)
 		return MOAT_DROP_IN_CRYPTO;
 	why = moat_replay_advance(&job->sa->replay, job->slot.seq);
+	/* a late one may come from where the peer was */
+	if (!why && job->sa->encap_sport &&
+	    job->slot.seq == READ_ONCE(job->sa->replay.top))
+		moat_input_heard(job);
 	if (!why)
 		why = moat_esp_unwrap(job, &next_header);
 	if (!why)
@@ -129,16 +154,13 @@ static enum moat_drop moat_input_check(struct moat_sa *sa,
 
 	if (!moat_sa_usable(sa))
 		return MOAT_DROP_IN_STATE;
-	if (sa->encap_sport)
-		return MOAT_DROP_IN_ENCAP;
 	if (!moat_esp_check(&sa->alg, skb->len))
 		return MOAT_DROP_IN_SHORT;
 	return moat_replay_check(&sa->replay, sa->esn, ntohl(esp->seq_no),
 				 seq);
 }
 
-/* Open a packet of an SA; consumes it. */
-static void moat_input_sa(struct moat_sa *sa, struct sk_buff *skb, u8 family)
+void moat_input_sa(struct moat_sa *sa, struct sk_buff *skb, u8 family)
 {
 	struct moat_job *job = NULL;
 	enum moat_drop why;
@@ -188,7 +210,12 @@ int moat_input_esp(struct sk_buff *skb, u8 family)
 			     IPPROTO_ESP, esp->spi);
 	if (!sa)
 		return -EINVAL;
-	moat_input_sa(sa, skb, family);
+	if (sa->encap_sport) {
+		moat_drop(sa->mn, sa, NULL, MOAT_DROP_IN_ENCAP);
+		kfree_skb(skb);
+	} else {
+		moat_input_sa(sa, skb, family);
+	}
 	return 0;
 }
 
@@ -246,7 +273,8 @@ unsigned int moat_input_hook(void *priv, struct sk_buff *skb,
 	default:
 		return NF_ACCEPT;
 	}
-	if (moat_input_fragment(mn, &flow))
+	if (moat_input_fragment(mn, &flow) ||
+	    moat_encap_arrives(mn, skb, family))
 		return NF_ACCEPT;
 drop:
 	moat_drop(mn, NULL, policy, why);

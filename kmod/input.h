@@ -5,6 +5,8 @@
 
 #include <linux/netfilter.h>
 
+struct moat_sa;
+
 /** moat_input_init() - Prepare delivery; 0 or a negative error. */
 int moat_input_init(void);
 
@@ -20,6 +22,17 @@ void moat_input_exit(void);
  * Return: 0: taken; -EINVAL: no SA of ours.
  */
 int moat_input_esp(struct sk_buff *skb, u8 family);
+
+/**
+ * moat_input_sa() - Open a packet of an SA.
+ * @sa: inbound SA
+ * @skb: the packet, consumed; skb->data is the ESP header, and the outer
+ *	headers lie before it
+ * @family: of its IP header
+ *
+ * Context: BH disabled, rcu_read_lock().
+ */
+void moat_input_sa(struct moat_sa *sa, struct sk_buff *skb, u8 family);
 
 /**
  * moat_input_hook() - First hook at PRE_ROUTING, IPv4 and IPv6.

@@ -116,6 +116,12 @@ const struct nla_policy moat_nl_main_sa_id[MOAT_A_MAIN_MAX + 1] = {
 	[MOAT_A_MAIN_SA] = NLA_POLICY_NESTED(moat_nl_sa_id),
 };
 
+const struct nla_policy moat_nl_main_sa_move[MOAT_A_MAIN_MAX + 1] = {
+	[MOAT_A_MAIN_SA] = NLA_POLICY_NESTED(moat_nl_sa_id),
+	[MOAT_A_MAIN_ADDR] = { .type = NLA_BINARY, .len = 16 },
+	[MOAT_A_MAIN_PORT] = { .type = NLA_U16 },
+};
+
 const struct nla_policy moat_nl_main_policy_new[MOAT_A_MAIN_MAX + 1] = {
 	[MOAT_A_MAIN_POLICY] = NLA_POLICY_NESTED(moat_nl_policy_new),
 };
@@ -204,6 +210,7 @@ static const struct genl_ops moat_genl_ops[] = {
 	MOAT_OP(POLICY_FLUSH, none, policy_flush, NULL),
 	MOAT_OP(FLOW_GET, flow, flow_get, NULL),
 	MOAT_OP(STATS_GET, none, stats_get, NULL),
+	MOAT_OP(SA_MOVE, sa_move, sa_move, NULL),
 };
 
 static const struct genl_multicast_group moat_genl_groups[] = {

@@ -266,11 +266,25 @@ static int moat_nl_put_direction(struct sk_buff *skb, struct moat_sa *sa)
 
 static int moat_nl_put_encap(struct sk_buff *skb, const struct moat_sa *sa)
 {
+	bool in = sa->key.direction == MOAT_DIRECTION_IN;
+	struct moat_mapping peer;
+	__be16 port;
+
 	if (!sa->encap_sport)
 		return 0;
-	if (nla_put_u16(skb, MOAT_A_SA_ENCAP_SPORT, ntohs(sa->encap_sport)))
+	rcu_read_lock();
+	peer = moat_sa_mapping(sa);
+	rcu_read_unlock();
+	port = in ? peer.port : sa->encap_sport;
+	if (nla_put_u16(skb, MOAT_A_SA_ENCAP_SPORT, ntohs(port)))
 		return -EMSGSIZE;
-	return nla_put_u16(skb, MOAT_A_SA_ENCAP_DPORT, ntohs(sa->encap_dport));
+	port = in ? sa->encap_dport : peer.port;
+	if (nla_put_u16(skb, MOAT_A_SA_ENCAP_DPORT, ntohs(port)))
+		return -EMSGSIZE;
+	if (moat_addr_equal(&peer.addr, in ? &sa->src : &sa->key.dst))
+		return 0;
+	return moat_nl_put_addr(skb, MOAT_A_SA_PEER, sa->key.family,
+				&peer.addr);
 }
 
 static int moat_nl_fill_sa(struct sk_buff *skb, struct moat_sa *sa)

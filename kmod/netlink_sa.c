@@ -535,6 +535,59 @@ int moat_nl_sa_del(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+static int moat_nl_mapping(struct moat_mapping *to, const struct moat_sa *sa,
+			   struct genl_info *info)
+{
+	const struct nlattr *port = info->attrs[MOAT_A_MAIN_PORT];
+	struct netlink_ext_ack *extack = info->extack;
+	struct moat_nl_addr addr;
+	int err;
+
+	err = moat_nl_addr(&addr, info->attrs[MOAT_A_MAIN_ADDR], "addr",
+			   extack);
+	if (err)
+		return err;
+	if (!port || !nla_get_u16(port)) {
+		NL_SET_ERR_MSG(extack, "port is missing or 0: a mapping has a UDP port");
+		return -EINVAL;
+	}
+	if (addr.family != sa->key.family) {
+		NL_SET_ERR_MSG(extack, "addr is not of the family of sa.dst");
+		return -EINVAL;
+	}
+	to->addr = addr.addr;
+	to->port = htons(nla_get_u16(port));
+	return 0;
+}
+
+/* Locked. */
+static int moat_nl_sa_move_one(struct moat_net *mn, struct genl_info *info)
+{
+	struct moat_sa *sa = moat_nl_sa_find(mn, info);
+	struct moat_mapping to;
+	int err;
+
+	if (IS_ERR(sa))
+		return PTR_ERR(sa);
+	if (sa->key.direction != MOAT_DIRECTION_OUT || !sa->encap_sport) {
+		NL_SET_ERR_MSG(info->extack, "sa-move takes outbound SAs with UDP encapsulation");
+		return -EINVAL;
+	}
+	err = moat_nl_mapping(&to, sa, info);
+	return err ?: moat_mapping_move(sa, &to);
+}
+
+int moat_nl_sa_move(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	int err;
+
+	mutex_lock(&mn->lock);
+	err = moat_nl_sa_move_one(mn, info);
+	mutex_unlock(&mn->lock);
+	return err;
+}
+
 int moat_nl_sa_flush(struct sk_buff *skb, struct genl_info *info)
 {
 	struct moat_net *mn = moat_net(genl_info_net(info));

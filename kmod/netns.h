@@ -41,6 +41,11 @@ struct moat_mask_list;
  * @generation: counts changes, so that a dump tells if one came between
  * @expired: SAs that met a hard limit
  * @expire_work: deletes those, and raises their hard expire events
+ * @moved: inbound SAs whose peers were heard from elsewhere
+ * @moved_work: follows them, and raises mapping events
+ * @encap_in: inbound SAs with UDP encapsulation
+ * @encap_odd: those of them with another local port than 4500
+ * @encap_defrag6: IPv6 is put together before it reaches LOCAL_IN
  * @held: packets held by all policies
  * @stats: counters, per CPU
  */
@@ -64,6 +69,11 @@ struct moat_net {
 
 	struct llist_head expired;
 	struct work_struct expire_work;
+	struct llist_head moved;
+	struct work_struct moved_work;
+	unsigned int encap_in;
+	unsigned int encap_odd;
+	bool encap_defrag6;
 	atomic_t held;
 	struct moat_stats __percpu *stats;
 };

@@ -11,6 +11,7 @@
 #include <net/ipv6.h>
 #include <net/route.h>
 
+#include "encap.h"
 #include "esp.h"
 #include "netns.h"
 #include "outer.h"
@@ -25,26 +26,46 @@ unsigned int moat_outer_len(const struct moat_sa *sa)
 	return len + sizeof(struct ipv6hdr);
 }
 
+/* Where the outer packet goes; in UDP its peer may have moved. */
+static union nf_inet_addr moat_outer_dst(const struct moat_sa *sa)
+{
+	return sa->encap_sport ? moat_sa_mapping(sa).addr : sa->key.dst;
+}
+
+static u8 moat_outer_protocol(const struct moat_sa *sa)
+{
+	return sa->encap_sport ? IPPROTO_UDP : sa->key.protocol;
+}
+
 static struct dst_entry *moat_outer_route4(const struct moat_sa *sa)
 {
 	struct flowi4 fl = {
-		.daddr = sa->key.dst.ip,
+		.daddr = moat_outer_dst(sa).ip,
 		.saddr = sa->src.ip,
-		.flowi4_proto = sa->key.protocol,
+		.flowi4_proto = moat_outer_protocol(sa),
 	};
-	struct rtable *rt = ip_route_output_flow(sa->mn->net, &fl, NULL);
+	struct rtable *rt;
 
+	if (sa->encap_sport) {
+		fl.fl4_sport = sa->encap_sport;
+		fl.fl4_dport = moat_sa_mapping(sa).port;
+	}
+	rt = ip_route_output_flow(sa->mn->net, &fl, NULL);
 	return IS_ERR(rt) ? ERR_CAST(rt) : &rt->dst;
 }
 
 static struct dst_entry *moat_outer_route6(const struct moat_sa *sa)
 {
 	struct flowi6 fl = {
-		.daddr = sa->key.dst.in6,
+		.daddr = moat_outer_dst(sa).in6,
 		.saddr = sa->src.in6,
-		.flowi6_proto = sa->key.protocol,
+		.flowi6_proto = moat_outer_protocol(sa),
 	};
 
+	if (sa->encap_sport) {
+		fl.fl6_sport = sa->encap_sport;
+		fl.fl6_dport = moat_sa_mapping(sa).port;
+	}
 	return ip6_dst_lookup_flow(sa->mn->net, NULL, &fl, NULL);
 }
 
@@ -125,9 +146,9 @@ static void moat_outer_push4(const struct moat_sa *sa, struct sk_buff *skb,
 	ip->tos = dsfield;
 	ip->frag_off = df ? htons(IP_DF) : 0;
 	ip->ttl = ip4_dst_hoplimit(skb_dst(skb));
-	ip->protocol = sa->key.protocol;
+	ip->protocol = moat_outer_protocol(sa);
 	ip->saddr = sa->src.ip;
-	ip->daddr = sa->key.dst.ip;
+	ip->daddr = moat_outer_dst(sa).ip;
 	/* ip_local_out() fills in length and checksum */
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 	ip_select_ident(sa->mn->net, skb, NULL);
@@ -141,9 +162,9 @@ static void moat_outer_push6(const struct moat_sa *sa, struct sk_buff *skb,
 	skb_reset_network_header(skb);
 	ip6_flow_hdr(ip, dsfield, flowlabel);
 	ip->hop_limit = ip6_dst_hoplimit(skb_dst(skb));
-	ip->nexthdr = sa->key.protocol;
+	ip->nexthdr = moat_outer_protocol(sa);
 	ip->saddr = sa->src.in6;
-	ip->daddr = sa->key.dst.in6;
+	ip->daddr = moat_outer_dst(sa).in6;
 	/* ip6_local_out() fills in the length */
 	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
 }
@@ -151,6 +172,8 @@ static void moat_outer_push6(const struct moat_sa *sa, struct sk_buff *skb,
 void moat_outer_push(const struct moat_sa *sa, struct sk_buff *skb, u8 dsfield,
 		     __be32 flowlabel, bool df)
 {
+	if (sa->encap_sport)
+		moat_encap_push(sa, skb);
 	if (sa->key.family == AF_INET) {
 		skb->protocol = htons(ETH_P_IP);
 		moat_outer_push4(sa, skb, dsfield, df);
@@ -162,6 +185,8 @@ void moat_outer_push(const struct moat_sa *sa, struct sk_buff *skb, u8 dsfield,
 
 void moat_outer_send(const struct moat_sa *sa, struct sk_buff *skb)
 {
+	if (sa->encap_sport)
+		moat_encap_finish(skb, sa->key.family);
 	if (sa->key.family == AF_INET)
 		ip_local_out(sa->mn->net, NULL, skb);
 	else
@@ -174,18 +199,22 @@ bool moat_outer_ours(struct moat_net *mn, const struct moat_flow *flow,
 	struct moat_sa_key key = {
 		.dst = flow->remote,
 		.family = flow->family,
-		.protocol = flow->protocol,
+		.protocol = IPPROTO_ESP,
 		.direction = MOAT_DIRECTION_OUT,
 	};
+	bool udp = flow->protocol == IPPROTO_UDP;
 	const struct ip_esp_hdr *esp;
+	const struct moat_sa *sa;
 	struct ip_esp_hdr buf;
 
-	if (flow->protocol != IPPROTO_ESP || skb->skb_iif)
+	if ((flow->protocol != IPPROTO_ESP && !udp) || skb->skb_iif)
 		return false;
-	esp = skb_header_pointer(skb, skb_transport_offset(skb), sizeof(buf),
-				 &buf);
+	esp = skb_header_pointer(skb, skb_transport_offset(skb) +
+				 (udp ? sizeof(struct udphdr) : 0),
+				 sizeof(buf), &buf);
 	if (!esp)
 		return false;
 	key.spi = esp->spi;
-	return moat_sa_find(mn, &key);
+	sa = moat_sa_find(mn, &key);
+	return sa && (!udp || flow->local_port == ntohs(sa->encap_sport));
 }

@@ -342,36 +342,6 @@ static int moat_output_requeued(struct net *net, struct sock *sk,
 	return err;
 }
 
-static const struct nf_hook_entries *
-moat_output_entries(const struct nf_hook_state *state)
-{
-	const struct netns_nf *nf = &state->net->nf;
-
-	if (state->pf == NFPROTO_IPV4)
-		return rcu_dereference(nf->hooks_ipv4[NF_INET_POST_ROUTING]);
-	return rcu_dereference(nf->hooks_ipv6[NF_INET_POST_ROUTING]);
-}
-
-/*
- * Conntrack confirms a new connection in a hook of our priority, which may
- * come after ours; a packet that is stolen before would never be confirmed.
- * So run the hooks behind ours first. Returns 1 when the packet is still
- * there, else as nf_hook_slow().
- */
-static int moat_output_other_hooks(struct sk_buff *skb,
-				   const struct nf_hook_state *state)
-{
-	const struct nf_hook_entries *entries = moat_output_entries(state);
-	struct nf_hook_state rest = *state;
-	unsigned int i;
-
-	rest.okfn = moat_output_requeued;
-	for (i = 0; entries && i < entries->num_hook_entries; i++)
-		if (entries->hooks[i].hook == moat_output_hook)
-			return nf_hook_slow(skb, &rest, entries, i + 1);
-	return 1;
-}
-
 /* Verdict for a packet that is ours now: its local sender learns of err. */
 static unsigned int moat_output_stolen(int err)
 {
@@ -392,7 +362,8 @@ static unsigned int moat_output_steal(struct moat_policy *policy,
 	}
 	atomic64_inc(&policy->packets);
 	atomic64_add(skb->len, &policy->bytes);
-	err = moat_output_other_hooks(skb, state);
+	err = moat_path_other_hooks(skb, state, moat_output_hook,
+				    moat_output_requeued);
 	if (err != 1)
 		return moat_output_stolen(err);
 	local_bh_disable();

@@ -14,6 +14,7 @@
 #include <net/route.h>
 #include <net/xfrm.h>
 
+#include "encap.h"
 #include "input.h"
 #include "netns.h"
 #include "output.h"
@@ -122,8 +123,8 @@ static struct xfrm6_protocol moat_esp6 = {
 };
 
 /*
- * In first: the mark must be gone before anything looks at the route. Out
- * last: after NAT and filters.
+ * In first: the mark must be gone before anything looks at the route. In UDP
+ * and out last: after NAT and filters.
  */
 static const struct nf_hook_ops moat_hooks[] = {
 	{
@@ -139,6 +140,18 @@ static const struct nf_hook_ops moat_hooks[] = {
 		.priority = NF_IP6_PRI_FIRST,
 	},
 	{
+		.hook = moat_encap_hook,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_IN,
+		.priority = NF_IP_PRI_LAST,
+	},
+	{
+		.hook = moat_encap_hook,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_LOCAL_IN,
+		.priority = NF_IP6_PRI_LAST,
+	},
+	{
 		.hook = moat_output_hook,
 		.pf = NFPROTO_IPV4,
 		.hooknum = NF_INET_POST_ROUTING,
@@ -151,6 +164,33 @@ static const struct nf_hook_ops moat_hooks[] = {
 		.priority = NF_IP6_PRI_LAST,
 	},
 };
+
+/* Ours among the hooks of a family and place. */
+static const struct nf_hook_entries *
+moat_path_entries(const struct nf_hook_state *state)
+{
+	const struct netns_nf *nf = &state->net->nf;
+
+	if (state->pf == NFPROTO_IPV4)
+		return rcu_dereference(nf->hooks_ipv4[state->hook]);
+	return rcu_dereference(nf->hooks_ipv6[state->hook]);
+}
+
+int moat_path_other_hooks(struct sk_buff *skb,
+			  const struct nf_hook_state *state, nf_hookfn *self,
+			  int (*okfn)(struct net *net, struct sock *sk,
+				      struct sk_buff *skb))
+{
+	const struct nf_hook_entries *entries = moat_path_entries(state);
+	struct nf_hook_state rest = *state;
+	unsigned int i;
+
+	rest.okfn = okfn;
+	for (i = 0; entries && i < entries->num_hook_entries; i++)
+		if (entries->hooks[i].hook == self)
+			return nf_hook_slow(skb, &rest, entries, i + 1);
+	return 1;
+}
 
 int moat_path_net_init(struct net *net)
 {

@@ -6,6 +6,7 @@
 #ifndef _MOAT_PATH_H
 #define _MOAT_PATH_H
 
+#include <linux/netfilter.h>
 #include <net/net_namespace.h>
 
 struct moat_net;
@@ -36,6 +37,24 @@ int moat_path_net_init(struct net *net);
  * @net: namespace; policies and SAs are still there
  */
 void moat_path_net_exit(struct net *net);
+
+/**
+ * moat_path_other_hooks() - Run the netfilter hooks behind one of ours.
+ * @skb: packet
+ * @state: what our hook was given
+ * @self: our hook
+ * @okfn: where a packet goes on that one of them has queued (NFQUEUE)
+ *
+ * Conntrack confirms a new connection in a hook of our priority, which may
+ * come after ours; a packet that is stolen before would never be confirmed.
+ *
+ * Context: rcu_read_lock().
+ * Return: 1 when the packet is still there, else as nf_hook_slow().
+ */
+int moat_path_other_hooks(struct sk_buff *skb,
+			  const struct nf_hook_state *state, nf_hookfn *self,
+			  int (*okfn)(struct net *net, struct sock *sk,
+				      struct sk_buff *skb));
 
 /**
  * moat_output_held() - Send a packet that was held, with this SA.

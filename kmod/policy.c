@@ -151,6 +151,31 @@ int moat_policy_set(struct moat_policy *policy, u8 action, bool acquire_off,
 	return 0;
 }
 
+int moat_policy_follow(struct moat_policy *policy,
+		       const union nf_inet_addr *from,
+		       const union nf_inet_addr *to)
+{
+	struct moat_ends *old = moat_policy_ends(policy), *pair;
+	struct moat_net *mn = policy->mn;
+	struct moat_ends_key key;
+
+	lockdep_assert_held(&mn->lock);
+
+	if (!old || memcmp(&old->key.remote, from, sizeof(*from)) ||
+	    !memcmp(from, to, sizeof(*to)))
+		return 0;
+	key = old->key;
+	key.remote = *to;
+	pair = moat_ends_get(mn, &key);
+	if (!pair)
+		return -ENOMEM;
+	rcu_assign_pointer(policy->ends, pair);
+	moat_ends_put(mn, old);
+	mn->generation++;
+	trace_moat_policy(policy, "follow");
+	return 0;
+}
+
 int moat_policy_switch(struct moat_policy *policy, struct moat_sa *sa,
 		       struct netlink_ext_ack *extack)
 {

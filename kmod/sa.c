@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 
 #include "db.h"
+#include "encap.h"
 #include "trace.h"
 
 static struct kmem_cache *moat_sa_cache;
@@ -50,6 +51,7 @@ static void moat_sa_free(struct moat_sa *sa)
 	moat_alg_free(&sa->alg);
 	moat_replay_free(&sa->replay);
 	kfree(sa->owner);
+	kfree(rcu_dereference_raw(sa->moved));
 	kfree(sa->drops);
 	kmem_cache_free(moat_sa_cache, sa);
 	if (atomic_dec_and_test(&mn->objects))
@@ -195,7 +197,8 @@ int moat_sa_insert(struct moat_net *mn, struct moat_sa **sas, unsigned int n,
 	lockdep_assert_held(&mn->lock);
 
 	for (i = 0; i < n; i++) {
-		err = moat_sa_check(mn, sas[i], extack);
+		err = moat_sa_check(mn, sas[i], extack) ?:
+		      moat_encap_prepare(sas[i]);
 		if (err)
 			return err;
 	}
@@ -204,6 +207,7 @@ int moat_sa_insert(struct moat_net *mn, struct moat_sa **sas, unsigned int n,
 		return err;
 	for (i = 0; i < n; i++) {
 		trace_moat_sa_state(sas[i], sas[i]->state);
+		moat_encap_start(sas[i]);
 		moat_life_start(sas[i]);
 	}
 	mn->generation++;
@@ -231,6 +235,7 @@ void moat_sa_del(struct moat_sa *sa)
 
 	WRITE_ONCE(sa->state, MOAT_SA_STATE_DEAD);
 	trace_moat_sa_state(sa, MOAT_SA_STATE_DEAD);
+	moat_encap_stop(sa);
 	moat_sa_leave_policy(sa);
 	moat_sa_remove(sa);
 	moat_life_stop(sa);
@@ -254,14 +259,18 @@ int moat_sa_net_init(struct moat_net *mn)
 	xa_init(&mn->serials);
 	init_llist_head(&mn->expired);
 	INIT_WORK(&mn->expire_work, moat_life_work);
+	init_llist_head(&mn->moved);
+	INIT_WORK(&mn->moved_work, moat_mapping_work);
 	return rhashtable_init(&mn->sas, &moat_sa_params);
 }
 
 void moat_sa_net_exit(struct moat_net *mn)
 {
-	/* Packets in flight hold SAs, and so does a queued expire_work. */
+	/* Packets in flight hold SAs, and so do queued works. */
 	wait_var_event(&mn->objects, !atomic_read(&mn->objects));
 	flush_work(&mn->expire_work);
+	flush_work(&mn->moved_work);
+	moat_encap_net_exit(mn);
 	rhashtable_destroy(&mn->sas);
 	xa_destroy(&mn->serials);
 }

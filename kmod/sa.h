@@ -15,6 +15,7 @@
 #include "alg.h"
 #include "counter.h"
 #include "flow.h"
+#include "mapping.h"
 #include "replay.h"
 #include "ring.h"
 #include "shape.h"
@@ -58,13 +59,14 @@ struct moat_life {
 	u64 hard_packets;
 };
 
-/* Bits of struct moat_sa.flags; each is set once and never cleared. */
+/* Bits of struct moat_sa.flags; all but the last are set once for good. */
 enum moat_sa_flag {
 	MOAT_SA_SOFT_SECONDS,	/* this limit was met */
 	MOAT_SA_SOFT_BYTES,
 	MOAT_SA_SOFT_PACKETS,
 	MOAT_SA_HARD,		/* a hard limit was met */
 	MOAT_SA_SOFT_SEQ,	/* few sequence numbers are left */
+	MOAT_SA_MOVED,		/* in moat_net.moved */
 };
 
 /**
@@ -85,6 +87,8 @@ enum moat_sa_flag {
  * @shape: of its policy when it was added
  * @encap_sport: UDP source port of RFC 3948 as on the wire, 0 is no UDP
  * @encap_dport: UDP destination port
+ * @moved: with UDP: where the peer is, once the above is out of date; inbound
+ *	written by the one who delivers, outbound under moat_net.lock
  * @flags: enum moat_sa_flag
  * @replay: inbound: the window
  * @ring: packets in flight, and outbound the sequence number
@@ -108,6 +112,8 @@ enum moat_sa_flag {
  * @policy: outbound: its policy, under moat_net.lock; NULL once either is
  *	deleted
  * @expired: in moat_net.expired, holds a reference; MOAT_SA_HARD guards it
+ * @followed: inbound, UDP: what the last mapping event told; moat_net.lock
+ * @moving: in moat_net.moved, holds a reference; MOAT_SA_MOVED guards it
  * @dead: in the list of SAs that wait for a grace period
  *
  * An SA dies in this order: out of the hash table and its policy
@@ -130,6 +136,7 @@ struct moat_sa {
 	struct moat_shape shape;
 	__be16 encap_sport;
 	__be16 encap_dport;
+	struct moat_moved __rcu *moved;
 	unsigned long flags;
 
 	/* written for each packet */
@@ -156,6 +163,8 @@ struct moat_sa {
 	struct list_head policy_node;
 	struct moat_policy *policy;
 	struct llist_node expired;
+	struct moat_mapping followed;
+	struct llist_node moving;
 	struct llist_node dead;
 };
 
@@ -234,6 +243,25 @@ static inline void moat_sa_account_seq(struct moat_sa *sa, u64 seq)
 {
 	if (unlikely(seq >= READ_ONCE(sa->trip_seq)))
 		moat_life_seq(sa, seq);
+}
+
+/**
+ * moat_sa_mapping() - Where the peer of an SA in UDP is.
+ * @sa: SA with UDP encapsulation
+ *
+ * Context: rcu_read_lock().
+ * Return: inbound the mapping its newest packet came from, outbound the one
+ * its packets go to.
+ */
+static inline struct moat_mapping moat_sa_mapping(const struct moat_sa *sa)
+{
+	const struct moat_moved *moved = rcu_dereference(sa->moved);
+
+	if (unlikely(moved))
+		return moved->to;
+	if (sa->key.direction == MOAT_DIRECTION_IN)
+		return (struct moat_mapping){ sa->src, sa->encap_sport };
+	return (struct moat_mapping){ sa->key.dst, sa->encap_dport };
 }
 
 /** moat_life_trip() - The slow path of moat_sa_account(). */

@@ -51,8 +51,8 @@ class Keys:
         return other
 
 
-def moat_pair(nl, keys, inner, outer, number=7, side_b=False, window=1024):
-    """A policy and both SAs by Moat's netlink."""
+def moat_pair(nl, keys, inner, outer, number=7, side_b=False, window=1024, port=None):
+    """A policy and both SAs by Moat's netlink; in UDP when there is a port."""
     ours, peers, local, remote = OURS, PEERS, LOCAL, REMOTE
     if side_b:
         ours, peers, local, remote = PEERS, OURS, REMOTE, LOCAL
@@ -60,10 +60,10 @@ def moat_pair(nl, keys, inner, outer, number=7, side_b=False, window=1024):
         number, local[inner], remote[inner], ours[outer], peers[outer])})
     nl.request("sa-add", {"sa": moatnl.sa(
         moatnl.IN, keys.spi_in, peers[outer], ours[outer], keys.algorithm, keys.key_in,
-        policy=number, replay=window)})
+        policy=number, replay=window, encap_sport=port, encap_dport=port)})
     nl.request("policy-switch", {"policy": {"id": number}, "sa": moatnl.sa(
         moatnl.OUT, keys.spi_out, ours[outer], peers[outer], keys.algorithm, keys.key_out,
-        policy=number)})
+        policy=number, encap_sport=port, encap_dport=port)})
 
 
 def xfrm_algorithm(algorithm, key):
@@ -74,20 +74,28 @@ def xfrm_algorithm(algorithm, key):
     return f"enc {words[0]} {cipher} auth-trunc {words[1]} 0x{key[1].hex()} {words[2]}"
 
 
-def xfrm_pair(ns, keys, inner, outer):
+def xfrm_pair(ns, keys, inner, outer, port=None):
     """The peer's half at gw-b, by XFRM; `keys` as gw-a sees them."""
     ours, peers = OURS[outer], PEERS[outer]
     to_a = f"src {peers} dst {ours} proto esp"
     to_b = f"src {ours} dst {peers} proto esp"
+    encap = f"encap espinudp {port} {port} {'0.0.0.0' if outer == 4 else '::'}" if port else ""
     netns.ip(
         f"xfrm state add {to_a} spi {keys.spi_in:#x} mode tunnel flag af-unspec "
-        f"replay-window 1024 {xfrm_algorithm(keys.algorithm, keys.key_in)}",
+        f"replay-window 1024 {xfrm_algorithm(keys.algorithm, keys.key_in)} {encap}",
         f"xfrm state add {to_b} spi {keys.spi_out:#x} mode tunnel flag af-unspec "
-        f"replay-window 1024 {xfrm_algorithm(keys.algorithm, keys.key_out)}",
+        f"replay-window 1024 {xfrm_algorithm(keys.algorithm, keys.key_out)} {encap}",
         f"xfrm policy add src {REMOTE[inner]} dst {LOCAL[inner]} dir out "
         f"tmpl {to_a} mode tunnel",
         *(f"xfrm policy add src {LOCAL[inner]} dst {REMOTE[inner]} dir {d} "
           f"tmpl {to_b} mode tunnel" for d in ("in", "fwd")), ns=ns)
+
+
+def xfrm_port(ns, family, port):
+    """The socket by which XFRM gets ESP in UDP."""
+    sock = listen(ns, family, socket.SOCK_DGRAM, port)
+    sock.setsockopt(socket.IPPROTO_UDP, 100, 2)     # UDP_ENCAP, UDP_ENCAP_ESPINUDP
+    return sock
 
 
 def xfrm_flush(ns):

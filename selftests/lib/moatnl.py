@@ -19,7 +19,7 @@ GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 16, 3
 
 COMMANDS = ("spi-alloc sa-add sa-get sa-del sa-flush policy-add policy-set "
             "policy-switch policy-get policy-del policy-flush flow-get stats-get "
-            "acquire-ntf expire-ntf mapping-ntf first-use-ntf").split()
+            "acquire-ntf expire-ntf mapping-ntf first-use-ntf sa-move").split()
 COMMAND = {name: i + 1 for i, name in enumerate(COMMANDS)}
 
 SELECTOR = ("local-addr:b local-prefix:1 remote-addr:b remote-prefix:1 protocol:1 "
@@ -30,7 +30,7 @@ SA = ("direction:1 protocol:1 spi:4 src:b dst:b mode:1 enc:2 enc-key:b auth:2 "
       "encap-dport:2 soft-seconds:8 hard-seconds:8 soft-bytes:8 hard-bytes:8 "
       "soft-packets:8 hard-packets:8 owner:b bundle:4 state:1 seq:8 packets:8 bytes:8 "
       "drop:n=counter created:8 last-used:8 driver:s mtu:4 async:8 pad:b key-bits:2 "
-      "late:n=late")
+      "late:n=late peer:b")
 LATE = "from:4 accepted:8 refused:8 duplicate:8 pad:b"
 POLICY = ("id:4 selector:n=selector action:1 priority:4 local:b remote:b mode:1 spi:4 "
           "acquire:f held:4 packets:8 bytes:8 drop:n=counter implicit:s acquire-off:f "

@@ -1,0 +1,324 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""ESP in UDP: with XFRM as peer, behind a NAT that changes its mind, and without a daemon.
+
+gw-c is a peer behind the NAT; 10.3.0.1 is an address of its own.
+
+    host-a --- gw-a 203.0.113.1 ===== 203.0.113.2 nat 192.168.9.1 ----- 192.168.9.2 gw-c
+"""
+import contextlib
+import os
+import pathlib
+import socket
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import gateways
+import moatnl
+import netns
+from ktap import Results, check, same, wait_for
+
+PORT = 4500
+A, NAT, NAT_LATER, C = "203.0.113.1", "203.0.113.2", "203.0.113.3", "192.168.9.2"
+FAR = "10.3.0.1"
+REFUSED = 111                           # ECONNREFUSED
+
+
+def udp_socket(ns, where=None, peer=None):
+    with netns.inside(ns):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.settimeout(2)
+    if where:
+        sock.bind(where)
+    if peer:
+        sock.connect(peer)
+    return sock
+
+
+def counted(nl, name, more=1):
+    """Wait for a counter to have grown, from inside `with`."""
+    @contextlib.contextmanager
+    def watch():
+        before = nl.stats()[name]
+        yield
+        wait_for(f"{more} more {name}", lambda: nl.stats()[name] >= before + more, 10)
+        same(nl.stats()[name], before + more, name)
+    return watch()
+
+
+def drops(nl, keys):
+    into = nl.sa_of(keys.spi_in).get("drop", {})
+    out = nl.sa_of(keys.spi_out).get("drop", {})
+    out.pop("out_mtu", None)
+    return {**into, **out}
+
+
+def meets_xfrm(nl, inner, outer, port, gro):
+    """Datagrams, fragments and TCP both ways; not one refused on the way."""
+    keys = gateways.Keys("aes128gcm16")
+    for ns, device in (("gw-a", "wan-a"), ("gw-b", "wan-b")):
+        netns.run("ip", "netns", "exec", ns, "ethtool", "-K", device, "gro", gro, "tso",
+                  "off" if gro == "on" else "on", "rx-udp-gro-forwarding", gro)
+    with gateways.xfrm_port("gw-b", outer, port):
+        gateways.moat_pair(nl, keys, inner, outer, port=port)
+        gateways.xfrm_pair("gw-b", keys, inner, outer, port=port)
+        try:
+            gateways.udp_exchange(inner)
+            if inner == 4:              # IPv6 would first learn the path MTU
+                gateways.udp_exchange(inner, count=3, size=4000)
+            data = os.urandom(1 << 19)
+            gateways.tcp(inner, data)
+            gateways.tcp(inner, data, back=True, port=5002)
+            same(drops(nl, keys), {}, "drops")
+        finally:
+            nl.flush()
+            gateways.xfrm_flush("gw-b")
+
+
+def raw_and_udp(nl):
+    """An SA takes its packets the one way or the other."""
+    keys = gateways.Keys("aes128gcm16")
+    try:
+        for ours, theirs in ((PORT, None), (None, PORT)):
+            gateways.moat_pair(nl, keys, 4, 4, port=ours)
+            gateways.xfrm_pair("gw-b", keys, 4, 4, port=theirs)
+            with counted(nl, "in_encap"), udp_socket("host-b") as sock:
+                sock.sendto(b"x", (gateways.HOST_A[4], 9))
+            nl.flush()
+            gateways.xfrm_flush("gw-b")
+    finally:
+        nl.flush()
+        gateways.xfrm_flush("gw-b")
+
+
+def what_is_the_sockets(nl):
+    """Keepalives end in the kernel; the daemon gets IKE, and ESP that no SA takes."""
+    nl.request("policy-add", {"policy": moatnl.policy(
+        7, "10.1.0.0/24", "10.2.0.0/24", gateways.OURS[4], gateways.PEERS[4])})
+    try:
+        with udp_socket("gw-a", ("0.0.0.0", PORT)) as daemon, \
+                udp_socket("gw-b", ("0.0.0.0", PORT), (gateways.OURS[4], PORT)) as peer:
+            with counted(nl, "keepalives"):
+                peer.send(b"\xff")
+            for sent in (bytes(4) + b"IKE", b"\xc0\xff\xee\x01 an SPI of nobody", b"\xfe"):
+                peer.send(sent)
+                same(daemon.recv(100), sent, "what the daemon got")
+    finally:
+        nl.flush()
+
+
+def silent_without_daemon(nl):
+    """Nothing tells a peer that the daemon is away; others hear what they always do."""
+    nl.request("policy-add", {"policy": moatnl.policy(
+        7, "10.1.0.0/24", "10.2.0.0/24", gateways.OURS[4], gateways.PEERS[4])})
+
+    def answer(port):
+        with udp_socket("gw-b", peer=(gateways.OURS[4], port)) as peer:
+            peer.send(bytes(4) + b"IKE")
+            try:
+                return peer.recv(100)
+            except OSError as error:
+                return error.errno
+    try:
+        same(answer(501), REFUSED, "another port")
+        for port in (500, 4500):
+            with counted(nl, "no_daemon"):
+                same(answer(port), None, f"port {port} without a daemon")
+        nl.flush()
+        same(answer(500), REFUSED, "a port 500 of no policy")
+    finally:
+        nl.flush()
+
+
+class Natted:
+    """gw-c by XFRM behind the NAT, gw-a by Moat before it."""
+
+    def __init__(self, nl):
+        self.nl = nl
+        self.keys = gateways.Keys("aes128gcm16", (0xa0000011, 0xc0000011))
+        self.stack = contextlib.ExitStack()
+        netns.shell(f"""topo_namespace nat gw-c &&
+            topo_wire gw-a wan-n {A}/24 nat wan {NAT}/24 &&
+            topo_wire nat lan 192.168.9.1/24 gw-c wan-c {C}/24 &&
+            ip -n gw-a route add 10.3.0.0/24 dev wan-n &&
+            ip -n gw-c address add {FAR}/32 dev lo &&
+            ip -n gw-c route add default via 192.168.9.1 src {FAR}""")
+        self.map(4600)
+        self.stack.enter_context(gateways.xfrm_port("gw-c", 4, PORT))
+        self.peer()
+        self.events = self.stack.enter_context(contextlib.closing(self.listen()))
+        self.inside = self.stack.enter_context(udp_socket("gw-c", (FAR, 7008),
+                                                          (gateways.HOST_A[4], 7007)))
+        self.host = self.stack.enter_context(udp_socket("host-a", ("0.0.0.0", 7007)))
+
+    @staticmethod
+    def listen():
+        with netns.inside("gw-a"):
+            return moatnl.Netlink(events=True)
+
+    def peer(self):
+        keys, nl = self.keys, self.nl
+        to_a, to_c = f"src {C} dst {A} proto esp", f"src {A} dst {C} proto esp"
+        encap = f"encap espinudp {PORT} {PORT} 0.0.0.0"
+        netns.ip(
+            f"xfrm state add {to_a} spi {keys.spi_in:#x} mode tunnel "
+            f"{gateways.xfrm_algorithm(keys.algorithm, keys.key_in)} {encap}",
+            f"xfrm state add {to_c} spi {keys.spi_out:#x} mode tunnel "
+            f"{gateways.xfrm_algorithm(keys.algorithm, keys.key_out)} {encap}",
+            f"xfrm policy add src {FAR} dst 10.1.0.0/24 dir out tmpl {to_a} mode tunnel",
+            f"xfrm policy add src 10.1.0.0/24 dst {FAR} dir in tmpl {to_c} mode tunnel",
+            ns="gw-c")
+        nl.request("policy-add", {"policy": moatnl.policy(
+            8, "10.1.0.0/24", "10.3.0.0/24", A, NAT)})
+        nl.request("sa-add", {"sa": moatnl.sa(
+            moatnl.IN, keys.spi_in, NAT, A, keys.algorithm, keys.key_in, policy=8,
+            encap_sport=4600, encap_dport=PORT)})
+        nl.request("policy-switch", {"policy": {"id": 8}, "sa": moatnl.sa(
+            moatnl.OUT, keys.spi_out, A, NAT, keys.algorithm, keys.key_out, policy=8,
+            encap_sport=PORT, encap_dport=4600)})
+
+    def close(self):
+        self.stack.close()
+        self.nl.flush()
+        netns.shell("topo_cleanup nat gw-c")
+
+    @staticmethod
+    def map(port, address=NAT):
+        """A mapping: what is gone with its address takes its connections along."""
+        netns.run("ip", "netns", "exec", "nat", "nft", "-f", "-", input=f"""
+            table ip nat
+            delete table ip nat
+            table ip nat {{
+                chain out {{
+                    type nat hook postrouting priority srcnat;
+                    oifname "wan" udp sport {PORT} masquerade to :{port}
+                }}
+            }}""")
+        netns.ip("addr flush dev wan", f"addr add {address}/24 dev wan", ns="nat")
+
+    def exchange(self):
+        """A datagram from inside and one back."""
+        def there():
+            self.inside.send(b"there")
+            self.host.settimeout(0.2)
+            try:
+                return self.host.recvfrom(100)
+            except socket.timeout:
+                return None
+        _, where = wait_for("a datagram from behind the NAT", there, 20)
+
+        def back():
+            self.host.sendto(b"back", where)
+            self.inside.settimeout(0.2)
+            try:
+                return self.inside.recv(100)
+            except socket.timeout:
+                return None
+        wait_for("the way back behind the NAT", back, 20)
+
+    def heard(self):
+        """Address and port of the next mapping event."""
+        def event():
+            name, values = self.events.next_event(1) or (None, None)
+            if name == "mapping-ntf" and values["sa"][0]["spi"] == self.keys.spi_in:
+                return socket.inet_ntoa(values["addr"]), values["port"]
+            return None
+        return wait_for("a mapping event", event)
+
+    def seen(self):
+        """Where the outbound SA goes: address, port; and the policy's endpoint."""
+        sa = self.nl.sa_of(self.keys.spi_out)
+        return (socket.inet_ntoa(sa.get("peer", sa["dst"])), sa["encap-dport"],
+                socket.inet_ntoa(self.nl.policy_of(8)["remote"]))
+
+
+def rebound(natted):
+    """The NAT changes its port, then its address: an authentic packet is enough."""
+    natted.exchange()
+    same(natted.seen(), (NAT, 4600, NAT), "mapping at first")
+    for address, port in ((NAT, 4601), (NAT_LATER, 4602)):
+        natted.map(port, address)
+        natted.exchange()
+        same(natted.heard(), (address, port), "mapping event")
+        same(natted.seen(), (address, port, address), "mapping")
+    same(natted.events.next_event(0), None, "one event for each change")
+
+
+def not_fooled(natted):
+    """Forged and repeated packets from another port are counted, and change nothing."""
+    before, spi = natted.seen(), natted.keys.spi_in.to_bytes(4, "big")
+    link = netns.Link("nat", "wan")
+    natted.exchange()
+    frames = link.frames(1, lambda f: f[42:46] == spi, 1, outgoing=True)
+    check(frames, "no ESP in UDP seen at the NAT")
+    link.close()
+    with udp_socket("nat", (before[0], 7777), (A, PORT)) as other:
+        for name, payload in (("in_icv", spi + b"\0\1\0\0" + bytes(60)),
+                              ("in_replay_dup", frames[0][42:]),
+                              ("in_short", spi)):
+            with counted(natted.nl, name):
+                other.send(payload)
+    same(natted.seen(), before, "mapping")
+    same(natted.events.next_event(0), None, "events")
+
+
+def moved_by_hand(natted):
+    """sa-move: for SAs that hear nothing themselves; and what it refuses."""
+    keys, nl = natted.keys, natted.nl
+    before = natted.seen()
+    name = {"direction": moatnl.OUT, "protocol": moatnl.ESP, "spi": keys.spi_out, "dst": NAT}
+    nl.request("sa-move", {"sa": name, "addr": NAT, "port": 4999})
+    same(natted.seen(), (NAT, 4999, NAT), "mapping")
+    for more, sentence in (
+            ({"addr": NAT}, "port is missing or 0"), ({"port": 1}, "addr"),
+            ({"addr": "2001:db8::2", "port": 1}, "not of the family"),
+            ({"addr": NAT, "port": 1, "sa": {**name, "direction": moatnl.IN, "dst": A,
+                                             "spi": keys.spi_in}}, "takes outbound SAs")):
+        try:
+            nl.request("sa-move", {"sa": name, **more})
+            check(False, f"{more} was not refused")
+        except moatnl.Refused as refused:
+            check(sentence in refused.sentence, f"{more}: {refused}")
+    nl.request("sa-move", {"sa": name, "addr": before[0], "port": before[1]})
+    same(natted.seen(), before, "mapping")
+
+
+def path_mtu(natted):
+    """An ICMP error about the UDP packet is learnt without a socket."""
+    natted.exchange()
+    before = natted.nl.sa_of(natted.keys.spi_out)["mtu"]
+    netns.ip("link set lan mtu 1300", ns="nat")
+    netns.ip("link set wan-c mtu 1300", ns="gw-c")
+    with udp_socket("host-a") as big:
+        big.setsockopt(socket.IPPROTO_IP, 10, 2)        # IP_MTU_DISCOVER, DO
+        big.connect((FAR, 9))
+
+        def smaller():
+            with contextlib.suppress(OSError):
+                big.send(bytes(1350))
+            return natted.nl.sa_of(natted.keys.spi_out)["mtu"] < 1300
+        wait_for("a smaller path MTU", smaller)
+    same(before - natted.nl.sa_of(natted.keys.spi_out)["mtu"], 200, "MTUs of 1500 and 1300")
+
+
+def main():
+    results = Results()
+    netns.shell("load_moat && topo_site_to_site")
+    nl = gateways.connect("gw-a")
+    for inner, outer, port, gro in ((4, 4, PORT, "off"), (6, 4, 6500, "on"),
+                                    (4, 6, PORT, "on"), (6, 6, PORT, "off")):
+        results.run(f"{inner} in UDP/{outer}, port {port}, GRO {gro}, with XFRM", meets_xfrm,
+                    nl, inner, outer, port, gro)
+    results.run("raw and in UDP", raw_and_udp, nl)
+    results.run("what is the socket's", what_is_the_sockets, nl)
+    results.run("silence without a daemon", silent_without_daemon, nl)
+    natted = Natted(nl)
+    for case in (rebound, not_fooled, moved_by_hand, path_mtu):
+        results.run(case.__name__.replace("_", " "), case, natted)
+    natted.close()
+    nl.close()
+    results.run("unload", netns.shell, "unload_moat && topo_cleanup")
+    results.finish()
+
+
+main()
