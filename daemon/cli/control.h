@@ -47,6 +47,9 @@ json_int_t moat_field_number(const json_t *object, const char *name);
 /* daemon.c, status.c, crypto.c, trace.c, check.c */
 int moat_cli_up(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_down(const struct moat_cli *cli, int argc, char **argv);
+int moat_cli_clear(const struct moat_cli *cli, int argc, char **argv);
+int moat_cli_keylog(const struct moat_cli *cli, int argc, char **argv);
+int moat_cli_monitor(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_reload(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_status(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_isakmp(const struct moat_cli *cli, int argc, char **argv);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* moat up, down, reload: what the running daemon shall do. */
+/* moat up, down, clear, reload, keylog: what the running daemon shall do. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +67,38 @@ int moat_cli_up(const struct moat_cli *cli, int argc, char **argv)
 int moat_cli_down(const struct moat_cli *cli, int argc, char **argv)
 {
 	return ask_for_tunnel(cli, "down", argc, argv);
+}
+
+/** moat_cli_clear() - moat clear NAME */
+int moat_cli_clear(const struct moat_cli *cli, int argc, char **argv)
+{
+	return ask_for_tunnel(cli, "clear", argc, argv);
+}
+
+/** moat_cli_keylog() - moat keylog on|off */
+int moat_cli_keylog(const struct moat_cli *cli, int argc, char **argv)
+{
+	struct moat_control control;
+	json_t *answer = NULL;
+	int status;
+	bool on;
+
+	if (argc != 1 || (strcmp(argv[0], "on") && strcmp(argv[0], "off")))
+		moat_usage("moat keylog: on or off was expected");
+	on = !strcmp(argv[0], "on");
+	status = moat_control_open(&control, cli,
+				   json_pack("{s:s, s:b}", "command", "keylog", "on", on),
+				   30);
+	if (!status)
+		status = moat_control_read(&control, &answer);
+	moat_control_close(&control);
+	if (!status && cli->json)
+		return moat_json_print(answer);
+	if (!status && on)
+		printf("keys of IKE and ESP go to %s/keylog, in Wireshark's format\n",
+		       cli->rundir);
+	json_decref(answer);
+	return status;
 }
 
 /** moat_cli_reload() - moat reload */

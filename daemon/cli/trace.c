@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* moat trace: the messages of IKE as they come and go, with this side's states. */
+/*
+ * moat trace: the messages of IKE as they come and go, with this side's states;
+ * moat monitor: events as JSON lines.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -29,21 +32,22 @@ static void print_row(const json_t *row)
 		printf(" %s\n", after);
 }
 
-/** moat_cli_trace() - moat trace: until interrupted */
-int moat_cli_trace(const struct moat_cli *cli, int argc, char **argv)
+/* Line after line, until interrupted. */
+static int follow(const struct moat_cli *cli, const char *command, bool json, int argc,
+		  char **argv)
 {
 	struct moat_args args = { .argc = argc, .argv = argv };
 	struct moat_control control;
 	int status;
 
 	moat_args_end(&args);
-	status = moat_control_open(&control, cli, json_pack("{s:s}", "command", "trace"),
+	status = moat_control_open(&control, cli, json_pack("{s:s}", "command", command),
 				   0);
 	while (!status) {
 		json_t *row;
 
 		status = moat_control_read(&control, &row);
-		if (!status && cli->json) {
+		if (!status && json) {
 			json_dumpf(row, stdout, JSON_COMPACT);
 			putchar('\n');
 		} else if (!status) {
@@ -56,4 +60,16 @@ int moat_cli_trace(const struct moat_cli *cli, int argc, char **argv)
 	}
 	moat_control_close(&control);
 	return status;
+}
+
+/** moat_cli_trace() - moat trace: until interrupted */
+int moat_cli_trace(const struct moat_cli *cli, int argc, char **argv)
+{
+	return follow(cli, "trace", cli->json, argc, argv);
+}
+
+/** moat_cli_monitor() - moat monitor: likewise */
+int moat_cli_monitor(const struct moat_cli *cli, int argc, char **argv)
+{
+	return follow(cli, "monitor", true, argc, argv);
 }

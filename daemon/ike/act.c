@@ -53,6 +53,9 @@ static void act_free(struct moat_act *act)
 		moat_verify_free(act->verify);
 		break;
 	case MOAT_ACT_SIGN:
+	case MOAT_ACT_KEYLOG:
+		moat_wipe(&act->keylog, sizeof(act->keylog));
+		break;
 	case MOAT_ACT_DH_GENERATE:
 	case MOAT_ACT_SPI_ALLOC:
 	case MOAT_ACT_POLICY_ADD:

@@ -148,6 +148,12 @@ static void dispatch(struct moat_ike *ike, const struct moat_event *event)
 	case MOAT_EV_DOWN:
 		moat_tunnel_down(ike, event);
 		break;
+	case MOAT_EV_CLEAR:
+		moat_tunnel_clear(ike, event);
+		break;
+	case MOAT_EV_KEYLOG:
+		moat_isakmp_keylog(ike, event->keylog.on);
+		break;
 	case MOAT_EV_ANSWER:
 		answer(ike, event);
 		break;

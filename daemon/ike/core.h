@@ -78,6 +78,7 @@ TAILQ_HEAD(moat_isakmps, moat_isakmp);
  * @acts: where this step's actions go; NULL between steps
  * @dead_isakmps: removed, memory goes at the end of the step; @dead_quicks likewise
  * @refused: messages that were not taken, by reason
+ * @keylog: an operator wants the keys of ISAKMP SAs
  * @sequence: counts what happens, where the clock is too coarse for an order
  */
 struct moat_ike {
@@ -96,6 +97,7 @@ struct moat_ike {
 	struct moat_isakmps dead_isakmps;
 	LIST_HEAD(, moat_quick) dead_quicks;
 	uint64_t refused[MOAT_REFUSE_MAX];
+	bool keylog;
 	uint64_t quiet_until;
 	unsigned int quiet;
 };
@@ -181,6 +183,8 @@ void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event);
 void moat_tunnels_free(struct moat_ike *ike);
 void moat_tunnel_up(struct moat_ike *ike, const struct moat_event *event);
 void moat_tunnel_down(struct moat_ike *ike, const struct moat_event *event);
+/** moat_tunnel_clear() - end its SAs; traffic, or start = "up", builds new ones */
+void moat_tunnel_clear(struct moat_ike *ike, const struct moat_event *event);
 struct moat_tunnel *moat_tunnel_find(struct moat_ike *ike, const char *name);
 
 /** moat_tunnel_same_peer() - may two tunnels share an ISAKMP SA? */

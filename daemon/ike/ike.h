@@ -25,6 +25,9 @@ typedef void (*moat_random_fn)(void *ctx, void *buf, size_t len);
 /* Longest DH value and shared secret: modp8192. */
 #define MOAT_DH_MAX 1024
 
+/* Longest key of a cipher of phase 1. */
+#define MOAT_KEYLOG_MAX 32
+
 /* Place of an SA in AH over ESP. */
 enum moat_bundle { MOAT_BUNDLE_NONE, MOAT_BUNDLE_OUTER, MOAT_BUNDLE_INNER };
 
@@ -138,6 +141,8 @@ enum moat_event_type {
 	MOAT_EV_FIRST_USE,
 	MOAT_EV_UP,
 	MOAT_EV_DOWN,
+	MOAT_EV_CLEAR,
+	MOAT_EV_KEYLOG,
 	MOAT_EV_ANSWER,
 };
 
@@ -150,7 +155,8 @@ enum moat_event_type {
  * @acquire: the kernel wants an SA for a policy
  * @expire: a limit of an SA; @hard: the kernel has deleted it
  * @first_use: the first packet authenticated on an inbound SA
- * @control: up and down; @request comes back in MOAT_ACT_CONTROL_DONE
+ * @control: up, down and clear; @request comes back in MOAT_ACT_CONTROL_DONE
+ * @keylog: from now on, name the keys of ISAKMP SAs or do not
  * @answer: to the action with the same @token; @ok false: @text says why.
  *          @data: SKEYID, DH public value, DH shared secret or signature; @secret: the DH
  *          private value; @spi: what spi-alloc reserved
@@ -195,6 +201,9 @@ struct moat_event {
 			uint32_t request;
 		} control;
 		struct {
+			bool on;
+		} keylog;
+		struct {
 			uint32_t token;
 			bool ok;
 			const char *text;
@@ -222,6 +231,7 @@ enum moat_action_type {
 	MOAT_ACT_CONTROL_DONE,
 	MOAT_ACT_LOG,
 	MOAT_ACT_TRACE,
+	MOAT_ACT_KEYLOG,
 	MOAT_ACT_SIGN,
 	MOAT_ACT_VERIFY,
 };
@@ -245,6 +255,8 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  * @log: one event, one line: @name is a stable event name ("ike-established");
  *       @peer is whose doing it was, if known; @why holds the attributes, and
  *       @place the setting ("moat.conf:12"), of an explained refusal
+ * @keylog: encryption key of the ISAKMP SA that begins with this cookie; only
+ *          while an operator has asked for it
  * @trace: one message of the ladder: who, which message of which exchange,
  *         its payloads as text, the states of this side before and after;
  *         @number 0 is no message but a change of state by itself
@@ -314,6 +326,11 @@ struct moat_act {
 			bool initiator;
 			bool repeated;
 		} trace;
+		struct {
+			uint8_t cookie[8];
+			uint8_t key[MOAT_KEYLOG_MAX];
+			size_t len;
+		} keylog;
 		struct {
 			uint8_t key_id[MOAT_KEY_ID_LEN];
 			uint8_t hash[64];
@@ -421,6 +438,9 @@ struct moat_tunnel_view {
  */
 bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
 		     struct moat_isakmp_view *view);
+/** moat_ike_serves() - does the @isakmp-th ISAKMP SA serve the @tunnel-th tunnel? */
+bool moat_ike_serves(const struct moat_ike *ike, unsigned int isakmp,
+		     unsigned int tunnel);
 bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index,
 		     struct moat_tunnel_view *view);
 bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int index,

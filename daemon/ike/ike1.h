@@ -336,6 +336,10 @@ void moat_isakmp_silent(struct moat_quick *quick, const char *why);
 void moat_isakmp_fail(struct moat_isakmp *sa, const char *why);
 /** moat_isakmp_established() - the one way to QM_IDLE; demands sa->verified */
 void moat_isakmp_established(struct moat_isakmp *sa);
+/** moat_isakmp_keylog() - an operator wants to see the keys, or no longer */
+void moat_isakmp_keylog(struct moat_ike *ike, bool on);
+/** moat_isakmp_name_key() - it has its keys: say them if they are wanted */
+void moat_isakmp_name_key(struct moat_isakmp *sa);
 /** moat_isakmp_ready() - the newest one that stands towards a tunnel's peer */
 struct moat_isakmp *moat_isakmp_ready(struct moat_tunnel *tunnel);
 /** moat_isakmp_connecting() - one of ours that is under way */

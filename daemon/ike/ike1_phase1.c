@@ -346,6 +346,7 @@ void moat_phase1_have_part(struct moat_isakmp *sa)
 		return;
 	}
 	sa->has_keys = true;
+	moat_isakmp_name_key(sa);
 	if (sa->exchange == MOAT_X_AGGRESSIVE)
 		moat_aggressive_have_keys(sa);
 	else

@@ -322,6 +322,29 @@ static void replace_old(struct moat_isakmp *sa)
 	}
 }
 
+void moat_isakmp_name_key(struct moat_isakmp *sa)
+{
+	struct moat_act *act;
+
+	if (!sa->ike->keylog || !sa->has_keys || sa->keys.key_len > MOAT_KEYLOG_MAX)
+		return;
+	act = moat_act_new(sa->ike->acts, MOAT_ACT_KEYLOG);
+	memcpy(act->keylog.cookie, sa->cky.i, MOAT_COOKIE_LEN);
+	memcpy(act->keylog.key, sa->keys.key, sa->keys.key_len);
+	act->keylog.len = sa->keys.key_len;
+}
+
+void moat_isakmp_keylog(struct moat_ike *ike, bool on)
+{
+	struct moat_isakmp *sa;
+
+	if (on == ike->keylog)
+		return;
+	ike->keylog = on;
+	TAILQ_FOREACH(sa, &ike->isakmps, link)
+		moat_isakmp_name_key(sa);
+}
+
 void moat_isakmp_established(struct moat_isakmp *sa)
 {
 	struct moat_ike *ike = sa->ike;

@@ -286,6 +286,27 @@ void moat_tunnel_down(struct moat_ike *ike, const struct moat_event *event)
 	done(ike, event->control.request, true, "down");
 }
 
+void moat_tunnel_clear(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_tunnel *tunnel = moat_tunnel_find(ike, event->control.tunnel);
+	bool down;
+
+	if (!tunnel || tunnel->conf.action != MOAT_ACTION_PROTECT) {
+		done(ike, event->control.request, false,
+		     tunnel ? "the tunnel protects nothing, so there is nothing to clear"
+			    : "there is no tunnel of this name");
+		return;
+	}
+	down = tunnel->down;
+	end_sas(tunnel, "the operator cleared the tunnel");
+	answer_requests(tunnel, false, "the operator cleared the tunnel");
+	tunnel->down = down;
+	tunnel->attempts = 0;
+	done(ike, event->control.request, true, "cleared");
+	if (moat_tunnel_persists(tunnel))
+		connect_all(tunnel);
+}
+
 /* ---- configuration ---- */
 
 static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)

@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
-		     struct moat_isakmp_view *view)
+static const struct moat_isakmp *isakmp_at(const struct moat_ike *ike, unsigned int index)
 {
 	const struct moat_isakmp *sa;
 
@@ -13,6 +12,14 @@ bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
 		if (index-- == 0)
 			break;
 	}
+	return sa;
+}
+
+bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
+		     struct moat_isakmp_view *view)
+{
+	const struct moat_isakmp *sa = isakmp_at(ike, index);
+
 	if (!sa)
 		return false;
 	memset(view, 0, sizeof(*view));
@@ -43,6 +50,14 @@ static const struct moat_tunnel *tunnel_at(const struct moat_ike *ike, unsigned 
 			break;
 	}
 	return tunnel;
+}
+
+bool moat_ike_serves(const struct moat_ike *ike, unsigned int isakmp, unsigned int tunnel)
+{
+	const struct moat_isakmp *sa = isakmp_at(ike, isakmp);
+	const struct moat_tunnel *t = tunnel_at(ike, tunnel);
+
+	return sa && t && moat_tunnel_same_peer(sa->tunnel, t);
 }
 
 bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index,

@@ -55,6 +55,8 @@ static void ask_sa(struct moat_io *io, const struct moat_act *act,
 		moat_ipc_init(&msg, type, i == bundle ? act->token : 0);
 		msg.sa = act->sa[i];
 		msg.sa.policy += io->policy_base;
+		if (io->keylog && type != MOAT_IPC_SA_DEL)
+			moat_keylog_sa(&act->sa[i]);
 		moat_channel_send(&io->kernel, &msg);
 	}
 	explicit_bzero(&msg, sizeof(msg));
@@ -77,6 +79,8 @@ static void log_line(struct moat_io *io, const struct moat_act *act)
 	if (io->from_datagram &&
 	    !moat_rate_ok(act->log.name, act->log.tunnel, moat_io_now()))
 		return;
+	if (io->control && act->log.level <= MOAT_LOG_INFO)
+		moat_control_event(io->control, act);
 	moat_log(act->log.level, act->log.name, act->log.tunnel, "%s", act->log.text);
 	if (act->log.level <= MOAT_LOG_WARN)
 		moat_failures_note(act);
@@ -127,6 +131,9 @@ void moat_io_act(struct moat_io *io, const struct moat_act *act)
 		break;
 	case MOAT_ACT_LOG:
 		log_line(io, act);
+		break;
+	case MOAT_ACT_KEYLOG:
+		moat_keylog_isakmp(act);
 		break;
 	case MOAT_ACT_TRACE:
 		if (io->control)

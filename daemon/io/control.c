@@ -24,6 +24,7 @@
  * @request: of an up, down or reload that is not done; 0 for none
  * @mistakes: what a reload has found so far
  * @tracing: gets a line for each message
+ * @monitoring: gets a line for each event
  * @closing: nothing more is said
  */
 struct client {
@@ -33,6 +34,7 @@ struct client {
 	uint32_t request;
 	json_t *mistakes;
 	bool tracing;
+	bool monitoring;
 	bool closing;
 };
 
@@ -180,6 +182,16 @@ void moat_control_trace(struct moat_control *control, const struct moat_act *act
 	}
 }
 
+void moat_control_event(struct moat_control *control, const struct moat_act *act)
+{
+	struct client *client;
+
+	LIST_FOREACH(client, &control->clients, next) {
+		if (client->monitoring)
+			say(client, moat_event_json(control->io, act));
+	}
+}
+
 static bool known_tunnel(struct moat_io *io, const char *name)
 {
 	for (unsigned int i = 0; i < io->config.n_tunnels; i++) {
@@ -215,19 +227,31 @@ static uint32_t new_request(struct moat_control *control)
 	return control->last_request;
 }
 
+static enum moat_event_type event_of(enum moat_command_id command)
+{
+	switch (command) {
+	case MOAT_REQUEST_UP:
+		return MOAT_EV_UP;
+	case MOAT_REQUEST_DOWN:
+		return MOAT_EV_DOWN;
+	default:
+		return MOAT_EV_CLEAR;
+	}
+}
+
 static void do_up_down(struct client *client, const struct moat_request *request)
 {
 	struct moat_control *control = client->control;
 	struct moat_event event = { 0 };
 
-	event.type = request->command == MOAT_REQUEST_UP ? MOAT_EV_UP : MOAT_EV_DOWN;
+	event.type = event_of(request->command);
 	if (!known_tunnel(control->io, request->tunnel)) {
 		say_unknown_tunnel(client, request->tunnel);
 		return;
 	}
 	event.control.tunnel = request->tunnel;
 	event.control.request = new_request(control);
-	if (request->wait)
+	if (request->wait || request->command == MOAT_REQUEST_CLEAR)
 		client->request = event.control.request;
 	else
 		say_done(client, "asked");
@@ -268,13 +292,19 @@ static void say_list(struct client *client, const char *name, json_t *list)
 	say(client, doc);
 }
 
-static void start_trace(struct client *client)
+static void start_lines(struct client *client, bool *wanted)
 {
 	json_t *doc = document();
 
 	json_object_set_new(doc, "type", json_string("start"));
-	client->tracing = true;
+	*wanted = true;
 	say(client, doc);
+}
+
+static void do_keylog(struct client *client, const struct moat_request *request)
+{
+	moat_keylog_turn(client->control->io, request->on);
+	say_done(client, request->on ? "on" : "off");
 }
 
 static void serve(struct client *client, const struct moat_request *request)
@@ -288,6 +318,7 @@ static void serve(struct client *client, const struct moat_request *request)
 	switch (request->command) {
 	case MOAT_REQUEST_UP:
 	case MOAT_REQUEST_DOWN:
+	case MOAT_REQUEST_CLEAR:
 		do_up_down(client, request);
 		break;
 	case MOAT_REQUEST_STATUS:
@@ -306,7 +337,13 @@ static void serve(struct client *client, const struct moat_request *request)
 		say_list(client, "failures", moat_failures_json());
 		break;
 	case MOAT_REQUEST_TRACE:
-		start_trace(client);
+		start_lines(client, &client->tracing);
+		break;
+	case MOAT_REQUEST_MONITOR:
+		start_lines(client, &client->monitoring);
+		break;
+	case MOAT_REQUEST_KEYLOG:
+		do_keylog(client, request);
 		break;
 	case MOAT_REQUEST_VERSION:
 		say_list(client, "version", json_string(MOAT_VERSION));

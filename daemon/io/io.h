@@ -94,6 +94,7 @@ struct moat_dumps {
  *               the kernel has said which one is free
  * @totals: tree of what SAs that are gone have carried, per tunnel
  * @settled: a configuration has come
+ * @keylog: an operator wants to see keys
  * @from_datagram: the step that runs was caused by a datagram
  */
 struct moat_io {
@@ -114,6 +115,7 @@ struct moat_io {
 	uint32_t policy_base;
 	uint32_t next_token;
 	bool settled;
+	bool keylog;
 	bool from_datagram;
 	bool stepping;
 	void *totals;
@@ -225,6 +227,9 @@ void moat_control_done(struct moat_control *control, uint32_t request, bool ok,
 /** moat_control_reloaded() - MISTAKE and RELOADED of the supervisor */
 void moat_control_reloaded(struct moat_control *control, const struct moat_ipc *msg);
 
+/** moat_control_event() - tell those who monitor about an event of the log */
+void moat_control_event(struct moat_control *control, const struct moat_act *act);
+
 /** moat_control_trace() - tell those who watch */
 void moat_control_trace(struct moat_control *control, const struct moat_act *act);
 
@@ -234,11 +239,22 @@ void moat_control_trace(struct moat_control *control, const struct moat_act *act
 void moat_failures_note(const struct moat_act *act);
 json_t *moat_failures_json(void);
 
+/* keylog.c: Wireshark's tables, written by the supervisor while an operator asks */
+
+/** moat_keylog_turn() - begin or end, as the operator says */
+void moat_keylog_turn(struct moat_io *io, bool on);
+/** moat_keylog_isakmp() - a key of phase 1 */
+void moat_keylog_isakmp(const struct moat_act *act);
+/** moat_keylog_sa() - the keys of an IPsec SA */
+void moat_keylog_sa(const struct moat_sa_params *sa);
+
 /* status.c: documents of the contract */
 json_t *moat_status_document(struct moat_io *io, const struct moat_dump *dump);
 json_t *moat_isakmp_json(struct moat_io *io);
 json_t *moat_tunnels_json(struct moat_io *io, const struct moat_dump *dump);
 json_t *moat_trace_json(const struct moat_act *act);
+/** moat_event_json() - an event of the log, with the state of its tunnel now */
+json_t *moat_event_json(struct moat_io *io, const struct moat_act *act);
 
 /** moat_time_json() - RFC 3339 in UTC; null for 0 */
 json_t *moat_time_json(uint64_t seconds);

@@ -88,13 +88,14 @@ json_t *moat_isakmp_json(struct moat_io *io)
 	return list;
 }
 
-static json_t *isakmp_ids(struct moat_io *io, const char *tunnel)
+/* All that serve the tunnel's peer: tunnels of one peer share them. */
+static json_t *isakmp_ids(struct moat_io *io, unsigned int tunnel)
 {
 	struct moat_isakmp_view view;
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; moat_ike_isakmp(io->ike, i, &view); i++) {
-		if (view.tunnel && !strcmp(view.tunnel, tunnel))
+		if (moat_ike_serves(io->ike, i, tunnel))
 			json_array_append_new(list, json_integer(view.id));
 	}
 	return list;
@@ -220,7 +221,7 @@ static json_t *tunnel_row(struct moat_io *io, unsigned int index,
 	json_object_set_new(row, "state", json_string(view->state));
 	json_object_set_new(row, "local", address(&view->local));
 	json_object_set_new(row, "remote", address(&view->remote));
-	json_object_set_new(row, "isakmp", isakmp_ids(io, view->name));
+	json_object_set_new(row, "isakmp", isakmp_ids(io, index));
 	json_object_set_new(row, "pairs", pairs);
 	json_object_set_new(row, "counters", sums);
 	return row;
@@ -269,5 +270,36 @@ json_t *moat_trace_json(const struct moat_act *act)
 			    json_string(act->trace.initiator ? "initiator"
 							     : "responder"));
 	json_object_set_new(row, "repeated", json_boolean(act->trace.repeated));
+	return row;
+}
+
+static const char *tunnel_state(struct moat_io *io, const char *name)
+{
+	struct moat_tunnel_view view;
+
+	for (unsigned int i = 0; moat_ike_tunnel(io->ike, i, &view); i++) {
+		if (!strcmp(view.name, name))
+			return view.state;
+	}
+	return NULL;
+}
+
+json_t *moat_event_json(struct moat_io *io, const struct moat_act *act)
+{
+	static const char *const levels[] = { "error", "warning", "info", "debug" };
+	const char *state = tunnel_state(io, act->log.tunnel);
+	json_t *row = json_pack("{s:s, s:o, s:s, s:s}", "type", "event", "at",
+				moat_time_json(time(NULL)), "event", act->log.name,
+				"level", levels[act->log.level]);
+
+	json_object_set_new(row, "tunnel",
+			    act->log.tunnel[0] ? json_string(act->log.tunnel)
+					       : json_null());
+	json_object_set_new(row, "state", state ? json_string(state) : json_null());
+	json_object_set_new(row, "peer",
+			    act->log.peer.len ? address(&act->log.peer) : json_null());
+	/* What peers sent may be in it, in any encoding. */
+	if (json_object_set_new(row, "text", json_string(act->log.text)))
+		json_object_set_new(row, "text", json_string(""));
 	return row;
 }

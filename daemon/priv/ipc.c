@@ -26,6 +26,7 @@ static const size_t lengths[MOAT_IPC_TYPES] = {
 	[MOAT_IPC_RELOAD] = HEAD,
 	[MOAT_IPC_RELOADED] = UP_TO(text),
 	[MOAT_IPC_LOG] = UP_TO(log),
+	[MOAT_IPC_KEYLOG] = UP_TO(keylog),
 	[MOAT_IPC_SKEYID] = UP_TO(skeyid),
 	[MOAT_IPC_SPI_ALLOC] = UP_TO(spi_alloc),
 	[MOAT_IPC_SA_ADD] = UP_TO(sa),

@@ -12,6 +12,7 @@
  *                          private key)
  *   keys -> supervisor     OPEN (a psk-file), MISTAKE, CHECKED
  *   supervisor -> ike      SOCKET, RELOADED; ike -> supervisor  RELOAD
+ *   ike -> supervisor      KEYLOG (an operator's word, and lines of the table)
  *   all -> supervisor      LOG
  *   ike -> keys            SKEYID, SIGN; keys -> ike  ANSWER
  *   ike -> kernel          SPI_ALLOC SA_* POLICY_* DUMP CLEAN; kernel -> ike
@@ -67,6 +68,7 @@ enum moat_ipc_type {
 	MOAT_IPC_RELOAD,
 	MOAT_IPC_RELOADED,
 	MOAT_IPC_LOG,
+	MOAT_IPC_KEYLOG,
 	MOAT_IPC_SKEYID,
 	MOAT_IPC_SPI_ALLOC,
 	MOAT_IPC_SA_ADD,
@@ -89,6 +91,14 @@ enum moat_ipc_type {
 	MOAT_IPC_KEY,
 	MOAT_IPC_SIGN,
 	MOAT_IPC_TYPES,
+};
+
+/* What a KEYLOG says. */
+enum moat_keylog {
+	MOAT_KEYLOG_OFF,
+	MOAT_KEYLOG_ON,
+	MOAT_KEYLOG_IKE,
+	MOAT_KEYLOG_ESP,
 };
 
 /* Sockets that the supervisor binds for the ike process. */
@@ -131,6 +141,7 @@ struct moat_ipc_counters {
  *        (a path), MISTAKE, RELOADED
  * @checked: how many mistakes were sent
  * @skeyid: as MOAT_ACT_SKEYID
+ * @keylog: on, off, or a line for one of the files (priv/keylog.c)
  * @clean: delete policies and SAs of earlier daemons: all that do not count
  *         from @base
  * @answer: as MOAT_EV_ANSWER; @data is SKEYID or a signature
@@ -208,6 +219,10 @@ struct moat_ipc {
 		} spi_alloc;
 		struct moat_sa_params sa;
 		struct moat_policy_params policy;
+		struct {
+			uint32_t what;
+			char line[512];
+		} keylog;
 		struct {
 			uint32_t base;
 		} clean;

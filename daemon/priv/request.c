@@ -12,12 +12,15 @@ static const struct {
 } commands[] = {
 	{ "up", MOAT_REQUEST_UP, true },
 	{ "down", MOAT_REQUEST_DOWN, true },
+	{ "clear", MOAT_REQUEST_CLEAR, true },
 	{ "status", MOAT_REQUEST_STATUS, false },
 	{ "reload", MOAT_REQUEST_RELOAD, false },
 	{ "isakmp", MOAT_REQUEST_ISAKMP, false },
 	{ "ipsec", MOAT_REQUEST_IPSEC, false },
 	{ "failures", MOAT_REQUEST_FAILURES, false },
 	{ "trace", MOAT_REQUEST_TRACE, false },
+	{ "monitor", MOAT_REQUEST_MONITOR, false },
+	{ "keylog", MOAT_REQUEST_KEYLOG, false },
 	{ "version", MOAT_REQUEST_VERSION, false },
 };
 
@@ -46,6 +49,7 @@ static bool read_object(json_t *root, struct moat_request *request, char *why,
 {
 	const json_t *command = json_object_get(root, "command");
 	const json_t *wait = json_object_get(root, "wait");
+	const json_t *on = json_object_get(root, "on");
 	unsigned int i = 0;
 
 	if (!json_is_string(command)) {
@@ -60,12 +64,14 @@ static bool read_object(json_t *root, struct moat_request *request, char *why,
 			 "than the running moatd?");
 		return false;
 	}
-	if (wait && !json_is_boolean(wait)) {
-		snprintf(why, size, "wait is neither true nor false");
+	if ((wait && !json_is_boolean(wait)) || (on && !json_is_boolean(on))) {
+		snprintf(why, size, "%s is neither true nor false",
+			 wait && !json_is_boolean(wait) ? "wait" : "on");
 		return false;
 	}
 	request->command = commands[i].id;
 	request->wait = json_is_true(wait);
+	request->on = json_is_true(on);
 	return !commands[i].tunnel || read_tunnel(root, request, why, size);
 }
 

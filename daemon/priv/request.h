@@ -2,7 +2,8 @@
 /*
  * The control protocol: one JSON object a line, over RUNDIR/moat.sock. A
  * request names its command; each answer is one document with schema_version,
- * and "error" when it was refused; `trace` goes on with a line per message.
+ * and "error" when it was refused; `trace` goes on with a line per message, `monitor`
+ * with a line per event of the log.
  */
 #ifndef MOAT_PRIV_REQUEST_H
 #define MOAT_PRIV_REQUEST_H
@@ -18,25 +19,30 @@
 enum moat_command_id {
 	MOAT_REQUEST_UP,
 	MOAT_REQUEST_DOWN,
+	MOAT_REQUEST_CLEAR,
 	MOAT_REQUEST_STATUS,
 	MOAT_REQUEST_RELOAD,
 	MOAT_REQUEST_ISAKMP,
 	MOAT_REQUEST_IPSEC,
 	MOAT_REQUEST_FAILURES,
 	MOAT_REQUEST_TRACE,
+	MOAT_REQUEST_MONITOR,
+	MOAT_REQUEST_KEYLOG,
 	MOAT_REQUEST_VERSION,
 };
 
 /**
  * struct moat_request - one request
  * @command: what is wanted
- * @tunnel: of up and down
+ * @tunnel: of up, down and clear
  * @wait: of up and down: answer when it has ended
+ * @on: of keylog
  */
 struct moat_request {
 	enum moat_command_id command;
 	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
 	bool wait;
+	bool on;
 };
 
 /**

@@ -139,6 +139,10 @@ static void read_child(evutil_socket_t fd, short what, void *arg)
 	} else if (got == 1 && msg.type == MOAT_IPC_RELOAD &&
 		   child->which == MOAT_PROCESS_IKE) {
 		reload(child->supervisor, msg.token);
+	} else if (got == 1 && msg.type == MOAT_IPC_KEYLOG &&
+		   child->which == MOAT_PROCESS_IKE) {
+		moat_keylog_take(child->supervisor, &msg);
+		explicit_bzero(&msg, sizeof(msg));
 	} else {
 		/* Its end has a cause; SIGCHLD tells it. */
 		event_del(child->readable);

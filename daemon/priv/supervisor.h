@@ -39,6 +39,7 @@ struct moat_child {
  * @sockets: bound for the ike process, -1 where the machine has no IPv6
  * @lock: held while we run
  * @stopping: children may end now
+ * @keylog: keys may be written
  */
 struct moat_supervisor {
 	const char *dir;
@@ -49,6 +50,7 @@ struct moat_supervisor {
 	int sockets[MOAT_SOCKETS];
 	int lock;
 	bool stopping;
+	bool keylog;
 	struct event_base *base;
 };
 
@@ -58,6 +60,9 @@ struct moat_supervisor {
  * Return: exit status.
  */
 int moat_supervisor_run(const char *dir, const char *rundir);
+
+/** moat_keylog_take() - an operator's word about keys, or a line: keylog.c */
+void moat_keylog_take(struct moat_supervisor *s, const struct moat_ipc *msg);
 
 /* supervisor_socket.c */
 

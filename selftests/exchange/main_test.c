@@ -199,6 +199,74 @@ static void ports(void **state)
 	sim_free(sim);
 }
 
+/* Two tunnels of one peer share its ISAKMP SA, and both say so. */
+static void shared_isakmp(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 2;
+	o.split = true;
+	sim = start(&o);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	assert_true(moat_ike_serves(sim_core(sim, 0), 0, 0));
+	assert_true(moat_ike_serves(sim_core(sim, 0), 0, 1));
+	assert_false(moat_ike_serves(sim_core(sim, 0), 1, 0));
+	assert_false(moat_ike_serves(sim_core(sim, 0), 0, 2));
+	sim_free(sim);
+}
+
+/* All SAs go, on both sides; unlike after down, traffic builds new ones. */
+static void clear(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	sim_clear(sim, 0);
+	assert_int_equal(sim_done(sim, 0), 1);
+	assert_string_equal(sim_state(sim, 0), "waiting");
+	sim_run(sim, 2000);
+	assert_nothing(sim, 0);
+	sim_acquire(sim, 0, 0);
+	sim_run(sim, 5000);
+	assert_string_equal(sim_state(sim, 0), "up");
+	/* What is down stays down. */
+	sim_down(sim, 0);
+	sim_clear(sim, 0);
+	assert_string_equal(sim_state(sim, 0), "down");
+	sim_acquire(sim, 0, 0);
+	sim_run(sim, 5000);
+	assert_nothing(sim, 0);
+	sim_free(sim);
+}
+
+/* Keys leave the core only while an operator wants them. */
+static void keylog(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	assert_int_equal(sim_keys_named(sim, 0), 0);
+	sim_keylog(sim, 0, true);
+	assert_int_equal(sim_keys_named(sim, 0), 1);
+	sim_keylog(sim, 0, true);
+	assert_int_equal(sim_keys_named(sim, 0), 1);
+	sim_clear(sim, 0);
+	sim_up(sim, 0);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_keys_named(sim, 0), 2);
+	sim_keylog(sim, 0, false);
+	sim_clear(sim, 0);
+	sim_up(sim, 0);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_keys_named(sim, 0), 2);
+	assert_int_equal(sim_keys_named(sim, 1), 0);
+	sim_free(sim);
+}
+
 static void what_status_shows(void **state)
 {
 	struct sim_options o = plain();
@@ -652,6 +720,9 @@ int main(void)
 		cmocka_unit_test(clean_aggressive),
 		cmocka_unit_test(protocols),
 		cmocka_unit_test(ports),
+		cmocka_unit_test(shared_isakmp),
+		cmocka_unit_test(clear),
+		cmocka_unit_test(keylog),
 		cmocka_unit_test(what_status_shows),
 		cmocka_unit_test(traffic_brings_it_up),
 		cmocka_unit_test(several_networks),

@@ -535,6 +535,18 @@ void sim_up(struct sim *sim, int side)
 	control(sim, side, MOAT_EV_UP);
 }
 
+void sim_clear(struct sim *sim, int side)
+{
+	control(sim, side, MOAT_EV_CLEAR);
+}
+
+void sim_keylog(struct sim *sim, int side, bool on)
+{
+	struct moat_event event = { .type = MOAT_EV_KEYLOG, .keylog.on = on };
+
+	sim_step(sim, side, &event);
+}
+
 void sim_down(struct sim *sim, int side)
 {
 	control(sim, side, MOAT_EV_DOWN);

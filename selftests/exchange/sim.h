@@ -84,6 +84,8 @@ void sim_configure(struct sim *sim, int side);
 void sim_unconfigure(struct sim *sim, int side);
 void sim_up(struct sim *sim, int side);
 void sim_down(struct sim *sim, int side);
+void sim_clear(struct sim *sim, int side);
+void sim_keylog(struct sim *sim, int side, bool on);
 void sim_acquire(struct sim *sim, int side, unsigned int policy);
 void sim_traffic(struct sim *sim, unsigned int every);
 void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
@@ -126,6 +128,8 @@ unsigned int sim_policies(const struct sim *sim, int side);
 /** sim_bared() - how often traffic lost its last policy */
 unsigned int sim_bared(const struct sim *sim, int side);
 unsigned int sim_reserved(const struct sim *sim, int side);
+/** sim_keys_named() - how many keys of ISAKMP SAs were given out */
+unsigned int sim_keys_named(const struct sim *sim, int side);
 unsigned int sim_isakmps(struct sim *sim, int side);
 const char *sim_state(struct sim *sim, int side);
 uint64_t sim_rekeys(struct sim *sim, int side);

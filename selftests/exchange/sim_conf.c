@@ -242,6 +242,11 @@ unsigned int sim_bared(const struct sim *sim, int side)
 	return sim->side[side].kernel.bared;
 }
 
+unsigned int sim_keys_named(const struct sim *sim, int side)
+{
+	return sim->side[side].keys_named;
+}
+
 unsigned int sim_isakmps(struct sim *sim, int side)
 {
 	struct moat_isakmp_view view;

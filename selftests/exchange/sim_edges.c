@@ -382,6 +382,9 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 			printf("# %8.3f %c LOG  %s: %s: %s\n", sim->now / 1000.0,
 			       'A' + side, act->log.name, act->log.tunnel, act->log.text);
 		break;
+	case MOAT_ACT_KEYLOG:
+		sim->side[side].keys_named++;
+		break;
 	case MOAT_ACT_TRACE:
 		trace(sim, side, act);
 		break;

@@ -66,6 +66,7 @@ struct sim_side {
 	char *ladder;
 	size_t ladder_len;
 	int done;
+	unsigned int keys_named;
 	uint32_t requests;
 	struct moat_config config;
 	struct moat_rsa_keys keys;
