@@ -52,6 +52,10 @@ static void act_free(struct moat_act *act)
 	case MOAT_ACT_VERIFY:
 		moat_verify_free(act->verify);
 		break;
+	case MOAT_ACT_DECRYPT:
+		free(act->decrypt.nonce);
+		free(act->decrypt.id);
+		break;
 	case MOAT_ACT_SIGN:
 	case MOAT_ACT_KEYLOG:
 		moat_wipe(&act->keylog, sizeof(act->keylog));

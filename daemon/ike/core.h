@@ -79,6 +79,7 @@ TAILQ_HEAD(moat_isakmps, moat_isakmp);
  * @dead_isakmps: removed, memory goes at the end of the step; @dead_quicks likewise
  * @refused: messages that were not taken, by reason
  * @keylog: an operator wants the keys of ISAKMP SAs
+ * @opened: RSA decryptions that strangers caused since @opened_from
  * @sequence: counts what happens, where the clock is too coarse for an order
  */
 struct moat_ike {
@@ -98,6 +99,8 @@ struct moat_ike {
 	LIST_HEAD(, moat_quick) dead_quicks;
 	uint64_t refused[MOAT_REFUSE_MAX];
 	bool keylog;
+	uint64_t opened_from;
+	unsigned int opened;
 	uint64_t quiet_until;
 	unsigned int quiet;
 };

@@ -46,6 +46,7 @@ struct moat_der {
  * @number: its place on the way from process to process
  * @weak: keys under 2048 bits and SHA-1 are good enough
  * @key_id: SHA-256 of the modulus of our own key: how the keys process finds it
+ * @key_len: octets of that modulus
  * @digest: SHA-256 of all but the revocation lists
  */
 struct moat_creds {
@@ -53,6 +54,7 @@ struct moat_creds {
 	unsigned int number;
 	bool weak;
 	uint8_t key_id[MOAT_KEY_ID_LEN];
+	uint16_t key_len;
 	uint8_t digest[32];
 	struct {
 		struct moat_der *list;

@@ -234,6 +234,7 @@ enum moat_action_type {
 	MOAT_ACT_KEYLOG,
 	MOAT_ACT_SIGN,
 	MOAT_ACT_VERIFY,
+	MOAT_ACT_DECRYPT,
 };
 
 enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
@@ -261,6 +262,9 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  *         its payloads as text, the states of this side before and after;
  *         @number 0 is no message but a change of state by itself
  * @sign: keys process: RSA signature of @hash, @len octets, with key @key_id
+ * @decrypt: keys process: open what is encrypted with our RSA key, by PKCS #1 v1.5:
+ *           a nonce, and an ID unless @id_len is 0. The answer has both, each
+ *           behind its length in two octets; bad padding does not show in it
  * @verify: is the peer's certificate and signature good? The answer is yes, or
  *          no with a text
  */
@@ -337,6 +341,13 @@ struct moat_act {
 			size_t len;
 		} sign;
 		struct moat_verify *verify;
+		struct {
+			uint8_t key_id[MOAT_KEY_ID_LEN];
+			uint8_t *nonce;
+			size_t nonce_len;
+			uint8_t *id;
+			size_t id_len;
+		} decrypt;
 	};
 };
 

@@ -88,6 +88,8 @@ enum moat_sig_verdict {
  * @held: a message that came before the keys, or before the verdict on it
  * @verdict: on the peer's signature; @verdict_on is the digest of what was asked
  * @certs: as in struct moat_verify
+ * @opened: nonce and ID that were encrypted with our RSA key; @opened_of is the
+ *	digest of the message that they came in
  * @hint: what an unauthenticated notification said
  * @heard_at: when the last authentic message came
  * @seen: message ids that had an exchange: each may have but one
@@ -129,6 +131,8 @@ struct moat_isakmp {
 	uint8_t verdict_on[32];
 	char verdict_text[256];
 	struct moat_blob certs;
+	struct moat_blob opened[2];
+	uint8_t opened_of[32];
 	char hint[160];
 	struct moat_flight flight;
 	LIST_HEAD(, moat_quick) quicks;
@@ -406,6 +410,8 @@ void moat_auth_put_proof(struct moat_isakmp *sa, struct moat_build *b);
 /** moat_auth_is_peer() - is @id (body of an ID) who this tunnel demands? */
 bool moat_auth_is_peer(const struct moat_tunnel *tunnel, const struct moat_addr *remote,
 		       struct moat_view id);
+/** moat_auth_suspicion() - what the operator should look at when keys differ */
+const char *moat_auth_suspicion(const struct moat_isakmp *sa);
 /** moat_auth_stranger() - nobody demands this identity: explain, tell; always -1 */
 int moat_auth_stranger(struct moat_ike1_in *in, struct moat_view id);
 /** moat_auth_take_id() - keep the peer's ID payload, which HASH covers */
@@ -446,6 +452,16 @@ int moat_sig_take_certs(struct moat_ike1_in *in);
  */
 int moat_sig_verify(struct moat_isakmp *sa, struct moat_view hash,
 		    struct moat_view signature, const struct moat_identity *wanted);
+
+/* ---- encrypted nonces, plain and revised: ike1_enc.c ---- */
+
+bool moat_enc_method(uint16_t method);
+/** moat_enc_used() - is it authenticated by who can decrypt? */
+bool moat_enc_used(const struct moat_isakmp *sa);
+/** moat_enc_put_values() - HASH(1), KE, NONCE and ID, encrypted as the method has it */
+void moat_enc_put_values(struct moat_isakmp *sa, struct moat_build *b);
+/** moat_enc_verify_values() - the same of the peer; waits until they are opened */
+int moat_enc_verify_values(struct moat_ike1_in *in);
 
 /* ---- main mode: ike1_main.c ---- */
 

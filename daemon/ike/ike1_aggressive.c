@@ -36,8 +36,8 @@ static void send_1(struct moat_isakmp *sa)
 	moat_blob_set(&sa->sai, out.buf + MOAT_HDR_LEN + MOAT_GENERIC_LEN,
 		      out.b.used - MOAT_HDR_LEN - MOAT_GENERIC_LEN);
 	moat_phase1_put_values(sa, &out.b);
-	moat_sig_put_requests(sa, &out.b);
-	moat_auth_put_id(sa, &out.b);
+	if (!moat_enc_used(sa))
+		moat_auth_put_id(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 1, MOAT_AG_NO_STATE))
 		moat_isakmp_fail(sa, "message 1 could not be written");
 	else
@@ -52,8 +52,8 @@ static void send_2(struct moat_isakmp *sa)
 	moat_ike1_begin(&out, sa, MOAT_X_AGGRESSIVE, 0, false);
 	put_answer(sa, &out.b);
 	moat_phase1_put_values(sa, &out.b);
-	moat_sig_put_requests(sa, &out.b);
-	moat_auth_put_id(sa, &out.b);
+	if (!moat_enc_used(sa))
+		moat_auth_put_id(sa, &out.b);
 	moat_auth_put_proof(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 2, MOAT_AG_INIT_EXCH))
 		moat_isakmp_fail(sa, "message 2 could not be written");
@@ -117,7 +117,7 @@ int moat_aggressive_verify_1(struct moat_ike1_in *in)
 {
 	if (moat_phase1_verify_offer(in) || moat_phase1_verify_values(in))
 		return -1;
-	return moat_auth_take_id(in);
+	return moat_enc_used(in->sa) ? 0 : moat_auth_take_id(in);
 }
 
 void moat_aggressive_answer_1(struct moat_ike1_in *in)
@@ -132,8 +132,8 @@ int moat_aggressive_verify_2(struct moat_ike1_in *in)
 	struct moat_view proof;
 
 	if (moat_phase1_verify_answer(in) || moat_phase1_verify_values(in) ||
-	    moat_auth_take_id(in) || moat_auth_proof(in, &proof) ||
-	    moat_sig_take_certs(in))
+	    (!moat_enc_used(sa) && moat_auth_take_id(in)) ||
+	    moat_auth_proof(in, &proof) || moat_sig_take_certs(in))
 		return -1;
 	moat_blob_set(&sa->proof, proof.data, proof.len);
 	return 0;

@@ -20,7 +20,8 @@ static uint16_t method(const struct moat_isakmp *sa)
 
 bool moat_auth_supported(uint16_t method)
 {
-	return method == MOAT_METHOD_PSK || method == MOAT_METHOD_RSA_SIG;
+	return method == MOAT_METHOD_PSK || method == MOAT_METHOD_RSA_SIG ||
+	       moat_enc_method(method);
 }
 
 /* ---- SKEYID ---- */
@@ -73,9 +74,13 @@ int moat_auth_late_skeyid(struct moat_isakmp *sa)
 
 	if (method(sa) == MOAT_METHOD_PSK)
 		return 0;
-	ret = moat_skeyid_sig(sa->alg.hash, moat_blob_view(&sa->nonces[0]),
-			      moat_blob_view(&sa->nonces[1]), moat_blob_view(&sa->gxy),
-			      skeyid);
+	if (moat_enc_used(sa))
+		ret = moat_skeyid_enc(sa->alg.hash, moat_blob_view(&sa->nonces[0]),
+				      moat_blob_view(&sa->nonces[1]), &sa->cky, skeyid);
+	else
+		ret = moat_skeyid_sig(sa->alg.hash, moat_blob_view(&sa->nonces[0]),
+				      moat_blob_view(&sa->nonces[1]),
+				      moat_blob_view(&sa->gxy), skeyid);
 	if (!ret)
 		moat_blob_set(&sa->skeyid, skeyid, moat_hash_len(sa->alg.hash));
 	moat_wipe(skeyid, sizeof(skeyid));
@@ -216,6 +221,17 @@ static void explain_identity(const struct moat_isakmp *sa, const struct moat_id 
 		 want);
 }
 
+const char *moat_auth_suspicion(const struct moat_isakmp *sa)
+{
+	if (moat_enc_used(sa))
+		return "cert and key of one side and remote-cert of the other most likely "
+		       "do not belong together";
+	if (method(sa) == MOAT_METHOD_RSA_SIG)
+		return "one side has another shared secret, which no mistake in its "
+		       "configuration explains";
+	return "the pre-shared keys most likely differ";
+}
+
 int moat_auth_stranger(struct moat_ike1_in *in, struct moat_view id)
 {
 	struct moat_mismatch why = { .n_diff = 0 };
@@ -234,6 +250,13 @@ int moat_auth_take_id(struct moat_ike1_in *in)
 	struct moat_isakmp *sa = in->sa;
 	struct moat_id peer;
 
+	if (!p != moat_enc_used(sa))
+		return moat_refuse(&in->no, MOAT_REFUSE_PAYLOAD_COUNT,
+				   "message %u %s ID payload", in->row->number,
+				   p ? "may not hold an" : "lacks its");
+	/* It came encrypted, with the nonce. */
+	if (!p)
+		return 0;
 	if (moat_id_parse(p->body, &peer, &in->no))
 		return -1;
 	moat_blob_set(&sa->ids[!ours(sa)], p->body.data, p->body.len);
@@ -259,8 +282,8 @@ static int verify_hash(struct moat_isakmp *sa, const uint8_t *hash,
 	if (proof.len == sa->keys.len &&
 	    moat_secret_equal(hash, proof.data, sa->keys.len))
 		return 0;
-	snprintf(sa->verdict_text, sizeof(sa->verdict_text),
-		 "HASH is wrong: the pre-shared keys most likely differ");
+	snprintf(sa->verdict_text, sizeof(sa->verdict_text), "HASH is wrong: %s",
+		 moat_auth_suspicion(sa));
 	return -1;
 }
 

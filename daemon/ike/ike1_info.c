@@ -92,7 +92,8 @@ void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type)
 /* ---- receiving in clear ---- */
 
 /* What to do about a peer's error in phase 1, and with which setting. */
-static const char *advice(uint16_t type, enum moat_conf_key *key)
+static const char *advice(const struct moat_isakmp *sa, uint16_t type,
+			  enum moat_conf_key *key)
 {
 	*key = MOAT_CONF_NONE;
 	switch (type) {
@@ -100,7 +101,9 @@ static const char *advice(uint16_t type, enum moat_conf_key *key)
 		*key = MOAT_CONF_IKE;
 		return "it accepts none of our proposals";
 	case MOAT_N_AUTHENTICATION_FAILED:
-		return "the pre-shared keys most likely differ";
+		return sa->tunnel->conf.auth == MOAT_METHOD_RSA_SIG
+			       ? "its log says what is wrong with our certificate"
+			       : moat_auth_suspicion(sa);
 	case MOAT_N_INVALID_ID_INFORMATION:
 		*key = MOAT_CONF_LOCAL_ID;
 		return "compare our local-id with the peer's remote-id";
@@ -135,13 +138,13 @@ void moat_info_clear(struct moat_ike1_in *in)
 		return;
 	sa->told = true;
 	snprintf(sa->hint, sizeof(sa->hint), "the peer says %s (not authenticated): %s",
-		 moat_notify_name(n.type), advice(n.type, &offered.key));
+		 moat_notify_name(n.type), advice(sa, n.type, &offered.key));
 	want = moat_phase1_want(sa->tunnel);
 	if (n.type == MOAT_N_NO_PROPOSAL_CHOSEN)
 		moat_ike_want_print(&want, &offered);
 	else
 		snprintf(offered.text, sizeof(offered.text), "%s",
-			 advice(n.type, &offered.key));
+			 advice(sa, n.type, &offered.key));
 	moat_act_explain(in->ike->acts,
 			 n.type == MOAT_N_NO_PROPOSAL_CHOSEN ? "ike-no-proposal"
 							     : "ike-notify",

@@ -47,7 +47,6 @@ void moat_main_have_values(struct moat_isakmp *sa)
 
 	moat_ike1_begin(&out, sa, MOAT_X_MAIN, 0, false);
 	moat_phase1_put_values(sa, &out.b);
-	moat_sig_put_requests(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, sa->initiator ? 3 : 4, after))
 		moat_isakmp_fail(sa, "message with KE and NONCE could not be written");
 	else if (sa->initiator)
@@ -76,7 +75,8 @@ void moat_main_proved(struct moat_isakmp *sa)
 	struct moat_ike1_out out;
 
 	moat_ike1_begin(&out, sa, MOAT_X_MAIN, 0, true);
-	moat_auth_put_id(sa, &out.b);
+	if (!moat_enc_used(sa))
+		moat_auth_put_id(sa, &out.b);
 	moat_auth_put_proof(sa, &out.b);
 	moat_phase1_put_contact(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, sa->iv, sa->initiator ? 5 : 6,

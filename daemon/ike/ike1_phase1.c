@@ -78,6 +78,16 @@ static const char *unsupported(const struct moat_tunnel_conf *conf)
 	return NULL;
 }
 
+/* Zero says that there is none yet. */
+static void draw_cookie(struct moat_ike *ike, uint8_t cookie[MOAT_COOKIE_LEN])
+{
+	static const uint8_t zero[MOAT_COOKIE_LEN];
+
+	do {
+		moat_core_random(ike, cookie, MOAT_COOKIE_LEN);
+	} while (!memcmp(cookie, zero, sizeof(zero)));
+}
+
 void moat_phase1_start(struct moat_tunnel *tunnel)
 {
 	struct moat_ike *ike = tunnel->ike;
@@ -96,9 +106,10 @@ void moat_phase1_start(struct moat_tunnel *tunnel)
 	sa->local.port = MOAT_IKE_PORT;
 	sa->remote.addr = tunnel->conf.remote[tunnel->remote % tunnel->conf.n_remote];
 	sa->remote.port = MOAT_IKE_PORT;
-	sa->alg.group = moat_phase1_want(tunnel).group;
-	moat_core_random(ike, sa->cky.i, MOAT_COOKIE_LEN);
-	sa->cky.i[0] |= 0x80; /* a cookie is never zero */
+	/* In aggressive mode the first one is taken for granted. */
+	if (sa->exchange == MOAT_X_AGGRESSIVE && tunnel->conf.ike.count)
+		sa->alg = tunnel->conf.ike.alg[0];
+	draw_cookie(ike, sa->cky.i);
 	moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-start", tunnel->conf.name,
 		     "phase 1 begins as initiator, %s mode; %s",
 		     moat_exchange_name(sa->exchange), moat_isakmp_name(sa, name));
@@ -222,7 +233,10 @@ int moat_phase1_verify_offer(struct moat_ike1_in *in)
 
 		/* Aggressive mode says at once who it is, and has chosen a group. */
 		wanted.group = ke ? moat_dh_group_of(ke->body.len) : MOAT_GROUP_NONE;
-		if (id && !moat_auth_is_peer(tunnel, &sa->remote.addr, id->body))
+		/* Encrypted, it says neither. */
+		if (moat_enc_method(tunnel->conf.auth))
+			wanted.group = MOAT_GROUP_NONE;
+		else if (id && !moat_auth_is_peer(tunnel, &sa->remote.addr, id->body))
 			continue;
 		if (!moat_ike_choose(&wanted, &offer, MOAT_SA_OFFER, &in->choice, &why))
 			break;
@@ -273,8 +287,7 @@ int moat_phase1_verify_answer(struct moat_ike1_in *in)
 
 void moat_phase1_cookie(struct moat_isakmp *sa)
 {
-	moat_core_random(sa->ike, sa->cky.r, MOAT_COOKIE_LEN);
-	sa->cky.r[0] |= 0x80;
+	draw_cookie(sa->ike, sa->cky.r);
 }
 
 /* ---- Diffie-Hellman and nonces ---- */
@@ -286,6 +299,8 @@ int moat_phase1_verify_values(struct moat_ike1_in *in)
 	const struct moat_payload *nonce = moat_message_find(&in->msg, MOAT_P_NONCE);
 	int peer = !ours(sa);
 
+	if (moat_enc_used(sa))
+		return moat_enc_verify_values(in);
 	if (moat_nonce_check(nonce->body, &in->no) ||
 	    moat_dh_check(sa->alg.group, ke->body, &in->no))
 		return -1;
@@ -325,8 +340,13 @@ void moat_phase1_generate(struct moat_isakmp *sa)
 
 void moat_phase1_put_values(struct moat_isakmp *sa, struct moat_build *b)
 {
+	if (moat_enc_used(sa)) {
+		moat_enc_put_values(sa, b);
+		return;
+	}
 	moat_build_payload(b, MOAT_P_KE, moat_blob_view(&sa->ke[ours(sa)]));
 	moat_build_payload(b, MOAT_P_NONCE, moat_blob_view(&sa->nonces[ours(sa)]));
+	moat_sig_put_requests(sa, b);
 }
 
 /* ---- keys ---- */

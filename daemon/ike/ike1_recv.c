@@ -71,15 +71,14 @@ static void undecryptable(struct moat_ike1_in *in)
 		return;
 	}
 	in->ike->refused[in->no.why]++;
-	snprintf(sa->hint, sizeof(sa->hint), "the pre-shared keys most likely differ");
+	snprintf(sa->hint, sizeof(sa->hint), "%s", moat_auth_suspicion(sa));
 	if (sa->told)
 		return;
 	moat_act_log(
 		in->ike->acts, MOAT_LOG_WARN, "ike-auth-failed", sa->tunnel->conf.name,
-		"message %u does not decrypt to anything that makes sense (%s): the "
-		"pre-shared keys of both sides most likely differ; compare the secrets "
-		"for this peer; %s",
-		in->row->number, in->no.text, moat_isakmp_name(sa, name));
+		"message %u does not decrypt to anything that makes sense (%s): %s; %s",
+		in->row->number, in->no.text, moat_auth_suspicion(sa),
+		moat_isakmp_name(sa, name));
 	sa->told = true;
 	if (!sa->initiator)
 		moat_info_refuse_auth(sa, MOAT_N_AUTHENTICATION_FAILED);
@@ -350,10 +349,9 @@ static void informational(struct moat_ike1_in *in)
 		return;
 	}
 	if (sa->state == (sa->initiator ? MOAT_MM_KEY_EXCH : MOAT_AG_INIT_EXCH))
-		snprintf(
-			sa->hint, sizeof(sa->hint),
-			"the peer answered with an error under other keys: the pre-shared "
-			"keys most likely differ");
+		snprintf(sa->hint, sizeof(sa->hint),
+			 "the peer answered with an error under other keys: %s",
+			 moat_auth_suspicion(sa));
 	in->row = moat_ike1_row(MOAT_X_INFORMATIONAL, sa->initiator, sa->state);
 	if (!in->row || moat_isakmp_seen(sa, in->hdr.message_id)) {
 		no_place(in, "an informational message");

@@ -46,6 +46,8 @@ static void forget_exchange(struct moat_isakmp *sa)
 	moat_blob_clear(&sa->skeyid);
 	moat_blob_clear(&sa->held);
 	moat_blob_clear(&sa->certs);
+	moat_blob_clear(&sa->opened[0]);
+	moat_blob_clear(&sa->opened[1]);
 	for (int i = 0; i < 2; i++) {
 		moat_blob_clear(&sa->nonces[i]);
 		moat_blob_clear(&sa->ke[i]);

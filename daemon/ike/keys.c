@@ -127,6 +127,22 @@ int moat_skeys_derive(const struct moat_ike_alg *alg, const uint8_t *skeyid,
 	return -1;
 }
 
+/* The same expansion as that of SKEYID_e. */
+int moat_ke_key(const struct moat_ike_alg *alg, struct moat_view nonce,
+		const uint8_t cookie[MOAT_COOKIE_LEN], uint8_t *key)
+{
+	struct moat_skeys ne = { .hash = alg->hash, .len = moat_hash_len(alg->hash) };
+	struct moat_view part = moat_view(cookie, MOAT_COOKIE_LEN);
+	int ret = moat_prf(alg->hash, nonce, &part, 1, ne.e);
+
+	if (!ret)
+		ret = cipher_key(alg, &ne);
+	if (!ret)
+		memcpy(key, ne.key, ne.key_len);
+	moat_wipe(&ne, sizeof(ne));
+	return ret;
+}
+
 int moat_hash_i(const struct moat_skeys *keys, const struct moat_auth_input *in,
 		uint8_t *out)
 {

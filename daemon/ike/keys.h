@@ -77,6 +77,16 @@ int moat_skeys_derive(const struct moat_ike_alg *alg, const uint8_t *skeyid,
 		      struct moat_skeys *out);
 
 /**
+ * moat_ke_key() - Ke_i or Ke_r, made of Ne = prf(nonce, cookie), RFC 2409 §5.3
+ * @alg: negotiated algorithms
+ * @nonce: body in clear
+ * @cookie: of the same side
+ * @key: @alg->key_bits / 8 octets
+ */
+int moat_ke_key(const struct moat_ike_alg *alg, struct moat_view nonce,
+		const uint8_t cookie[MOAT_COOKIE_LEN], uint8_t *key);
+
+/**
  * struct moat_auth_input - what HASH_I and HASH_R cover (RFC 2409 §5)
  * @gxi: initiator's public value, body of its KE
  * @gxr: responder's

@@ -103,3 +103,19 @@ int moat_rsa_verify(const struct moat_rsa_public *key, struct moat_view hash,
 		return -1;
 	return moat_secret_equal(wanted, found, key->n.len) ? 0 : -1;
 }
+
+int moat_rsa_encrypt(const struct moat_rsa_public *key, struct moat_view text,
+		     struct moat_view padding, uint8_t *out)
+{
+	uint8_t block[MOAT_RSA_MAX] = { 0, 2 };
+	int ret;
+
+	if (key->n.len > sizeof(block) || padding.len < 8 ||
+	    text.len + padding.len + 3 != key->n.len)
+		return -1;
+	memcpy(block + 2, padding.data, padding.len);
+	memcpy(block + 3 + padding.len, text.data, text.len);
+	ret = power(key, moat_view(block, key->n.len), out);
+	moat_wipe(block, sizeof(block));
+	return ret;
+}

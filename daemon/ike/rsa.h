@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * RSA with public keys, as IKEv1 uses it: signatures that are a PKCS #1 block
- * type 1 around the bare HASH, without DigestInfo (RFC 2409 section 5.1).
+ * type 1 around the bare HASH, without DigestInfo (RFC 2409 section 5.1), and
+ * encryption in a block of type 2 (section 5.2).
  */
 #ifndef MOAT_IKE_RSA_H
 #define MOAT_IKE_RSA_H
@@ -44,5 +45,16 @@ int moat_rsa_signature_block(struct moat_view hash, uint8_t *block, size_t len);
  */
 int moat_rsa_verify(const struct moat_rsa_public *key, struct moat_view hash,
 		    struct moat_view signature);
+
+/**
+ * moat_rsa_encrypt() - encrypt a short text: 00 02 PADDING 00 TEXT, PKCS #1 v1.5
+ * @text: what is secret
+ * @padding: random octets without a zero, eight at least: as many as fill the block
+ * @out: as many octets as the modulus has
+ *
+ * Return: 0, or -1 when the lengths do not fit.
+ */
+int moat_rsa_encrypt(const struct moat_rsa_public *key, struct moat_view text,
+		     struct moat_view padding, uint8_t *out);
 
 #endif

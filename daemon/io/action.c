@@ -33,6 +33,24 @@ static void ask_signature(struct moat_io *io, const struct moat_act *act)
 	moat_channel_send(&io->keys, &msg);
 }
 
+static void ask_decryption(struct moat_io *io, const struct moat_act *act)
+{
+	struct moat_ipc msg;
+
+	if (act->decrypt.nonce_len > sizeof(msg.decrypt.nonce) ||
+	    act->decrypt.id_len > sizeof(msg.decrypt.id)) {
+		moat_io_fail(io, act->token, "it is longer than any RSA key");
+		return;
+	}
+	moat_ipc_init(&msg, MOAT_IPC_DECRYPT, act->token);
+	memcpy(msg.decrypt.key_id, act->decrypt.key_id, sizeof(msg.decrypt.key_id));
+	msg.decrypt.nonce_len = act->decrypt.nonce_len;
+	msg.decrypt.id_len = act->decrypt.id_len;
+	memcpy(msg.decrypt.nonce, act->decrypt.nonce, act->decrypt.nonce_len);
+	memcpy(msg.decrypt.id, act->decrypt.id, act->decrypt.id_len);
+	moat_channel_send(&io->keys, &msg);
+}
+
 static void ask_spi(struct moat_io *io, const struct moat_act *act)
 {
 	struct moat_ipc msg;
@@ -102,6 +120,9 @@ void moat_io_act(struct moat_io *io, const struct moat_act *act)
 		break;
 	case MOAT_ACT_SIGN:
 		ask_signature(io, act);
+		break;
+	case MOAT_ACT_DECRYPT:
+		ask_decryption(io, act);
 		break;
 	case MOAT_ACT_SPI_ALLOC:
 		ask_spi(io, act);

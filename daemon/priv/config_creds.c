@@ -239,8 +239,10 @@ static void check_loaded(struct draft *draft)
 	struct moat_creds *creds = draft->creds;
 	struct moat_cert_key key;
 
-	if (check_cert(draft, "cert", MOAT_CREDS_CERT, &key))
+	if (check_cert(draft, "cert", MOAT_CREDS_CERT, &key)) {
 		moat_key_id(key.public.n, creds->key_id);
+		creds->key_len = key.public.n.len;
+	}
 	if (creds->part[MOAT_CREDS_CERT].n > CHAIN_MAX)
 		moat_reader_wrong(draft->reader,
 				  config_setting_get_member(draft->block, "cert"),
@@ -428,6 +430,24 @@ static void check_id(struct draft *draft, enum moat_creds_part part, const char 
 	gnutls_x509_crt_deinit(cert);
 }
 
+/* What is encrypted in message 1 needs all that is else agreed on before. */
+static void check_aggressive(struct draft *draft)
+{
+	struct moat_ike_algs *ike = &draft->tunnel->ike;
+
+	if (!encrypts(draft->tunnel) ||
+	    draft->tunnel->exchange != MOAT_EXCHANGE_AGGRESSIVE)
+		return;
+	if (has(draft, "ike") && ike->count > 1)
+		moat_reader_wrong(
+			draft->reader, config_setting_get_member(draft->block, "ike"),
+			"ike has %u entries, and aggressive mode with encrypted "
+			"nonces needs a single one: it encrypts before anything "
+			"is agreed",
+			ike->count);
+	ike->count = ike->count ? 1 : 0;
+}
+
 void moat_creds_read(struct moat_reader *reader, config_setting_t *block,
 		     struct moat_tunnel_conf *tunnel, bool weak)
 {
@@ -440,6 +460,7 @@ void moat_creds_read(struct moat_reader *reader, config_setting_t *block,
 	if (reader->mistakes->n > before)
 		return;
 	name_key(&draft);
+	check_aggressive(&draft);
 	check_id(&draft, MOAT_CREDS_CERT, "cert", &tunnel->local_id, "local-id");
 	check_id(&draft, MOAT_CREDS_REMOTE, "remote-cert", &tunnel->remote_id,
 		 "remote-id");

@@ -61,8 +61,8 @@ static void read_auth(struct draft *draft, config_setting_t *setting)
 					    MOAT_METHOD_RSA_ENC_REVISED };
 	unsigned int i;
 
-	if (read_word(draft, setting,
-		      WORDS("psk", "rsa-sig", "rsa-enc", "rsa-enc-revised"), 4, 2, &i))
+	if (moat_value_word(draft->reader, setting,
+			    WORDS("psk", "rsa-sig", "rsa-enc", "rsa-enc-revised"), 4, &i))
 		draft->tunnel->auth = methods[i];
 }
 

@@ -37,6 +37,7 @@ int moat_feed_send_creds(int fd, const struct moat_config *config)
 
 		moat_ipc_init(&msg, MOAT_IPC_CREDS, 0);
 		msg.creds.weak = creds->weak;
+		msg.creds.key_len = creds->key_len;
 		memcpy(msg.creds.key_id, creds->key_id, sizeof(msg.creds.key_id));
 		if (moat_ipc_send(fd, &msg, -1, 0))
 			return -1;
@@ -93,6 +94,7 @@ static bool take_creds(struct moat_feed *feed, const struct moat_ipc *msg)
 	struct moat_creds *creds = moat_creds_new();
 
 	creds->weak = msg->creds.weak;
+	creds->key_len = msg->creds.key_len;
 	memcpy(creds->key_id, msg->creds.key_id, sizeof(creds->key_id));
 	moat_config_add_creds(&feed->config, creds, "");
 	return true;

@@ -48,6 +48,7 @@ static const size_t lengths[MOAT_IPC_TYPES] = {
 	[MOAT_IPC_DER] = UP_TO(der),
 	[MOAT_IPC_KEY] = UP_TO(key),
 	[MOAT_IPC_SIGN] = UP_TO(sign),
+	[MOAT_IPC_DECRYPT] = UP_TO(decrypt),
 };
 
 size_t moat_ipc_len(uint32_t type)

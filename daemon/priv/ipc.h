@@ -14,7 +14,7 @@
  *   supervisor -> ike      SOCKET, RELOADED; ike -> supervisor  RELOAD
  *   ike -> supervisor      KEYLOG (an operator's word, and lines of the table)
  *   all -> supervisor      LOG
- *   ike -> keys            SKEYID, SIGN; keys -> ike  ANSWER
+ *   ike -> keys            SKEYID, SIGN, DECRYPT; keys -> ike  ANSWER
  *   ike -> kernel          SPI_ALLOC SA_* POLICY_* DUMP CLEAN; kernel -> ike
  *                          ANSWER, ACQUIRE, EXPIRE, FIRST_USE, SA_INFO,
  *                          POLICY_INFO, COUNTERS
@@ -90,6 +90,7 @@ enum moat_ipc_type {
 	MOAT_IPC_DER,
 	MOAT_IPC_KEY,
 	MOAT_IPC_SIGN,
+	MOAT_IPC_DECRYPT,
 	MOAT_IPC_TYPES,
 };
 
@@ -135,6 +136,7 @@ struct moat_ipc_counters {
  * @key: a descriptor follows, or none and the reason: a private key, as
  *       struct moat_key_conf
  * @sign: as MOAT_ACT_SIGN
+ * @decrypt: as MOAT_ACT_DECRYPT
  * @settle: the configuration is complete: to be used when @commit, else to be
  *          checked (keys) and forgotten
  * @text: SECRETS and FILE (a descriptor follows, or none and the reason), OPEN
@@ -144,7 +146,8 @@ struct moat_ipc_counters {
  * @keylog: on, off, or a line for one of the files (priv/keylog.c)
  * @clean: delete policies and SAs of earlier daemons: all that do not count
  *         from @base
- * @answer: as MOAT_EV_ANSWER; @data is SKEYID or a signature
+ * @answer: as MOAT_EV_ANSWER; @data is SKEYID, a signature, or what was
+ *          encrypted
  * @acquire: as the events of the core
  * @sa_info: one SA of the kernel's dump (@token is the dump's), or the last
  *           words of one that is gone (@token 0)
@@ -168,6 +171,7 @@ struct moat_ipc {
 		struct {
 			bool weak;
 			uint8_t key_id[MOAT_KEY_ID_LEN];
+			uint16_t key_len;
 		} creds;
 		struct {
 			uint8_t part;
@@ -188,6 +192,13 @@ struct moat_ipc {
 			uint16_t len;
 			uint8_t hash[64];
 		} sign;
+		struct {
+			uint8_t key_id[MOAT_KEY_ID_LEN];
+			uint16_t nonce_len;
+			uint16_t id_len;
+			uint8_t nonce[MOAT_RSA_MAX];
+			uint8_t id[MOAT_RSA_MAX];
+		} decrypt;
 		struct moat_addr remote;
 		struct moat_pair_conf pair;
 		struct {

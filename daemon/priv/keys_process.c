@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * `moatd: keys`: the only process that parses secrets. It answers SKEYID for a
- * peer and two nonces, and signs; the keys themselves never leave it.
+ * peer and two nonces, signs and decrypts; the keys themselves never leave it.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -206,6 +206,25 @@ static void answer_sign(const struct keys *keys, const struct moat_ipc *msg,
 		out->answer.len = key->len;
 }
 
+static void answer_decrypt(const struct keys *keys, const struct moat_ipc *msg,
+			   struct moat_ipc *out)
+{
+	const struct moat_rsa_key *key =
+		moat_rsa_keys_find(&keys->live_keys, msg->decrypt.key_id);
+
+	moat_ipc_init(out, MOAT_IPC_ANSWER, msg->token);
+	if (key && msg->decrypt.nonce_len <= sizeof(msg->decrypt.nonce) &&
+	    msg->decrypt.id_len <= sizeof(msg->decrypt.id))
+		out->answer.len = moat_rsa_open(
+			key, moat_view(msg->decrypt.nonce, msg->decrypt.nonce_len),
+			moat_view(msg->decrypt.id, msg->decrypt.id_len),
+			out->answer.data);
+	out->answer.ok = out->answer.len != 0;
+	if (!out->answer.ok)
+		moat_ipc_text(out->answer.text,
+			      "the private key is not there, or not for this");
+}
+
 static bool answer(const struct keys *keys, const struct moat_ipc *msg,
 		   struct moat_ipc *out)
 {
@@ -215,6 +234,9 @@ static bool answer(const struct keys *keys, const struct moat_ipc *msg,
 		return true;
 	case MOAT_IPC_SIGN:
 		answer_sign(keys, msg, out);
+		return true;
+	case MOAT_IPC_DECRYPT:
+		answer_decrypt(keys, msg, out);
 		return true;
 	default:
 		return false;

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "ike/crypt.h"
+#include "ike/tunnel.h"
+#include "wire/isakmp.h"
 
 #define FILE_MAX (64 * 1024)
 
@@ -126,8 +128,13 @@ static const char *add_key(struct moat_rsa_keys *keys, gnutls_x509_privkey_t pri
 		n = moat_view(n.data + 1, n.len - 1);
 	moat_key_id(n, key.id);
 	key.len = n.len;
-	if (!memcmp(key.id, conf->id, sizeof(key.id)))
+	if (!memcmp(key.id, conf->id, sizeof(key.id))) {
+		struct moat_view d = moat_view(p.d.data, p.d.size);
+
 		key.sexp = make_sexp(&p);
+		if (moat_hash(MOAT_HASH_SHA256, &d, 1, key.refusal))
+			abort();
+	}
 	free_parts(&p);
 	if (memcmp(key.id, conf->id, sizeof(key.id)))
 		return "is not the key of the certificate that cert names";
@@ -210,10 +217,104 @@ int moat_rsa_sign(const struct moat_rsa_key *key, struct moat_view hash, uint8_t
 	return ret;
 }
 
+/* All ones when @a < @b, else 0; both below 2^31. */
+static uint32_t less(uint32_t a, uint32_t b)
+{
+	return -((a - b) >> 31);
+}
+
+/*
+ * Where the text of a block 00 02 PADDING 00 TEXT begins; @good is all ones, or 0
+ * when it is no such block. Every octet is looked at, whatever it is.
+ */
+static uint32_t find_text(const uint8_t *block, uint32_t len, uint32_t *good)
+{
+	uint32_t looking = ~0u, at = 0;
+
+	*good = less(block[0], 1) & less(block[1] ^ 2, 1);
+	for (uint32_t i = 2; i < len; i++) {
+		uint32_t zero = less(block[i], 1);
+
+		at |= looking & zero & (i + 1);
+		looking &= ~zero;
+	}
+	/* A zero was found, behind at least eight octets of padding. */
+	*good &= ~looking & ~less(at, 11);
+	return at;
+}
+
+/* The text is copied from each place that it could begin at, once in earnest. */
+static void choose(const uint8_t *block, uint32_t size, const uint8_t *instead,
+		   uint32_t low, uint32_t high, uint8_t *out, size_t *len)
+{
+	uint32_t good, at = find_text(block, size, &good);
+	uint32_t length = size - at;
+
+	good &= ~less(length, low) & ~less(high, length);
+	length = (length & good) | (MOAT_RSA_REFUSED & ~good);
+	for (uint32_t i = 0; i < high; i++) {
+		uint32_t octet = 0;
+
+		for (uint32_t j = 0; j < size; j++)
+			octet |= block[j] & less(j ^ (at + i), 1);
+		octet = (octet & good) | (instead[i % MOAT_RSA_REFUSED] & ~good);
+		out[i] = octet;
+	}
+	*len = length;
+}
+
+int moat_rsa_decrypt(const struct moat_rsa_key *key, struct moat_view cipher, size_t low,
+		     size_t high, uint8_t *out, size_t *len)
+{
+	uint8_t block[MOAT_RSA_MAX], instead[MOAT_RSA_REFUSED];
+	gcry_sexp_t data = NULL, result = NULL;
+
+	if (!key->decrypt || cipher.len != key->len || key->len > sizeof(block) ||
+	    low > MOAT_RSA_REFUSED || high < MOAT_RSA_REFUSED ||
+	    moat_prf(MOAT_HASH_SHA256, moat_view(key->refusal, sizeof(key->refusal)),
+		     &cipher, 1, instead))
+		return -1;
+	memset(block, 0, sizeof(block));
+	if (gcry_sexp_build(&data, NULL, "(enc-val(flags raw)(rsa(a %b)))",
+			    (int)cipher.len, cipher.data))
+		return -1;
+	/* What is no number below the modulus is refused like bad padding. */
+	if (!gcry_pk_decrypt(&result, data, key->sexp))
+		take_number(result, "value", block, key->len);
+	choose(block, key->len, instead, low, high, out, len);
+	gcry_sexp_release(data);
+	gcry_sexp_release(result);
+	explicit_bzero(block, sizeof(block));
+	return 0;
+}
+
+size_t moat_rsa_open(const struct moat_rsa_key *key, struct moat_view nonce,
+		     struct moat_view id, uint8_t *out)
+{
+	uint8_t text[4 + MOAT_ID_MAX];
+	size_t len = 0, total;
+
+	if (moat_rsa_decrypt(key, nonce, MOAT_NONCE_MIN, MOAT_NONCE_MAX, text, &len))
+		return 0;
+	moat_set16(out, len);
+	memcpy(out + 2, text, len);
+	total = 2 + len;
+	len = 0;
+	/* A whole body: type, protocol and port before the value. */
+	if (id.len && moat_rsa_decrypt(key, id, 5, sizeof(text), text, &len))
+		return 0;
+	moat_set16(out + total, len);
+	memcpy(out + total + 2, text, len);
+	explicit_bzero(text, sizeof(text));
+	return total + 2 + len;
+}
+
 void moat_rsa_keys_free(struct moat_rsa_keys *keys)
 {
 	for (unsigned int i = 0; i < keys->n; i++)
 		gcry_sexp_release(keys->list[i].sexp);
+	if (keys->list)
+		explicit_bzero(keys->list, keys->n * sizeof(*keys->list));
 	free(keys->list);
 	*keys = (struct moat_rsa_keys){ 0 };
 }

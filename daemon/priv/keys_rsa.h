@@ -8,6 +8,9 @@
 #include "ike/rsa.h"
 #include "priv/mistake.h"
 
+/* Octets of what a text with bad padding is replaced by. */
+#define MOAT_RSA_REFUSED 32
+
 /**
  * struct moat_key_conf - a private key that tunnels name
  * @id: SHA-256 of the modulus that their certificate has
@@ -28,12 +31,14 @@ struct moat_key_conf {
  * @id: see struct moat_key_conf; @decrypt likewise
  * @len: octets of its modulus
  * @sexp: as libgcrypt has it
+ * @refusal: secret: what a text with bad padding is replaced by is made of it
  */
 struct moat_rsa_key {
 	uint8_t id[MOAT_KEY_ID_LEN];
 	bool decrypt;
 	size_t len;
 	gcry_sexp_t sexp;
+	uint8_t refusal[32];
 };
 
 /** struct moat_rsa_keys - all of them */
@@ -66,6 +71,32 @@ const struct moat_rsa_key *moat_rsa_keys_find(const struct moat_rsa_keys *keys,
  * Return: 0, or -1 when the key is not for signing or libgcrypt fails.
  */
 int moat_rsa_sign(const struct moat_rsa_key *key, struct moat_view hash, uint8_t *out);
+
+/**
+ * moat_rsa_decrypt() - open a PKCS #1 v1.5 block of type 2
+ * @cipher: @key->len octets
+ * @low: a text is at least this long, and at most @high octets
+ * @out: room for @high octets
+ * @len: octets of the text
+ *
+ * Bad padding gives no error but another text of 32 octets, always the same one
+ * for one @cipher: who cannot encrypt learns nothing from what follows.
+ *
+ * Return: 0, or -1 when the key is not for decrypting or the length is wrong.
+ */
+int moat_rsa_decrypt(const struct moat_rsa_key *key, struct moat_view cipher, size_t low,
+		     size_t high, uint8_t *out, size_t *len);
+
+/**
+ * moat_rsa_open() - answer MOAT_ACT_DECRYPT
+ * @id: may be empty
+ * @out: room for 604 octets
+ *
+ * Return: octets of @out: both texts, each behind its length in two octets; 0 on
+ * failure.
+ */
+size_t moat_rsa_open(const struct moat_rsa_key *key, struct moat_view nonce,
+		     struct moat_view id, uint8_t *out);
 
 void moat_rsa_keys_free(struct moat_rsa_keys *keys);
 

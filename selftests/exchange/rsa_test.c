@@ -24,6 +24,18 @@ static struct sim_options signatures(void)
 	};
 }
 
+static struct sim_options encryption(uint16_t method)
+{
+	struct sim_options o = signatures();
+
+	o.auth = method;
+	o.cert[0] = o.key[0] = "enc-a";
+	o.cert[1] = o.key[1] = "enc-b";
+	o.more[0] = "remote-cert = \"enc-b.pem\"";
+	o.more[1] = "remote-cert = \"enc-a.pem\"";
+	return o;
+}
+
 static struct sim *start(const struct sim_options *o)
 {
 	struct sim *sim = sim_new(o);
@@ -188,8 +200,11 @@ static void refused_initiator(void **state)
 static void rough_network(void **state)
 {
 	(void)state;
-	for (unsigned int i = 0; i < 20; i++) {
-		struct sim_options o = signatures();
+	for (unsigned int i = 0; i < 30; i++) {
+		static const uint16_t methods[] = { MOAT_METHOD_RSA_SIG,
+						    MOAT_METHOD_RSA_ENC,
+						    MOAT_METHOD_RSA_ENC_REVISED };
+		struct sim_options o = i % 3 ? encryption(methods[i % 3]) : signatures();
 		struct sim *sim;
 
 		o.seed = 100 + i;
@@ -198,7 +213,7 @@ static void rough_network(void **state)
 		o.reorder = 20;
 		o.aggressive = i % 2;
 		sim = sim_new(&o);
-		sim_fail(sim, i % 3 ? 0 : 10);
+		sim_fail(sim, i % 5 ? 0 : 10);
 		sim_run(sim, 100);
 		sim_up(sim, i % 4 == 0);
 		sim_run(sim, 20000);
@@ -215,12 +230,130 @@ static void rough_network(void **state)
 	}
 }
 
+/* ---- encrypted nonces ---- */
+
+static void encrypted_nonces(void **state)
+{
+	static const char *const ladders[4] = {
+		"sent main 3 (HDR, KE, HASH, ID, NONCE): MM_SA_SETUP -> MM_SA_SETUP\n"
+		"received main 4 (HDR, KE, ID, NONCE): MM_SA_SETUP -> MM_KEY_EXCH\n"
+		"sent main 5 (HDR*, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_EXCH\n"
+		"received main 6 (HDR*, HASH): MM_KEY_EXCH -> MM_KEY_AUTH\n",
+		"sent aggressive 1 (HDR, SA, KE, HASH, ID, NONCE): AG_NO_STATE -> "
+		"AG_NO_STATE\n"
+		"received aggressive 2 (HDR, SA, KE, ID, NONCE, HASH): ",
+		"sent main 3 (HDR, HASH, NONCE, KE, ID): MM_SA_SETUP -> MM_SA_SETUP\n"
+		"received main 4 (HDR, NONCE, KE, ID): MM_SA_SETUP -> MM_KEY_EXCH\n"
+		"sent main 5 (HDR*, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_EXCH\n",
+		"sent aggressive 1 (HDR, SA, HASH, NONCE, KE, ID): AG_NO_STATE -> "
+		"AG_NO_STATE\n"
+		"received aggressive 2 (HDR, SA, NONCE, KE, ID, HASH): ",
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		struct sim_options o = encryption(i / 2 ? MOAT_METHOD_RSA_ENC_REVISED
+							: MOAT_METHOD_RSA_ENC);
+		struct sim *sim;
+
+		o.aggressive = i % 2;
+		sim = start(&o);
+		assert_up(sim);
+		if (!strstr(sim_ladder(sim, 0), ladders[i]))
+			fail_msg("case %u: %s", i, sim_ladder(sim, 0));
+		sim_free(sim);
+	}
+}
+
+/*
+ * A responder that has another key of ours in its remote-cert encrypts what we
+ * cannot open. With method 4 nothing shows before HASH; each side says what to
+ * look at.
+ */
+static void wrong_key(void **state)
+{
+	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
+	struct sim *sim;
+
+	(void)state;
+	o.more[1] = "remote-cert = \"encrypts.pem\"\n"
+		    "remote-id = \"dn:C=DE, O=Moat test, CN=gw-b\"";
+	sim = start(&o);
+	assert_non_null(strstr(sim_ladder(sim, 0), "sent main 5"));
+	sim_run(sim, 60000);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_non_null(strstr(
+		sim_log_text(sim, 1, "ike-auth-failed"),
+		"cert and key of one side and remote-cert of the other most likely"));
+	sim_free(sim);
+	o = encryption(MOAT_METHOD_RSA_ENC_REVISED);
+	o.more[0] = "remote-cert = \"encrypts.pem\"";
+	sim = start(&o);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-refused"),
+			       "HASH(1) is not that of our certificate"));
+	sim_run(sim, 60000);
+	assert_int_equal(sim_done(sim, 0), 0);
+	sim_free(sim);
+}
+
+/*
+ * Who changes the encrypted nonce on its way, as one who asks an oracle would,
+ * gets the same answer whether its padding is good or not.
+ */
+static void oracle(void **state)
+{
+	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
+	struct sim *sim = start(&o);
+	unsigned int answered = 0;
+	const uint8_t *found;
+	uint8_t data[8192];
+	size_t len;
+	int to;
+
+	(void)state;
+	assert_up(sim);
+	for (unsigned int i = 0; i < 20; i++) {
+		/* A half-open ISAKMP SA of its own: message 1 again, new cookie. */
+		found = sim_datagram(sim, 0, &len, &to);
+		memcpy(data, found, len);
+		data[0] = (uint8_t)(i + 1);
+		sim_inject(sim, 1, data, len);
+		sim_run(sim, 1);
+		found = NULL;
+		for (unsigned int j = 2; sim_datagram(sim, j, &len, &to); j++) {
+			if (to == 0 && sim_datagram(sim, j, &len, &to)[0] == i + 1)
+				found = sim_datagram(sim, j, &len, &to);
+		}
+		assert_non_null(found);
+		memcpy(data + 8, found + 8, 8);
+		found = sim_datagram(sim, 2, &len, &to);
+		memcpy(data + 16, found + 16, len - 16);
+		/* The first two as they were sent, the others spoilt. */
+		data[len - 1] ^= (uint8_t)(i / 2);
+		sim_inject(sim, 1, data, len);
+		sim_run(sim, 100);
+		for (unsigned int j = 2; sim_datagram(sim, j, &len, &to); j++) {
+			const uint8_t *d = sim_datagram(sim, j, &len, &to);
+
+			answered += to == 0 && d[0] == i + 1 && d[16] == MOAT_P_KE;
+		}
+	}
+	assert_int_equal(answered, 20);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(main_mode),	     cmocka_unit_test(aggressive_mode),
-		cmocka_unit_test(identities),	     cmocka_unit_test(refusals),
-		cmocka_unit_test(refused_initiator), cmocka_unit_test(rough_network),
+		cmocka_unit_test(main_mode),
+		cmocka_unit_test(aggressive_mode),
+		cmocka_unit_test(identities),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(refused_initiator),
+		cmocka_unit_test(rough_network),
+		cmocka_unit_test(encrypted_nonces),
+		cmocka_unit_test(wrong_key),
+		cmocka_unit_test(oracle),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -164,6 +164,19 @@ static void sign(struct sim *sim, int side, const struct moat_act *act)
 	item->data = copy(out, len);
 }
 
+static void decrypt(struct sim *sim, int side, const struct moat_act *act)
+{
+	uint8_t out[MOAT_RSA_MAX];
+	size_t len = sim_rsa_decrypt(sim, side, act, out);
+	struct sim_item *item =
+		later_answer(sim, side, 1 + sim_random(sim, 10), act->token, len != 0);
+
+	if (!item->ok)
+		return;
+	item->len = len;
+	item->data = copy(out, len);
+}
+
 static void verify(struct sim *sim, int side, const struct moat_act *act)
 {
 	char why[512];
@@ -353,6 +366,9 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 		break;
 	case MOAT_ACT_SIGN:
 		sign(sim, side, act);
+		break;
+	case MOAT_ACT_DECRYPT:
+		decrypt(sim, side, act);
 		break;
 	case MOAT_ACT_VERIFY:
 		verify(sim, side, act);

@@ -103,6 +103,8 @@ void sim_rsa_setup(struct sim *sim, int side);
 void sim_rsa_clear(struct sim_side *side);
 bool sim_rsa_sign(struct sim *sim, int side, const struct moat_act *act, uint8_t *out,
 		  size_t *len);
+size_t sim_rsa_decrypt(struct sim *sim, int side, const struct moat_act *act,
+		       uint8_t *out);
 bool sim_rsa_verify(struct sim *sim, const struct moat_act *act, char *why, size_t size);
 
 #endif

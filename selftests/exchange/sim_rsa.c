@@ -99,6 +99,18 @@ bool sim_rsa_sign(struct sim *sim, int side, const struct moat_act *act, uint8_t
 	return true;
 }
 
+size_t sim_rsa_decrypt(struct sim *sim, int side, const struct moat_act *act,
+		       uint8_t *out)
+{
+	const struct moat_rsa_key *key =
+		moat_rsa_keys_find(&sim->side[side].keys, act->decrypt.key_id);
+
+	if (!key)
+		return 0;
+	return moat_rsa_open(key, moat_view(act->decrypt.nonce, act->decrypt.nonce_len),
+			     moat_view(act->decrypt.id, act->decrypt.id_len), out);
+}
+
 bool sim_rsa_verify(struct sim *sim, const struct moat_act *act, char *why, size_t size)
 {
 	if (!sim->x509)

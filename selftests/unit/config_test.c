@@ -410,9 +410,6 @@ static void test_not_built_yet(void **state)
 			(int)strcspn(keys[i], " "), keys[i]);
 		EXPECT(text, expected);
 	}
-	EXPECT(WITH("auth = \"rsa-enc\""),
-	       "moat.conf:6: auth = \"rsa-enc\" is not supported by this version "
-	       "(\"psk\" is)");
 	EXPECT(WITH("nat-t = \"auto\""),
 	       "moat.conf:6: nat-t = \"auto\" is not supported by this version (\"off\" "
 	       "is)");

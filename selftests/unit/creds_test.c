@@ -109,6 +109,36 @@ static void together(void **state)
 	       "none");
 }
 
+/* A key either signs or decrypts; and what is encrypted needs a key to it. */
+static void dedicated(void **state)
+{
+	(void)state;
+	expect(WITH("auth = \"rsa-enc\"\ncert = \"enc-b.pem\"\nkey = \"enc-b.key\"\n"
+		    "ca = \"ca.pem\""),
+	       "moat.conf:1: tunnel \"branch\": auth needs remote-cert (the peer's "
+	       "certificate, for its key)",
+	       "none");
+	expect(WITH("auth = \"rsa-enc\"\ncert = \"gw-b.pem\"\nkey = \"gw-b.key\"\n"
+		    "remote-cert = \"enc-a.pem\""),
+	       "moat.conf:7: the certificate of cert: its key usage does not allow key "
+	       "encipherment",
+	       "none");
+	/* Its certificates let it do both; then the first tunnel decides. */
+	expect("tunnels = {" TUNNEL("a", "1",
+				    "auth = \"rsa-enc-revised\"\ncert = \"both.pem\"\n"
+				    "key = \"gw-b.key\"\nremote-cert = \"enc-a.pem\"")
+		       TUNNEL("b", "2", GOOD "ca = \"ca.pem\"") "}\n",
+	       "moat.conf:18: the key \"gw-b.key\" serves rsa-enc at moat.conf:8: "
+	       "encrypted nonces need a key of their own, which signs nothing",
+	       "none");
+	expect(WITH("auth = \"rsa-enc\"\ncert = \"enc-b.pem\"\nkey = \"enc-b.key\"\n"
+		    "remote-cert = \"enc-a.pem\"\nexchange = \"aggressive\"\n"
+		    "ike = [ \"aes128-sha256-ecp256\", \"aes256-sha256-ecp256\" ]"),
+	       "moat.conf:11: ike has 2 entries, and aggressive mode with encrypted nonces "
+	       "needs a single one: it encrypts before anything is agreed",
+	       "none");
+}
+
 static void files(void **state)
 {
 	(void)state;
@@ -264,6 +294,28 @@ static void sign_block(const struct moat_rsa_key *key, const uint8_t *block, uin
 	gcry_sexp_release(data);
 }
 
+/* Any block, under the public key. */
+static void encrypt_block(const struct moat_cert_key *public, const uint8_t *block,
+			  uint8_t *out)
+{
+	gcry_mpi_t n, e, m;
+	size_t len;
+
+	gcry_mpi_scan(&n, GCRYMPI_FMT_USG, public->public.n.data, public->public.n.len,
+		      NULL);
+	gcry_mpi_scan(&e, GCRYMPI_FMT_USG, public->public.e.data, public->public.e.len,
+		      NULL);
+	gcry_mpi_scan(&m, GCRYMPI_FMT_USG, block, 256, NULL);
+	gcry_mpi_powm(m, m, e, n);
+	len = (gcry_mpi_get_nbits(m) + 7) / 8;
+	memset(out, 0, 256);
+	assert_int_equal(gcry_mpi_print(GCRYMPI_FMT_USG, out + 256 - len, len, NULL, m),
+			 0);
+	gcry_mpi_release(n);
+	gcry_mpi_release(e);
+	gcry_mpi_release(m);
+}
+
 static int verify_block(const struct moat_rsa_key *key,
 			const struct moat_cert_key *public, struct moat_view hash,
 			const uint8_t *block)
@@ -322,6 +374,77 @@ static void signatures(void **state)
 	moat_rsa_keys_free(&keys);
 }
 
+/*
+ * Texts of all lengths come back; whatever is no block of type 2 gives another
+ * text, the same for the same octets, and not an error.
+ */
+static void decryption(void **state)
+{
+	struct moat_rsa_keys keys = { 0 };
+	struct moat_rsa_key *key;
+	uint8_t text[256], padding[256], cipher[256], out[256], again[256], block[256];
+	struct moat_cert_key public;
+	size_t len = 0;
+
+	(void)state;
+	memset(text, 0x33, sizeof(text));
+	memset(padding, 0xaa, sizeof(padding));
+	read_key(&keys, "gw-b.key", "gw-b.pem", true, "none");
+	key = &keys.list[0];
+	public_of(CERTS "gw-b.pem", &public);
+	for (size_t n = 8; n <= 245; n += 79) {
+		text[n - 1] = (uint8_t)n;
+		assert_int_equal(moat_rsa_encrypt(&public.public, moat_view(text, n),
+						  moat_view(padding, 253 - n), cipher),
+				 0);
+		assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 256), 8, 256,
+						  out, &len),
+				 0);
+		assert_int_equal(len, n);
+		assert_memory_equal(out, text, n);
+	}
+	assert_int_equal(moat_rsa_encrypt(&public.public, moat_view(text, 246),
+					  moat_view(padding, 7), cipher),
+			 -1);
+	for (unsigned int i = 0; i < 6; i++) {
+		/* No zero; early zero; short text; long text; type 1; not 0 first. */
+		static const struct {
+			unsigned int at;
+			uint8_t octet;
+		} faults[] = { { 3, 1 },  { 9, 0 }, { 250, 0 },
+			       { 20, 0 }, { 1, 1 }, { 0, 1 } };
+
+		memset(block, 0x77, sizeof(block));
+		block[0] = 0;
+		block[1] = 2;
+		if (i > 3)
+			block[200] = 0;
+		block[faults[i].at] = faults[i].octet;
+		encrypt_block(&public, block, cipher);
+		assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 256), 8, 100,
+						  out, &len),
+				 0);
+		assert_int_equal(len, MOAT_RSA_REFUSED);
+		assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 256), 8, 100,
+						  again, &len),
+				 0);
+		assert_memory_equal(out, again, MOAT_RSA_REFUSED);
+		assert_memory_not_equal(out, block + 21, MOAT_RSA_REFUSED);
+	}
+	/* More than the modulus, which is no ciphertext at all. */
+	memset(cipher, 0xff, sizeof(cipher));
+	assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 256), 8, 100, out, &len),
+			 0);
+	assert_int_equal(len, MOAT_RSA_REFUSED);
+	assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 255), 8, 100, out, &len),
+			 -1);
+	/* A key that signs opens nothing. */
+	key->decrypt = false;
+	assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 256), 8, 100, out, &len),
+			 -1);
+	moat_rsa_keys_free(&keys);
+}
+
 static void unfit(void **state)
 {
 	struct moat_cert_key good_key, key;
@@ -372,8 +495,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good),		cmocka_unit_test(together),
-		cmocka_unit_test(files),	cmocka_unit_test(certificates),
-		cmocka_unit_test(private_keys), cmocka_unit_test(signatures),
+		cmocka_unit_test(dedicated),	cmocka_unit_test(files),
+		cmocka_unit_test(certificates), cmocka_unit_test(private_keys),
+		cmocka_unit_test(signatures),	cmocka_unit_test(decryption),
 		cmocka_unit_test(unfit),	cmocka_unit_test(names),
 	};
 
