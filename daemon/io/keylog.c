@@ -89,7 +89,7 @@ void moat_keylog_sa(const struct moat_sa_params *sa)
 {
 	const char *enc = encryption(sa), *auth = integrity(sa);
 	char src[MOAT_ADDR_STRLEN], dst[MOAT_ADDR_STRLEN];
-	char keys[2][2 * MOAT_KEY_MAX + 1], line[512];
+	char keys[2][2 * MOAT_KEY_MAX + 1], line[768];
 
 	/* AH hides nothing, and some algorithms Wireshark does not have. */
 	if (sa->protocol != IPPROTO_ESP || !enc || !auth ||

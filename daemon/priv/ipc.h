@@ -232,7 +232,7 @@ struct moat_ipc {
 		struct moat_policy_params policy;
 		struct {
 			uint32_t what;
-			char line[512];
+			char line[768];
 		} keylog;
 		struct {
 			uint32_t base;
