@@ -151,3 +151,18 @@ bool moat_range_equal(const struct moat_range *a, const struct moat_range *b)
 	return moat_addr_equal(&a->first, &b->first) &&
 	       moat_addr_equal(&a->last, &b->last);
 }
+
+int moat_selector_compare(const struct moat_selector *a, const struct moat_selector *b)
+{
+	int d = memcmp(&a->local, &b->local, sizeof(a->local));
+
+	if (!d)
+		d = memcmp(&a->remote, &b->remote, sizeof(a->remote));
+	if (!d)
+		d = a->protocol - b->protocol;
+	if (!d)
+		d = memcmp(a->local_port, b->local_port, sizeof(a->local_port));
+	if (!d)
+		d = memcmp(a->remote_port, b->remote_port, sizeof(a->remote_port));
+	return d;
+}

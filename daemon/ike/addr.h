@@ -95,4 +95,7 @@ bool moat_addr_equal(const struct moat_addr *a, const struct moat_addr *b);
 bool moat_endpoint_equal(const struct moat_endpoint *a, const struct moat_endpoint *b);
 bool moat_range_equal(const struct moat_range *a, const struct moat_range *b);
 
+/** moat_selector_compare() - an order over selectors, as of memcmp() */
+int moat_selector_compare(const struct moat_selector *a, const struct moat_selector *b);
+
 #endif

@@ -26,18 +26,6 @@ static const char *tunnel_name(const struct moat_child *child)
 	return child->pair->tunnel->conf.name;
 }
 
-/* What a later daemon needs to take the SA over: version, pair, tunnel. */
-static void fill_owner(struct moat_sa_params *params, const struct moat_pair *pair)
-{
-	const char *name = pair->tunnel->conf.name;
-	size_t index = (size_t)(pair - pair->tunnel->pairs);
-
-	params->owner[0] = 1;
-	moat_set32(params->owner + 1, (uint32_t)index);
-	memcpy(params->owner + 5, name, strlen(name));
-	params->owner_len = (uint16_t)(5 + strlen(name));
-}
-
 static uint8_t ip_protocol(const struct moat_child_sa *sa)
 {
 	return sa->protocol == MOAT_PROTO_AH ? MOAT_IPPROTO_AH : MOAT_IPPROTO_ESP;
@@ -71,7 +59,7 @@ static void fill_params(struct moat_sa_params *params, const struct moat_child *
 		params->soft_bytes =
 			bytes - bytes / 5 + moat_core_jitter(core(child), bytes / 10);
 	}
-	fill_owner(params, child->pair);
+	moat_owner_write(params, child);
 	if (child->n_sas > 1)
 		params->bundle = sa == child->sas ? MOAT_BUNDLE_OUTER : MOAT_BUNDLE_INNER;
 }
@@ -143,13 +131,24 @@ static void free_child(struct moat_child *child)
 	free(child);
 }
 
-struct moat_child *moat_child_new(const struct moat_child_input *in)
+struct moat_child *moat_child_alloc(struct moat_pair *pair)
 {
 	struct moat_child *child = moat_alloc(sizeof(*child));
+
+	child->pair = pair;
+	child->rekey_timer = (struct moat_timer){ .fire = rekey_due, .owner = child };
+	child->switch_timer = (struct moat_timer){ .fire = switch_due, .owner = child };
+	child->end_timer = (struct moat_timer){ .fire = end_due, .owner = child };
+	TAILQ_INSERT_TAIL(&pair->children, child, link);
+	return child;
+}
+
+struct moat_child *moat_child_new(const struct moat_child_input *in)
+{
+	struct moat_child *child = moat_child_alloc(in->pair);
 	struct moat_view low = lower(in->ni, in->nr) ? in->ni : in->nr;
 	uint64_t bytes = in->life_kilobytes * 1024;
 
-	child->pair = in->pair;
 	child->n_sas = in->n_sas;
 	memcpy(child->sas, in->sas, in->n_sas * sizeof(*in->sas));
 	child->local = in->sa->local.addr;
@@ -160,10 +159,6 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	child->begun = in->begun;
 	child->begun_at = in->begun_at;
 	moat_blob_set(&child->nonce, low.data, low.len);
-	child->rekey_timer = (struct moat_timer){ .fire = rekey_due, .owner = child };
-	child->switch_timer = (struct moat_timer){ .fire = switch_due, .owner = child };
-	child->end_timer = (struct moat_timer){ .fire = end_due, .owner = child };
-	TAILQ_INSERT_TAIL(&in->pair->children, child, link);
 	child->in = make_params(child, MOAT_DIRECTION_IN, bytes);
 	child->out = make_params(child, MOAT_DIRECTION_OUT, bytes);
 	for (unsigned int i = 0; i < child->n_sas; i++) {
@@ -269,6 +264,17 @@ static void retire(struct moat_child *old, const struct moat_child *by)
 	end_after(old, by->initiator ? MOAT_OLD_INBOUND : 2 * MOAT_OLD_INBOUND);
 }
 
+/* They were kept for what the peer might send on them: now it has the new one. */
+static void retire_adopted(struct moat_child *by)
+{
+	struct moat_child *child;
+
+	TAILQ_FOREACH(child, &by->pair->children, link) {
+		if (child->adopted && !child->old && child != by)
+			retire(child, by);
+	}
+}
+
 static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answer)
 {
 	struct moat_pair *pair = child->pair;
@@ -292,6 +298,7 @@ static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answ
 		pair->tunnel->rekeys++;
 		retire(old, child);
 	}
+	retire_adopted(child);
 	moat_tunnel_check(pair->tunnel);
 }
 
@@ -324,6 +331,24 @@ static void log_established(const struct moat_child *child)
 		     moat_range_str(&child->selector.remote, remote), alg,
 		     child->sas[0].spi_in, child->sas[0].spi_out,
 		     child->initiator ? "initiator" : "responder", child->life);
+}
+
+void moat_child_resume(struct moat_child *child, bool current)
+{
+	struct moat_ike *ike = core(child);
+
+	child->complete = true;
+	child->expires = child->established + child->life * MOAT_SECOND;
+	moat_timer_set(&ike->timers, &child->end_timer, child->expires + SPARE_LIFE);
+	if (!current)
+		return;
+	child->pair->current = child;
+	/*
+	 * At once: the peer may have lost its SAs while nobody was here to hear of
+	 * it, and its dead peer detection gets no answer before there is a new
+	 * ISAKMP SA. The timer goes on asking until there are new SAs.
+	 */
+	moat_timer_after(ike, &child->rekey_timer, moat_core_jitter(ike, MOAT_SECOND));
 }
 
 bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer)

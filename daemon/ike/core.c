@@ -130,6 +130,12 @@ static void dispatch(struct moat_ike *ike, const struct moat_event *event)
 	case MOAT_EV_CONFIG:
 		moat_tunnels_config(ike, event);
 		break;
+	case MOAT_EV_ADOPT:
+		moat_adopt(ike, event);
+		break;
+	case MOAT_EV_ADOPTED:
+		moat_adopt_end(ike);
+		break;
 	case MOAT_EV_DATAGRAM:
 		datagram(ike, event);
 		break;

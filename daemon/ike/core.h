@@ -81,6 +81,7 @@ TAILQ_HEAD(moat_isakmps, moat_isakmp);
  * @keylog: an operator wants the keys of ISAKMP SAs
  * @opened: RSA decryptions that strangers caused since @opened_from
  * @sequence: counts what happens, where the clock is too coarse for an order
+ * @adopting: between the first configuration and MOAT_EV_ADOPTED
  */
 struct moat_ike {
 	moat_random_fn random;
@@ -103,6 +104,7 @@ struct moat_ike {
 	unsigned int opened;
 	uint64_t quiet_until;
 	unsigned int quiet;
+	bool adopting;
 };
 
 typedef void (*moat_answer_fn)(struct moat_ike *ike, void *owner,
@@ -146,6 +148,7 @@ TAILQ_HEAD(moat_children, moat_child);
  * @current: what the policy sends on
  * @quick: our own quick mode in flight
  * @answering: quick modes of the peer in flight
+ * @inherited: its policy has an outbound SA of an earlier daemon
  */
 struct moat_pair {
 	struct moat_tunnel *tunnel;
@@ -158,6 +161,7 @@ struct moat_pair {
 	struct moat_child *current;
 	struct moat_quick *quick;
 	unsigned int answering;
+	bool inherited;
 };
 
 /**
@@ -183,6 +187,8 @@ struct moat_tunnel {
 };
 
 void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event);
+/** moat_tunnel_start() - bring it up if it shall be up by itself */
+void moat_tunnel_start(struct moat_tunnel *tunnel);
 void moat_tunnels_free(struct moat_ike *ike);
 void moat_tunnel_up(struct moat_ike *ike, const struct moat_event *event);
 void moat_tunnel_down(struct moat_ike *ike, const struct moat_event *event);
@@ -256,6 +262,7 @@ struct moat_child_sa {
  * @redundant: the loser of two simultaneous quick modes
  * @used: a packet of the peer has come on it
  * @ending: moat_child_end() is at work
+ * @adopted: an earlier daemon made it
  * @begun: sequence at which its quick mode began; @completed likewise
  * @begun_at: the same by the clock
  * @switched_at: when the policy was switched to it
@@ -281,6 +288,7 @@ struct moat_child {
 	bool redundant;
 	bool used;
 	bool ending;
+	bool adopted;
 	uint64_t begun;
 	uint64_t begun_at;
 	uint64_t completed;
@@ -316,6 +324,10 @@ struct moat_child_input {
 	struct moat_view nr;
 };
 
+/** moat_child_alloc() - a child with nothing but its pair and its timers */
+struct moat_child *moat_child_alloc(struct moat_pair *pair);
+/** moat_child_resume() - an adopted child is complete: from here on it lives */
+void moat_child_resume(struct moat_child *child, bool current);
 /** moat_child_new() - derive the keys; nothing is installed. NULL when that failed */
 struct moat_child *moat_child_new(const struct moat_child_input *in);
 #define MOAT_CHILD_STRLEN 96
@@ -343,5 +355,12 @@ void moat_child_expire(struct moat_ike *ike, const struct moat_event *event);
 void moat_child_end(struct moat_child *child, bool notify, const char *why);
 /** moat_child_deleted() - the peer has deleted its inbound SA @spi */
 void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
+
+/* ---- SAs of an earlier daemon: adopt.c ---- */
+
+/** moat_owner_write() - what a later daemon needs to take this SA over */
+void moat_owner_write(struct moat_sa_params *params, const struct moat_child *child);
+void moat_adopt(struct moat_ike *ike, const struct moat_event *event);
+void moat_adopt_end(struct moat_ike *ike);
 
 #endif

@@ -135,6 +135,8 @@ void moat_verify_free(struct moat_verify *verify);
 enum moat_event_type {
 	MOAT_EV_TIMER,
 	MOAT_EV_CONFIG,
+	MOAT_EV_ADOPT,
+	MOAT_EV_ADOPTED,
 	MOAT_EV_DATAGRAM,
 	MOAT_EV_ACQUIRE,
 	MOAT_EV_EXPIRE,
@@ -150,7 +152,11 @@ enum moat_event_type {
  * struct moat_event - one thing that happened
  * @now: milliseconds of a monotonic clock; never goes back
  * @config: the whole new set of tunnels; the core copies what it keeps,
- *          compares with what it has, and touches only what changed
+ *          compares with what it has, and touches only what changed; with @wait
+ *          nothing is begun before MOAT_EV_ADOPTED
+ * @adopt: an SA of an earlier daemon that the kernel still has, under a policy of
+ *         ours; @current: packets leave on it, and MOAT_ACT_POLICY_ADD of this
+ *         policy was not done: MOAT_ACT_POLICY_SET will come. @sa has no keys
  * @datagram: an ISAKMP message, non-ESP marker taken off; @marker says there was one
  * @acquire: the kernel wants an SA for a policy
  * @expire: a limit of an SA; @hard: the kernel has deleted it
@@ -168,7 +174,13 @@ struct moat_event {
 		struct {
 			struct moat_tunnel_conf *const *tunnels;
 			unsigned int n_tunnels;
+			bool wait;
 		} config;
+		struct {
+			const struct moat_sa_params *sa;
+			uint16_t key_bits;
+			bool current;
+		} adopt;
 		struct {
 			struct moat_endpoint local;
 			struct moat_endpoint remote;

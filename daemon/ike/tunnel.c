@@ -335,7 +335,7 @@ static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_c
 	return tunnel;
 }
 
-static void start_tunnel(struct moat_tunnel *tunnel)
+void moat_tunnel_start(struct moat_tunnel *tunnel)
 {
 	if (moat_tunnel_persists(tunnel) && tunnel->conf.action == MOAT_ACTION_PROTECT)
 		connect_all(tunnel);
@@ -435,8 +435,9 @@ void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
 	}
 	tunnel = TAILQ_FIRST(&added);
 	TAILQ_CONCAT(&ike->tunnels, &added, link);
-	for (; tunnel; tunnel = TAILQ_NEXT(tunnel, link))
-		start_tunnel(tunnel);
+	ike->adopting = event->config.wait;
+	for (; tunnel && !ike->adopting; tunnel = TAILQ_NEXT(tunnel, link))
+		moat_tunnel_start(tunnel);
 }
 
 void moat_tunnels_free(struct moat_ike *ike)

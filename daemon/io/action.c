@@ -72,7 +72,7 @@ static void ask_sa(struct moat_io *io, const struct moat_act *act,
 	for (unsigned int i = 0; i <= bundle; i++) {
 		moat_ipc_init(&msg, type, i == bundle ? act->token : 0);
 		msg.sa = act->sa[i];
-		msg.sa.policy += io->policy_base;
+		msg.sa.policy = moat_policies_kernel(&io->policies, msg.sa.policy);
 		if (io->keylog && type != MOAT_IPC_SA_DEL)
 			moat_keylog_sa(&act->sa[i]);
 		moat_channel_send(&io->kernel, &msg);
@@ -87,8 +87,18 @@ static void ask_policy(struct moat_io *io, const struct moat_act *act,
 
 	moat_ipc_init(&msg, type, act->token);
 	msg.policy = act->policy;
-	msg.policy.id += io->policy_base;
+	msg.policy.id = moat_policies_kernel(&io->policies, msg.policy.id);
 	moat_channel_send(&io->kernel, &msg);
+}
+
+static void add_policy(struct moat_io *io, const struct moat_act *act)
+{
+	enum moat_adoption how = moat_policies_add(&io->policies, &act->policy);
+
+	if (how == MOAT_ADOPT_NOT)
+		ask_policy(io, act, MOAT_IPC_POLICY_ADD);
+	else if (how == MOAT_ADOPT_POLICY)
+		ask_policy(io, act, MOAT_IPC_POLICY_SET);
 }
 
 /* Lines that a stranger's datagrams cause must not fill the disk. */
@@ -137,13 +147,14 @@ void moat_io_act(struct moat_io *io, const struct moat_act *act)
 		ask_sa(io, act, MOAT_IPC_SA_DEL);
 		break;
 	case MOAT_ACT_POLICY_ADD:
-		ask_policy(io, act, MOAT_IPC_POLICY_ADD);
+		add_policy(io, act);
 		break;
 	case MOAT_ACT_POLICY_SET:
 		ask_policy(io, act, MOAT_IPC_POLICY_SET);
 		break;
 	case MOAT_ACT_POLICY_DEL:
 		ask_policy(io, act, MOAT_IPC_POLICY_DEL);
+		moat_policies_del(&io->policies, act->policy.id);
 		break;
 	case MOAT_ACT_CONTROL_DONE:
 		if (io->control)

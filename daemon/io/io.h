@@ -85,13 +85,27 @@ struct moat_dumps {
 };
 
 /**
+ * struct moat_policies - ids of policies, see adopt.c
+ * @by_core: tree by the core's number
+ * @by_kernel: the same by the kernel's id
+ * @left: tree of policies that an earlier daemon left, while it starts
+ * @last: id that was given last
+ */
+struct moat_policies {
+	void *by_core;
+	void *by_kernel;
+	void *left;
+	uint32_t last;
+};
+
+/**
  * struct moat_io - the ike process
  * @config: what the core was given last
  * @feed: its successor while it arrives
  * @files: names that the core's tunnels point to; they stay
  * @failed: answers that are to come from here, as the channel is gone
- * @policy_base: added to the core's policy ids on the way to the kernel; 0 until
- *               the kernel has said which one is free
+ * @policies: the core's numbers of policies, and the kernel's
+ * @adopted: what an earlier daemon left has been taken over
  * @totals: tree of what SAs that are gone have carried, per tunnel
  * @settled: a configuration has come
  * @keylog: an operator wants to see keys
@@ -112,10 +126,11 @@ struct moat_io {
 	struct moat_control *control;
 	struct moat_dumps dumps;
 	struct moat_letters failed;
-	uint32_t policy_base;
+	struct moat_policies policies;
 	uint32_t next_token;
 	bool settled;
 	bool keylog;
+	bool adopted;
 	bool from_datagram;
 	bool stepping;
 	void *totals;
@@ -128,6 +143,9 @@ uint64_t moat_io_now(void);
 
 /** moat_io_step() - give the core an event, then do what it asks; sets @event->now */
 void moat_io_step(struct moat_io *io, struct moat_event *event);
+
+/** moat_io_clean() - have the kernel process delete what nobody asked for */
+void moat_io_clean(struct moat_io *io);
 
 /** moat_io_fail() - answer a token with a failure, once the current step is done */
 void moat_io_fail(struct moat_io *io, uint32_t token, const char *why);
@@ -154,6 +172,27 @@ void moat_letters_free(struct moat_letters *letters);
 /** moat_letters_get() - the first message, or false; moat_letters_drop() removes it */
 const struct moat_ipc *moat_letters_first(const struct moat_letters *letters);
 void moat_letters_drop(struct moat_letters *letters);
+
+/* adopt.c */
+
+/* What stands in the kernel for a policy of the core already. */
+enum moat_adoption { MOAT_ADOPT_NOT, MOAT_ADOPT_POLICY, MOAT_ADOPT_SAS };
+
+/** moat_policies_kernel() - the kernel's id of a policy of the core, 0 for none */
+uint32_t moat_policies_kernel(const struct moat_policies *policies, uint32_t core);
+
+/** moat_policies_core() - the core's number; false when it is not one of its policies */
+bool moat_policies_core(const struct moat_policies *policies, uint32_t kernel,
+			uint32_t *core);
+
+/** moat_policies_add() - give a new policy of the core an id */
+enum moat_adoption moat_policies_add(struct moat_policies *policies,
+				     const struct moat_policy_params *params);
+void moat_policies_del(struct moat_policies *policies, uint32_t core);
+void moat_policies_free(struct moat_policies *policies);
+
+/** moat_io_adopt() - the first configuration, given what the kernel holds */
+void moat_io_adopt(struct moat_io *io, const struct moat_dump *dump, void *arg);
 
 /* udp.c */
 

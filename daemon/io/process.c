@@ -119,43 +119,23 @@ static const char *lasting_name(struct moat_io *io, const char *name)
 	return moat_config_file(&io->files, name);
 }
 
+void moat_io_clean(struct moat_io *io)
+{
+	struct moat_ipc msg;
+
+	/* The new policies stand, or are on their way before this. */
+	moat_ipc_init(&msg, MOAT_IPC_CLEAN, 0);
+	moat_channel_send(&io->kernel, &msg);
+}
+
 static void configure(struct moat_io *io)
 {
 	struct moat_event event = { .type = MOAT_EV_CONFIG };
-	struct moat_ipc msg;
 
 	event.config.tunnels = io->config.tunnels;
 	event.config.n_tunnels = io->config.n_tunnels;
 	moat_io_step(io, &event);
-	/* The new policies stand, or are on their way before this. */
-	moat_ipc_init(&msg, MOAT_IPC_CLEAN, 0);
-	msg.clean.base = io->policy_base;
-	moat_channel_send(&io->kernel, &msg);
-}
-
-static bool uses_base(const struct moat_dump *dump, uint32_t base)
-{
-	for (unsigned int i = 0; i < dump->n_policies; i++) {
-		uint32_t id = dump->policies[i].policy_info.policy.id;
-
-		if (id >= base && id < base + MOAT_POLICY_BASE)
-			return true;
-	}
-	return false;
-}
-
-/* The first answer of the kernel process: which ids are free. */
-static void choose_base(struct moat_io *io, const struct moat_dump *dump, void *arg)
-{
-	(void)arg;
-	/* The kernel process is asked again when it is back. */
-	if (dump->error[0]) {
-		moat_log(MOAT_LOG_ERR, "kernel-refused", NULL, "%s", dump->error);
-		return;
-	}
-	io->policy_base = uses_base(dump, MOAT_POLICY_BASE) ? MOAT_POLICY_BASE_OTHER
-							    : MOAT_POLICY_BASE;
-	configure(io);
+	moat_io_clean(io);
 }
 
 static void settle(struct moat_io *io)
@@ -166,10 +146,10 @@ static void settle(struct moat_io *io)
 		config->tunnels[i]->file = lasting_name(io, config->tunnels[i]->file);
 	moat_feed_move(&io->feed, &io->config);
 	io->settled = true;
-	if (io->policy_base)
+	if (io->adopted)
 		configure(io);
 	else
-		moat_dump_ask(io, choose_base, NULL);
+		moat_dump_ask(io, moat_io_adopt, NULL);
 }
 
 static void take_channel(struct moat_io *io, const struct moat_ipc *msg, int fd)
@@ -179,8 +159,8 @@ static void take_channel(struct moat_io *io, const struct moat_ipc *msg, int fd)
 		return;
 	}
 	moat_channel_set(&io->kernel, fd);
-	if (io->settled && !io->policy_base)
-		moat_dump_ask(io, choose_base, NULL);
+	if (io->settled && !io->adopted)
+		moat_dump_ask(io, moat_io_adopt, NULL);
 }
 
 static void take_socket(struct moat_io *io, unsigned int which, int fd)
@@ -247,21 +227,11 @@ static void from_keys(struct moat_io *io, const struct moat_ipc *msg, int passed
 		take_answer(io, &io->keys, msg);
 }
 
-/* The core's number of a policy; false for one of an earlier daemon. */
-static bool core_policy(const struct moat_io *io, uint32_t id, uint32_t *policy)
-{
-	if (!io->policy_base || id < io->policy_base ||
-	    id >= io->policy_base + MOAT_POLICY_BASE)
-		return false;
-	*policy = id - io->policy_base;
-	return true;
-}
-
 static void take_acquire(struct moat_io *io, const struct moat_ipc *msg)
 {
 	struct moat_event event = { .type = MOAT_EV_ACQUIRE };
 
-	if (!core_policy(io, msg->acquire.policy, &event.acquire.policy))
+	if (!moat_policies_core(&io->policies, msg->acquire.policy, &event.acquire.policy))
 		return;
 	event.acquire.src = msg->acquire.src;
 	event.acquire.dst = msg->acquire.dst;
@@ -273,7 +243,7 @@ static void take_expire(struct moat_io *io, const struct moat_ipc *msg)
 {
 	struct moat_event event = { .type = MOAT_EV_EXPIRE };
 
-	if (!core_policy(io, msg->expire.policy, &event.expire.policy))
+	if (!moat_policies_core(&io->policies, msg->expire.policy, &event.expire.policy))
 		return;
 	event.expire.direction = msg->expire.direction;
 	event.expire.protocol = msg->expire.protocol;
@@ -287,7 +257,7 @@ static void take_first_use(struct moat_io *io, const struct moat_ipc *msg)
 {
 	struct moat_event event = { .type = MOAT_EV_FIRST_USE };
 
-	if (!core_policy(io, msg->expire.policy, &event.first_use.policy))
+	if (!moat_policies_core(&io->policies, msg->expire.policy, &event.first_use.policy))
 		return;
 	event.first_use.protocol = msg->expire.protocol;
 	event.first_use.spi = msg->expire.spi;
@@ -359,6 +329,7 @@ static void close_io(struct moat_io *io)
 	moat_dump_fail(io, "moatd stops");
 	moat_letters_free(&io->failed);
 	moat_totals_free(io);
+	moat_policies_free(&io->policies);
 	moat_ike_free(io->ike);
 	moat_config_free(&io->config);
 	moat_config_free(&io->feed.config);

@@ -172,9 +172,9 @@ static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
 			const struct moat_dump *dump, struct moat_totals *totals)
 {
 	json_t *row = json_object(), *sas = json_array(), *mtu = json_null();
+	uint32_t policy = moat_policies_kernel(&io->policies, pair->policy);
 	unsigned int n;
-	const struct moat_ipc *list =
-		moat_dump_sas(dump, pair->policy + io->policy_base, &n);
+	const struct moat_ipc *list = moat_dump_sas(dump, policy, &n);
 
 	for (unsigned int i = 0; i < n; i++) {
 		if (list[i].sa_info.state == MOAT_SA_STATE_RESERVED)
@@ -187,7 +187,7 @@ static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
 	}
 	json_object_set_new(row, "local_net", network(&pair->selector.local));
 	json_object_set_new(row, "remote_net", network(&pair->selector.remote));
-	json_object_set_new(row, "policy", json_integer(pair->policy + io->policy_base));
+	json_object_set_new(row, "policy", json_integer(policy));
 	json_object_set_new(row, "state", json_string(pair->state));
 	json_object_set_new(row, "mtu", mtu);
 	json_object_set_new(row, "proposal",

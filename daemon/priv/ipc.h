@@ -27,14 +27,9 @@
 /* The descriptor on which a process finds its supervisor. */
 #define MOAT_SUPERVISOR_FD 3
 
-/*
- * Ids of policies: below are those of manual keying, which a daemon leaves
- * alone. It numbers its own from one of two bases, the one that no earlier
- * daemon's policies still use: so new ones stand before the old ones go.
- */
-#define MOAT_POLICY_BASE       0x10000000u
-#define MOAT_POLICY_BASE_OTHER 0x20000000u
-#define MOAT_POLICY_END	       0x30000000u
+/* Ids of a daemon's policies; those of manual keying, below, it leaves alone. */
+#define MOAT_POLICY_BASE 0x10000000u
+#define MOAT_POLICY_END	 0x30000000u
 
 /* Nonces of both sides, RFC 2409 section 5: 8 to 256 octets each. */
 #define MOAT_IPC_NONCES 512
@@ -144,8 +139,6 @@ struct moat_ipc_counters {
  * @checked: how many mistakes were sent
  * @skeyid: as MOAT_ACT_SKEYID
  * @keylog: on, off, or a line for one of the files (priv/keylog.c)
- * @clean: delete policies and SAs of earlier daemons: all that do not count
- *         from @base
  * @answer: as MOAT_EV_ANSWER; @data is SKEYID, a signature, or what was
  *          encrypted
  * @acquire: as the events of the core
@@ -234,9 +227,6 @@ struct moat_ipc {
 			uint32_t what;
 			char line[768];
 		} keylog;
-		struct {
-			uint32_t base;
-		} clean;
 		struct {
 			bool ok;
 			uint32_t spi;

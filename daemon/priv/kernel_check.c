@@ -14,11 +14,13 @@
 
 /**
  * struct pair - a pair of the configuration and its tunnel
+ * @policies: how many that are known have its selector
  */
 struct pair {
 	struct moat_selector selector;
 	uint32_t priority;
 	const struct moat_tunnel_conf *tunnel;
+	unsigned int policies;
 };
 
 static int compare(uint64_t a, uint64_t b)
@@ -29,18 +31,29 @@ static int compare(uint64_t a, uint64_t b)
 static int by_selector(const void *a, const void *b)
 {
 	const struct pair *x = a, *y = b;
-	const struct moat_selector *s = &x->selector, *t = &y->selector;
-	int d = memcmp(&s->local, &t->local, sizeof(s->local));
+	int d = moat_selector_compare(&x->selector, &y->selector);
 
-	if (!d)
-		d = memcmp(&s->remote, &t->remote, sizeof(s->remote));
-	if (!d)
-		d = compare(s->protocol, t->protocol);
-	if (!d)
-		d = memcmp(s->local_port, t->local_port, sizeof(s->local_port));
-	if (!d)
-		d = memcmp(s->remote_port, t->remote_port, sizeof(s->remote_port));
 	return d ? d : compare(x->priority, y->priority);
+}
+
+static struct pair *pair_of(struct moat_kernel *kernel,
+			    const struct moat_policy_params *params)
+{
+	const struct pair key = { .selector = params->selector,
+				  .priority = params->priority };
+	struct pair **found = tfind(&key, &kernel->pairs, by_selector);
+
+	return found ? *found : NULL;
+}
+
+static void count_policy(const void *node, VISIT which, void *arg)
+{
+	const struct moat_known_policy *policy =
+		*(const struct moat_known_policy *const *)node;
+	struct pair *pair = pair_of(arg, &policy->params);
+
+	if (pair && (which == preorder || which == leaf))
+		pair->policies++;
 }
 
 void moat_kernel_use_config(struct moat_kernel *kernel)
@@ -68,6 +81,28 @@ void moat_kernel_use_config(struct moat_kernel *kernel)
 				free(pair);
 		}
 	}
+	twalk_r(kernel->policies, count_policy, kernel);
+}
+
+bool moat_kernel_bares(struct moat_kernel *kernel, const struct moat_known_policy *policy)
+{
+	const struct pair *pair = pair_of(kernel, &policy->params);
+
+	return pair && pair->policies == 1;
+}
+
+static void disclaim(const void *node, VISIT which, void *arg)
+{
+	struct moat_known_policy *policy = *(struct moat_known_policy *const *)node;
+
+	(void)which;
+	(void)arg;
+	policy->claimed = false;
+}
+
+void moat_kernel_disclaim(struct moat_kernel *kernel)
+{
+	twalk_r(kernel->policies, disclaim, NULL);
 }
 
 static bool is_remote(const struct moat_tunnel_conf *tunnel, const struct moat_addr *addr)
@@ -83,17 +118,15 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 				     const struct moat_policy_params *params,
 				     char tunnel[MOAT_TUNNEL_NAME_MAX + 1])
 {
-	const struct pair key = { .selector = params->selector,
-				  .priority = params->priority };
-	struct pair **found = tfind(&key, &kernel->pairs, by_selector);
+	const struct pair *pair = pair_of(kernel, params);
 	const struct moat_tunnel_conf *conf;
 
 	strcpy(tunnel, "-");
 	if (params->id < MOAT_POLICY_BASE || params->id >= MOAT_POLICY_END)
 		return "its id is none of the daemon's";
-	if (!found)
+	if (!pair)
 		return "no tunnel is configured for its traffic";
-	conf = (*found)->tunnel;
+	conf = pair->tunnel;
 	strcpy(tunnel, conf->name);
 	if (params->action != conf->action && !(conf->action == MOAT_ACTION_PROTECT &&
 						params->action == MOAT_ACTION_DISCARD))
@@ -147,6 +180,8 @@ struct moat_known_policy *moat_kernel_remember(struct moat_kernel *kernel,
 					       const char *tunnel)
 {
 	struct moat_known_policy *policy = moat_kernel_policy(kernel, params->id);
+	struct pair *before = policy ? pair_of(kernel, &policy->params) : NULL;
+	struct pair *after = pair_of(kernel, params);
 
 	if (!policy) {
 		policy = calloc(1, sizeof(*policy));
@@ -156,6 +191,10 @@ struct moat_known_policy *moat_kernel_remember(struct moat_kernel *kernel,
 		if (!tsearch(policy, &kernel->policies, by_id))
 			abort();
 	}
+	if (before)
+		before->policies--;
+	if (after)
+		after->policies++;
 	policy->params = *params;
 	snprintf(policy->tunnel, sizeof(policy->tunnel), "%s", tunnel);
 	return policy;
@@ -165,8 +204,13 @@ void moat_kernel_forget(struct moat_kernel *kernel, uint32_t id)
 {
 	struct moat_known_policy *policy = moat_kernel_policy(kernel, id);
 
+	struct pair *pair;
+
 	if (!policy)
 		return;
+	pair = pair_of(kernel, &policy->params);
+	if (pair)
+		pair->policies--;
 	tdelete(policy, &kernel->policies, by_id);
 	free(policy);
 }

@@ -44,6 +44,8 @@ static void fill_sa_info(struct moat_kernel *kernel, struct moat_ipc *msg,
 	params->encap[0] = sa->encap_sport;
 	params->encap[1] = sa->encap_dport;
 	msg->sa_info.state = sa->state;
+	params->owner_len = sa->owner_len;
+	memcpy(params->owner, sa->owner, sa->owner_len);
 	msg->sa_info.key_bits = sa->key_bits;
 	msg->sa_info.packets = sa->packets;
 	msg->sa_info.bytes = sa->bytes;
@@ -125,28 +127,23 @@ void moat_kernel_dump(struct moat_kernel *kernel, uint32_t token)
 
 /**
  * struct leftovers - what earlier daemons left
- * @base: ids from here are ours
- * @n: how many
+ * @n_sas: how many, likewise @n_policies
  * @sas: to be deleted; @policies likewise
  */
 struct leftovers {
-	uint32_t base;
+	struct moat_kernel *kernel;
 	unsigned int n_sas;
 	unsigned int n_policies;
 	struct moat_nl_sa *sas;
 	uint32_t *policies;
 };
 
-static bool left_over(const struct leftovers *left, uint32_t policy)
-{
-	return ours(policy) && (policy & ~(MOAT_POLICY_BASE - 1)) != left->base;
-}
-
+/* An SA whose policy is gone serves nobody. */
 static int note_sa(const struct moat_nl_sa *sa, void *arg)
 {
 	struct leftovers *left = arg;
 
-	if (!left_over(left, sa->policy))
+	if (!ours(sa->policy) || moat_kernel_policy(left->kernel, sa->policy))
 		return 0;
 	left->sas = reallocarray(left->sas, left->n_sas + 1, sizeof(*sa));
 	if (!left->sas)
@@ -158,8 +155,11 @@ static int note_sa(const struct moat_nl_sa *sa, void *arg)
 static int note_policy(const struct moat_nl_policy *policy, void *arg)
 {
 	struct leftovers *left = arg;
+	const struct moat_known_policy *known =
+		moat_kernel_policy(left->kernel, policy->id);
 
-	if (policy->implicit[0] || !left_over(left, policy->id))
+	if (policy->implicit[0] || !ours(policy->id) || !known || known->claimed ||
+	    moat_kernel_bares(left->kernel, known))
 		return 0;
 	left->policies = reallocarray(left->policies, left->n_policies + 1,
 				      sizeof(*left->policies));
@@ -169,23 +169,37 @@ static int note_policy(const struct moat_nl_policy *policy, void *arg)
 	return 0;
 }
 
-void moat_kernel_clean(struct moat_kernel *kernel, uint32_t base)
+static bool clean_policies(struct moat_kernel *kernel, struct leftovers *left)
 {
-	struct leftovers left = { .base = base };
-	bool failed = moat_nl_policy_dump(kernel->nl, note_policy, &left) ||
-		      moat_nl_sa_dump(kernel->nl, note_sa, &left);
-
-	for (unsigned int i = 0; i < left.n_policies && !failed; i++) {
-		failed = moat_nl_policy_del(kernel->nl, left.policies[i]) != 0;
-		moat_kernel_forget(kernel, left.policies[i]);
+	if (moat_nl_policy_dump(kernel->nl, note_policy, left))
+		return false;
+	for (unsigned int i = 0; i < left->n_policies; i++) {
+		if (moat_nl_policy_del(kernel->nl, left->policies[i]))
+			return false;
+		moat_kernel_forget(kernel, left->policies[i]);
 	}
-	/* Outbound SAs went with their policies. */
-	for (unsigned int i = 0; i < left.n_sas && !failed; i++) {
-		int err = moat_nl_sa_del(kernel->nl, &left.sas[i]);
+	return true;
+}
 
-		failed = err && err != -ENOENT;
+static bool clean_sas(struct moat_kernel *kernel, struct leftovers *left)
+{
+	if (moat_nl_sa_dump(kernel->nl, note_sa, left))
+		return false;
+	for (unsigned int i = 0; i < left->n_sas; i++) {
+		int err = moat_nl_sa_del(kernel->nl, &left->sas[i]);
+
+		if (err && err != -ENOENT)
+			return false;
 	}
-	if (failed)
+	return true;
+}
+
+void moat_kernel_clean(struct moat_kernel *kernel)
+{
+	struct leftovers left = { .kernel = kernel };
+
+	/* Outbound SAs go with their policies. */
+	if (!clean_policies(kernel, &left) || !clean_sas(kernel, &left))
 		moat_log(MOAT_LOG_ERR, "kernel-refused", NULL,
 			 "removing what an earlier daemon left: %s",
 			 moat_nl_error(kernel->nl));

@@ -13,11 +13,13 @@ struct moat_routes;
  * @params: as it was asked for
  * @tunnel: name of its tunnel
  * @routed: it counts as a user of a route
+ * @claimed: the ike process of today has asked for it
  */
 struct moat_known_policy {
 	struct moat_policy_params params;
 	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
 	bool routed;
+	bool claimed;
 };
 
 /**
@@ -61,6 +63,13 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 const char *moat_kernel_check_sa(const struct moat_known_policy *policy,
 				 const struct moat_sa_params *sa);
 
+/** moat_kernel_bares() - would traffic of a configured pair go without @policy? */
+bool moat_kernel_bares(struct moat_kernel *kernel,
+		       const struct moat_known_policy *policy);
+
+/** moat_kernel_disclaim() - a new ike process: it has asked for no policy yet */
+void moat_kernel_disclaim(struct moat_kernel *kernel);
+
 /** moat_kernel_policy() - the policy with this id, or NULL */
 struct moat_known_policy *moat_kernel_policy(struct moat_kernel *kernel, uint32_t id);
 
@@ -81,8 +90,8 @@ void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg)
 /** moat_kernel_dump() - answer DUMP: SAs, policies, counters, then ANSWER */
 void moat_kernel_dump(struct moat_kernel *kernel, uint32_t token);
 
-/** moat_kernel_clean() - delete what earlier daemons left, all ids not from @base */
-void moat_kernel_clean(struct moat_kernel *kernel, uint32_t base);
+/** moat_kernel_clean() - delete what earlier daemons left and nobody has claimed */
+void moat_kernel_clean(struct moat_kernel *kernel);
 
 /** moat_kernel_adopt() - at start: learn the policies that stand already */
 void moat_kernel_adopt(struct moat_kernel *kernel);

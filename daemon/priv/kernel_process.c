@@ -56,6 +56,7 @@ static bool from_supervisor(struct moat_kernel *kernel)
 	case MOAT_IPC_CHANNEL:
 		close_ike(kernel);
 		kernel->ike = fd;
+		moat_kernel_disclaim(kernel);
 		return true;
 	case MOAT_IPC_SETTLE:
 		return settle(kernel, &msg);

@@ -178,6 +178,7 @@ static void do_policy(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		return;
 	}
 	known = moat_kernel_remember(kernel, &msg->policy, out->tunnel);
+	known->claimed = true;
 	if (msg->policy.route)
 		moat_routes_add(kernel->routes, known);
 	else
@@ -196,6 +197,11 @@ static void do_policy_del(struct moat_kernel *kernel, const struct moat_ipc *msg
 		return;
 	}
 	set_tunnel(out, policy);
+	if (moat_kernel_bares(kernel, policy)) {
+		out->why = "its traffic is configured to be protected, and no other "
+			   "policy stands in for it";
+		return;
+	}
 	if (moat_nl_policy_del(kernel->nl, msg->policy.id))
 		out->why = moat_nl_error(kernel->nl);
 	moat_routes_del(kernel->routes, policy);
@@ -247,7 +253,7 @@ void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg)
 		do_policy_del(kernel, msg, &out);
 		break;
 	case MOAT_IPC_CLEAN:
-		moat_kernel_clean(kernel, msg->clean.base);
+		moat_kernel_clean(kernel);
 		moat_routes_sweep(kernel->routes);
 		return;
 	case MOAT_IPC_DUMP:

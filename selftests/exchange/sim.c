@@ -380,7 +380,8 @@ void sim_run(struct sim *sim, uint64_t ms)
 		int side = -1;
 
 		for (int i = 0; i < 2; i++) {
-			uint64_t wake = moat_ike_wake(sim->side[i].ike);
+			const struct moat_ike *ike = sim->side[i].ike;
+			uint64_t wake = ike ? moat_ike_wake(ike) : UINT64_MAX;
 
 			if (wake < due) {
 				due = wake;
@@ -453,6 +454,11 @@ void sim_free(struct sim *sim)
 	free(sim);
 }
 
+struct moat_ike *sim_new_core(struct sim_side *side)
+{
+	return moat_ike_new(core_random, side);
+}
+
 void sim_reboot(struct sim *sim, int side)
 {
 	struct sim_side *s = &sim->side[side];
@@ -460,7 +466,7 @@ void sim_reboot(struct sim *sim, int side)
 	moat_ike_free(s->ike);
 	sim_kernel_clear(&s->kernel);
 	s->boot++;
-	s->ike = moat_ike_new(core_random, s);
+	s->ike = sim_new_core(s);
 	sim_configure(sim, side);
 }
 

@@ -102,10 +102,16 @@ void sim_flush(struct sim *sim, int side);
 void sim_fail(struct sim *sim, unsigned int percent);
 /** sim_change() - other phase 2 algorithms, from the next configuration on */
 void sim_change(struct sim *sim, int side, const char *esp);
+/** sim_change_nets() - another number of networks, likewise */
+void sim_change_nets(struct sim *sim, unsigned int nets);
 typedef bool (*sim_filter)(int from, uint8_t exchange, unsigned int nth);
 void sim_set_filter(struct sim *sim, sim_filter filter);
 /** sim_reboot() - a side forgets everything and is configured afresh */
 void sim_reboot(struct sim *sim, int side);
+/** sim_crash() - a side's daemon is gone; its kernel goes on */
+void sim_crash(struct sim *sim, int side);
+/** sim_restart() - a new daemon comes, and finds what the kernel has */
+void sim_restart(struct sim *sim, int side);
 /** sim_inject() - a datagram that seems to come from the other side, now */
 void sim_inject(struct sim *sim, int to, const uint8_t *data, size_t len);
 /** sim_inject_from() - a datagram from any address */

@@ -112,7 +112,7 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	conf->routes = true;
 }
 
-void sim_configure(struct sim *sim, int side)
+void sim_configure_core(struct sim *sim, int side, bool wait)
 {
 	unsigned int nets = sim->options.nets;
 	unsigned int count = sim->options.split ? nets : 1;
@@ -137,7 +137,13 @@ void sim_configure(struct sim *sim, int side)
 	}
 	event.config.tunnels = list;
 	event.config.n_tunnels = count;
+	event.config.wait = wait;
 	sim_step(sim, side, &event);
+}
+
+void sim_configure(struct sim *sim, int side)
+{
+	sim_configure_core(sim, side, false);
 }
 
 void sim_unconfigure(struct sim *sim, int side)
@@ -335,4 +341,9 @@ const char *sim_agree(struct sim *sim)
 		}
 	}
 	return NULL;
+}
+
+void sim_change_nets(struct sim *sim, unsigned int nets)
+{
+	sim->options.nets = nets;
 }

@@ -384,6 +384,9 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 			copy(act->sa, moat_sa_params_count(act->sa) * sizeof(*act->sa));
 		break;
 	case MOAT_ACT_POLICY_ADD:
+		if (sim_take_over(&sim->side[side], &act->policy))
+			break;
+		/* fallthrough */
 	case MOAT_ACT_POLICY_SET:
 	case MOAT_ACT_POLICY_DEL:
 		for_kernel(sim, side, act)->policy = act->policy;

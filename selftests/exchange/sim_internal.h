@@ -54,11 +54,13 @@ struct sim_record {
 	int to;
 };
 
+/* @starting: a new core meets the policies of its predecessor */
 struct sim_side {
 	struct moat_ike *ike;
 	struct moat_addr addr;
 	uint64_t random;
 	unsigned int boot;
+	bool starting;
 	struct sim_kernel kernel;
 	uint64_t kernel_busy;
 	unsigned int sent[256];
@@ -96,6 +98,10 @@ void sim_send(struct sim *sim, int side, const struct moat_act *act);
 void sim_act(struct sim *sim, int side, const struct moat_act *act);
 void sim_kernel_work(struct sim *sim, struct sim_item *item);
 void sim_setup(struct sim *sim, int side);
+void sim_configure_core(struct sim *sim, int side, bool wait);
+struct moat_ike *sim_new_core(struct sim_side *side);
+/** sim_take_over() - does a new core's policy find an old one in its place? */
+bool sim_take_over(struct sim_side *side, const struct moat_policy_params *policy);
 void sim_forget_logs(struct sim_side *side);
 
 /** sim_rsa_setup() - read certificates and key of a side, if its method has any */

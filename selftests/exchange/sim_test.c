@@ -197,7 +197,7 @@ static void something(struct sim *sim)
 {
 	int side = (int)sim_random(sim, 2);
 
-	switch (sim_random(sim, 10)) {
+	switch (sim_random(sim, 11)) {
 	case 0:
 		sim_up(sim, side);
 		break;
@@ -225,6 +225,9 @@ static void something(struct sim *sim)
 		sim_flush(sim, side);
 		break;
 	case 8:
+		sim_restart(sim, side);
+		break;
+	case 9:
 		sim_network(sim, (unsigned int)sim_random(sim, 100), 20, 30);
 		break;
 	default:

@@ -10,25 +10,34 @@
 packets=1000
 work=$(mktemp -d)
 
-# send CPU PORT: numbered packets from host-a, in bursts.
+# send CPU PORT: numbered packets from host-a, in bursts, never more than 200 ahead
+# of the receiver: backlogs and cryptd's queue hold 1,000 packets and drop the rest.
 send()
 {
-	in_ns host-a taskset -c "$1" python3 - "$2" $packets <<'END'
-import socket, sys, time
+	in_ns host-a taskset -c "$1" python3 - "$2" $packets "$work/count" <<'END'
+import mmap, socket, sys, time
 port, packets = int(sys.argv[1]), int(sys.argv[2])
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.connect(("10.2.0.2", port))
+with open(sys.argv[3], "rb") as f:
+    counts = memoryview(mmap.mmap(f.fileno(), 8, prot=mmap.PROT_READ)).cast("I")
 for n in range(packets):
     s.send(n.to_bytes(4, "big") * 25)
     if n % 20 == 19:
-        time.sleep(0.005)
+        end = time.monotonic() + 10
+        while n - counts[port - 5001] > 200 and time.monotonic() < end:
+            time.sleep(0.001)
 END
 }
 
 # Receives what send sent and reports how many, and how many were out of order.
 cat >"$work/receive" <<'END'
-import selectors, socket, sys
+import mmap, selectors, socket, sys
 packets = int(sys.argv[1])
+with open(sys.argv[3], "w+b") as f:
+    f.write(bytes(8))
+    f.flush()
+    counts = memoryview(mmap.mmap(f.fileno(), 8)).cast("I")
 SO_RCVBUFFORCE = 33
 select = selectors.DefaultSelector()
 last, got, early = {}, 0, 0
@@ -47,6 +56,7 @@ while got < 2 * packets:
         n = int.from_bytes(key.fileobj.recv(2000)[:4], "big")
         early += n <= last[key.fileobj]
         last[key.fileobj] = n
+        counts[key.fileobj.getsockname()[1] - 5001] += 1
         got += 1
 print(f"{got} received, {early} out of order")
 END
@@ -68,7 +78,8 @@ run()
 {
 	pair_policies && pair_sas "$@" || return 1
 	rm -f "$work/ready"
-	in_ns host-b python3 "$work/receive" $packets "$work/ready" >"$work/result" &
+	in_ns host-b python3 "$work/receive" $packets "$work/ready" "$work/count" \
+		>"$work/result" &
 	receiver=$!
 	# no function: its process would be the shell's
 	ip netns exec gw-a tcpdump -i wan-a -B 65536 --immediate-mode -U -s 64 \
@@ -92,7 +103,15 @@ many()
 	[ "$n" -ge 100 ]
 }
 
-topo_site_to_site && load_moat async_crypto=1 || exit 1
+# Packets that wait for a neighbour's address are overtaken by those that find it.
+neighbours()
+{
+	in_ns host-a ping -n -q -c 1 -W 20 10.1.0.1 &&
+		in_ns gw-a ping -n -q -c 1 -W 20 192.0.2.2 &&
+		in_ns gw-b ping -n -q -c 1 -W 20 10.2.0.2
+}
+
+topo_site_to_site && neighbours >/dev/null && load_moat async_crypto=1 || exit 1
 # A veth has a backlog per CPU, which a packet enters on its sender's. Packets that
 # left in order, from two CPUs, would overtake each other there; a network card
 # hands those of one SA to one CPU.

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * SAs of an earlier daemon. Policies and IPsec SAs stay in the kernel when a
+ * daemon stops, crashes or is replaced, and go on carrying traffic; its ISAKMP
+ * SAs are lost. Each SA carries a blob of ours from which the next daemon learns
+ * what the kernel does not know of it. It takes the SAs over, and replaces them
+ * by a phase 1 and quick modes of its own.
+ */
+#include "ike/ike1.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/*
+ * The blob: version, flags, lifetime in seconds, PFS group, when it was made in
+ * milliseconds since the kernel's start, of each protocol of the child its number
+ * and both SPIs, and the tunnel's name. Another version is another daemon's: its
+ * SAs are deleted.
+ */
+#define OWNER_VERSION	2
+#define OWNER_INITIATOR 1
+#define OWNER_BUNDLE	2
+#define OWNER_HEAD	16
+#define OWNER_SA	9
+
+/**
+ * struct owner - a blob that was read
+ * @sas: protocols and SPIs of the child that the SA belongs to
+ */
+struct owner {
+	bool initiator;
+	uint32_t life;
+	uint16_t group;
+	uint64_t made;
+	struct moat_child_sa sas[MOAT_BUNDLE_MAX];
+	unsigned int n_sas;
+};
+
+void moat_owner_write(struct moat_sa_params *params, const struct moat_child *child)
+{
+	const char *name = child->pair->tunnel->conf.name;
+	uint8_t *to = params->owner;
+
+	to[0] = OWNER_VERSION;
+	to[1] = (child->initiator ? OWNER_INITIATOR : 0) |
+		(child->n_sas > 1 ? OWNER_BUNDLE : 0);
+	moat_set32(to + 2, child->life);
+	moat_set16(to + 6, child->sas[0].alg.group);
+	moat_set32(to + 8, (uint32_t)(child->begun_at >> 32));
+	moat_set32(to + 12, (uint32_t)child->begun_at);
+	to += OWNER_HEAD;
+	for (unsigned int i = 0; i < child->n_sas; i++, to += OWNER_SA) {
+		to[0] = child->sas[i].protocol;
+		moat_set32(to + 1, child->sas[i].spi_in);
+		moat_set32(to + 5, child->sas[i].spi_out);
+	}
+	memcpy(to, name, strlen(name));
+	params->owner_len = (uint16_t)(to - params->owner + (ptrdiff_t)strlen(name));
+}
+
+static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
+{
+	const uint8_t *from = params->owner;
+
+	if (params->owner_len < OWNER_HEAD || from[0] != OWNER_VERSION)
+		return false;
+	*owner = (struct owner){
+		.initiator = from[1] & OWNER_INITIATOR,
+		.n_sas = from[1] & OWNER_BUNDLE ? 2 : 1,
+		.life = moat_get32(from + 2),
+		.group = moat_get16(from + 6),
+		.made = (uint64_t)moat_get32(from + 8) << 32 | moat_get32(from + 12),
+	};
+	if (params->owner_len < OWNER_HEAD + owner->n_sas * OWNER_SA)
+		return false;
+	from += OWNER_HEAD;
+	for (unsigned int i = 0; i < owner->n_sas; i++, from += OWNER_SA) {
+		owner->sas[i].protocol = from[0];
+		owner->sas[i].spi_in = moat_get32(from + 1);
+		owner->sas[i].spi_out = moat_get32(from + 5);
+	}
+	return true;
+}
+
+/* Its peer is one that the tunnel still has, and it carries what the pair says. */
+static bool fits(const struct moat_pair *pair, const struct moat_sa_params *sa)
+{
+	const struct moat_tunnel_conf *conf = &pair->tunnel->conf;
+	bool in = sa->direction == MOAT_DIRECTION_IN;
+	const struct moat_addr *remote = in ? &sa->src : &sa->dst;
+
+	if (conf->action != MOAT_ACTION_PROTECT || sa->mode != conf->mode ||
+	    !moat_addr_equal(in ? &sa->dst : &sa->src, &conf->local) ||
+	    !moat_range_within(&sa->selector.local, &pair->selector.local) ||
+	    !moat_range_within(&sa->selector.remote, &pair->selector.remote))
+		return false;
+	for (unsigned int i = 0; i < conf->n_remote; i++) {
+		if (moat_addr_equal(&conf->remote[i], remote))
+			return true;
+	}
+	return false;
+}
+
+static struct moat_child *find_child(struct moat_pair *pair, const struct owner *owner)
+{
+	struct moat_child *child;
+
+	TAILQ_FOREACH(child, &pair->children, link) {
+		if (child->adopted && child->sas[0].spi_in == owner->sas[0].spi_in &&
+		    child->sas[0].spi_out == owner->sas[0].spi_out)
+			return child;
+	}
+	return NULL;
+}
+
+static struct moat_child *make_child(struct moat_pair *pair,
+				     const struct moat_sa_params *sa,
+				     const struct owner *owner)
+{
+	bool in = sa->direction == MOAT_DIRECTION_IN;
+	struct moat_child *child = moat_child_alloc(pair);
+
+	child->adopted = true;
+	memcpy(child->sas, owner->sas, sizeof(child->sas));
+	child->n_sas = owner->n_sas;
+	child->local = in ? sa->dst : sa->src;
+	child->remote = in ? sa->src : sa->dst;
+	child->selector = sa->selector;
+	child->life = owner->life;
+	child->initiator = owner->initiator;
+	child->established = owner->made;
+	child->begun_at = owner->made;
+	return child;
+}
+
+/* What the kernel knows better than the blob. */
+static void take_algorithms(struct moat_child *child, const struct moat_event *event,
+			    const struct owner *owner)
+{
+	const struct moat_sa_params *sa = event->adopt.sa;
+	uint8_t protocol = sa->protocol == MOAT_IPPROTO_AH ? MOAT_PROTO_AH : MOAT_PROTO_ESP;
+
+	for (unsigned int i = 0; i < child->n_sas; i++) {
+		if (child->sas[i].protocol != protocol)
+			continue;
+		child->sas[i].alg = (struct moat_sa_alg){
+			.protocol = protocol,
+			.enc = sa->enc,
+			.key_bits = event->adopt.key_bits,
+			.auth = sa->auth,
+			.icv_len = sa->icv_len,
+			.group = owner->group,
+			.esn = sa->esn,
+		};
+	}
+}
+
+static void delete_sa(struct moat_ike *ike, const struct moat_sa_params *sa)
+{
+	struct moat_act *act = moat_act_new(ike->acts, MOAT_ACT_SA_DEL);
+
+	act->sa = moat_dup(sa, sizeof(*sa));
+}
+
+void moat_adopt(struct moat_ike *ike, const struct moat_event *event)
+{
+	const struct moat_sa_params *sa = event->adopt.sa;
+	struct moat_pair *pair = moat_pair_find(ike, sa->policy);
+	bool in = sa->direction == MOAT_DIRECTION_IN;
+	struct moat_child *child;
+	struct owner owner;
+
+	if (pair && event->adopt.current)
+		pair->inherited = true;
+	if (!pair || !owner_read(sa, &owner) || !fits(pair, sa)) {
+		delete_sa(ike, sa);
+		return;
+	}
+	child = find_child(pair, &owner);
+	if (!child)
+		child = make_child(pair, sa, &owner);
+	take_algorithms(child, event, &owner);
+	if (in)
+		child->in_added = true;
+	else
+		child->switched = true;
+	if (event->adopt.current) {
+		pair->current = child;
+		pair->policy_remote = child->remote;
+	}
+}
+
+/* What came of the SAs of one pair. */
+static unsigned int resume_pair(struct moat_pair *pair)
+{
+	struct moat_child *child = TAILQ_FIRST(&pair->children);
+	unsigned int adopted = 0;
+
+	/* The edge left the policy as it was: another peer would cost it its SA. */
+	if (pair->inherited)
+		moat_pair_policy(pair, MOAT_ACT_POLICY_SET);
+	while (child) {
+		struct moat_child *next = TAILQ_NEXT(child, link);
+
+		if (child->adopted) {
+			moat_child_resume(child, child == pair->current);
+			adopted++;
+		}
+		child = next;
+	}
+	return adopted;
+}
+
+void moat_adopt_end(struct moat_ike *ike)
+{
+	struct moat_tunnel *tunnel;
+
+	ike->adopting = false;
+	TAILQ_FOREACH(tunnel, &ike->tunnels, link) {
+		unsigned int adopted = 0;
+
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++)
+			adopted += resume_pair(&tunnel->pairs[i]);
+		if (adopted)
+			moat_act_log(ike->acts, MOAT_LOG_INFO, "ipsec-adopted",
+				     tunnel->conf.name,
+				     "%u pairs of SAs of an earlier daemon go on", adopted);
+		moat_tunnel_start(tunnel);
+	}
+}

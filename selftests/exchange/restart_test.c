@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The daemon stops or crashes; policies and SAs stay, and the next one takes over. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define SECOND 1000
+
+static struct sim_options plain(void)
+{
+	return (struct sim_options){
+		.seed = 11,
+		.nets = 2,
+		.psk = { "a secret", "a secret" },
+		.traffic = 50,
+		.verbose = getenv("SIM_VERBOSE") != NULL,
+	};
+}
+
+static struct sim *start(const struct sim_options *o)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	/* Both began at once: the SAs that were one too many go within a minute. */
+	sim_run(sim, 100 * SECOND);
+	assert_string_equal(sim_state(sim, 0), "up");
+	return sim;
+}
+
+static void assert_whole(struct sim *sim)
+{
+	const char *wrong = sim_agree(sim);
+
+	assert_string_equal(wrong ? wrong : "agree", "agree");
+	assert_int_equal(sim_packets_lost(sim), 0);
+	for (int side = 0; side < 2; side++) {
+		assert_string_equal(sim_state(sim, side), "up");
+		assert_int_equal(sim_bared(sim, side), 0);
+		assert_int_equal(sim_policies(sim, side), 4);
+		/* One pair of SAs for each pair of networks, nothing left behind. */
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 4);
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 4);
+	}
+}
+
+/* A minute without a daemon, then a new one: not a packet is lost. */
+static void away(int side, unsigned int seconds)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+	unsigned int contacts = sim_logged(sim, !side, "ike-initial-contact");
+
+	sim_crash(sim, side);
+	sim_run(sim, (uint64_t)seconds * SECOND);
+	sim_restart(sim, side);
+	assert_int_equal(sim_logged(sim, side, "ipsec-adopted"), 1);
+	assert_string_equal(sim_state(sim, side), "up");
+	sim_run(sim, 10 * SECOND);
+	/* It has an ISAKMP SA of its own, and SAs of its own. */
+	assert_true(sim_isakmps(sim, side) >= 1);
+	assert_int_equal(sim_rekeys(sim, side), 4);
+	/* That would have made the peer delete what goes on. */
+	assert_int_equal(sim_logged(sim, !side, "ike-initial-contact"), contacts);
+	sim_run(sim, 180 * SECOND);
+	assert_whole(sim);
+	sim_free(sim);
+}
+
+static void stays_up(void **state)
+{
+	(void)state;
+	away(0, 60);
+	away(1, 60);
+	away(0, 0);
+	away(1, 1);
+}
+
+static uint64_t when;
+
+/* At any moment of a rekey, in either role. */
+static void in_a_rekey(void **state)
+{
+	(void)state;
+	for (when = 0; when < 400; when += 7) {
+		struct sim_options o = plain();
+		struct sim *sim;
+		int side = (int)(when % 2);
+
+		o.seed = 100 + when;
+		o.lifetime = 300;
+		sim = start(&o);
+		while (!sim_logged(sim, 0, "ipsec-rekey") &&
+		       !sim_logged(sim, 1, "ipsec-rekey"))
+			sim_run(sim, 5);
+		sim_run(sim, when);
+		sim_crash(sim, side);
+		sim_run(sim, 3 * SECOND);
+		sim_restart(sim, side);
+		sim_run(sim, 20 * SECOND);
+		assert_string_equal(sim_state(sim, side), "up");
+		if (sim_packets_lost(sim) || sim_agree(sim))
+			fail_msg("at %u ms: %lu packets lost, %s", (unsigned int)when,
+				 sim_packets_lost(sim),
+				 sim_agree(sim) ? sim_agree(sim) : "agree");
+		sim_free(sim);
+	}
+}
+
+/* The peer was restarted meanwhile and has nothing: the new SAs cure that. */
+static void peer_lost_them(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	sim_crash(sim, 0);
+	sim_reboot(sim, 1);
+	sim_run(sim, SECOND);
+	sim_restart(sim, 0);
+	sim_run(sim, 10 * SECOND);
+	assert_null(sim_agree(sim));
+	sim_free(sim);
+}
+
+/* What is no longer configured goes, with its SAs. */
+static void other_configuration(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	sim_traffic(sim, 0);
+	sim_crash(sim, 0);
+	sim_change_nets(sim, 1);
+	sim_restart(sim, 0);
+	sim_run(sim, 100 * SECOND);
+	assert_int_equal(sim_policies(sim, 0), 1);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_IN), 1);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 1);
+	sim_free(sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stays_up),
+		cmocka_unit_test(in_a_rekey),
+		cmocka_unit_test(peer_lost_them),
+		cmocka_unit_test(other_configuration),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
