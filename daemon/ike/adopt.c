@@ -160,6 +160,7 @@ static void delete_sa(struct moat_ike *ike, const struct moat_sa_params *sa)
 	struct moat_act *act = moat_act_new(ike->acts, MOAT_ACT_SA_DEL);
 
 	act->sa = moat_dup(sa, sizeof(*sa));
+	act->sa->bundle = 0; /* one at a time: no second one follows here */
 }
 
 void moat_adopt(struct moat_ike *ike, const struct moat_event *event)
