@@ -249,6 +249,9 @@ static int send_2(struct moat_quick *quick)
 	moat_sa_answer_build(&out.b, &choice, spi_of(quick, MOAT_PROTO_ESP),
 			     spi_of(quick, MOAT_PROTO_AH));
 	build_rest(quick, &out.b);
+	if (choice.shortened && quick->n_sas)
+		moat_sa_lifetime_build(&out.b, &choice, quick->sas[0].protocol,
+				       quick->sas[0].spi_in);
 	if (!out.hash ||
 	    moat_hash_2(&sa->keys, quick->message_id, moat_blob_view(&quick->nonces[0]),
 			moat_ike1_hashed(&out), out.hash))
@@ -655,6 +658,28 @@ static int same_ids(struct moat_ike1_in *in)
 	return 0;
 }
 
+/* The responder may live shorter than we offered (RFC 2407 section 4.6.3.1). */
+static int take_lifetimes(struct moat_ike1_in *in, struct moat_sa_choice *choice)
+{
+	const struct moat_payload *p;
+	struct moat_notify n;
+	const char *bad;
+
+	moat_payload_for_each(p, &in->msg) {
+		if (p->type != MOAT_P_NOTIFY)
+			continue;
+		if (moat_notify_parse(p->body, &n, &in->no))
+			return -1;
+		if (n.type != MOAT_N_RESPONDER_LIFETIME)
+			continue;
+		bad = moat_sa_lifetime_take(n.data, choice);
+		if (bad)
+			return moat_refuse(&in->no, MOAT_REFUSE_ATTRIBUTE,
+					   "RESPONDER-LIFETIME has %s", bad);
+	}
+	return 0;
+}
+
 int moat_quick_verify_2(struct moat_ike1_in *in)
 {
 	struct moat_quick *quick = in->quick;
@@ -679,6 +704,8 @@ int moat_quick_verify_2(struct moat_ike1_in *in)
 		explain(in, tunnel, "phase 2: message 2 chooses another group", &why);
 		return -1;
 	}
+	if (take_lifetimes(in, &choice))
+		return -1;
 	if (read_values(in, choice.group))
 		return -1;
 	keep_choice(quick, &choice);

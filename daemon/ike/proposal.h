@@ -140,6 +140,7 @@ struct moat_sa_pick {
  * @mode: as wanted
  * @life_seconds: the shorter of both sides'
  * @life_kilobytes: likewise, 0 for none
+ * @shortened: ours is the shorter one of a lifetime: the peer needs to be told
  * @proposal: number of the peer's proposal
  */
 struct moat_sa_choice {
@@ -151,6 +152,7 @@ struct moat_sa_choice {
 	enum moat_mode mode;
 	uint32_t life_seconds;
 	uint64_t life_kilobytes;
+	bool shortened;
 	uint8_t proposal;
 };
 
@@ -190,6 +192,22 @@ int moat_sa_choose(const struct moat_sa_want *want, const struct moat_sa_payload
  */
 void moat_sa_answer_build(struct moat_build *b, const struct moat_sa_choice *choice,
 			  uint32_t esp_spi, uint32_t ah_spi);
+
+/**
+ * moat_sa_lifetime_build() - write RESPONDER-LIFETIME (RFC 2407 §4.6.3.1)
+ * @spi: our inbound SPI, host byte order
+ */
+void moat_sa_lifetime_build(struct moat_build *b, const struct moat_sa_choice *choice,
+			    uint8_t protocol, uint32_t spi);
+
+/**
+ * moat_sa_lifetime_take() - a responder's shorter lifetimes
+ * @data: of its notification
+ * @choice: its lifetimes only get shorter
+ *
+ * Return: NULL, or what is wrong with @data.
+ */
+const char *moat_sa_lifetime_take(struct moat_view data, struct moat_sa_choice *choice);
 
 /**
  * moat_ike_want_print() - list what we offer: for an initiator that was told

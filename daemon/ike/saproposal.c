@@ -214,6 +214,55 @@ static void take(const struct moat_sa_want *want, const struct moat_sa_set *set,
 	choice->proposal = set->number;
 	choice->life_seconds = moat_life_seconds(want->life_seconds, life.seconds);
 	choice->life_kilobytes = moat_life_shorter(want->life_kilobytes, life.kilobytes);
+	choice->shortened = choice->life_seconds < life.seconds ||
+			    choice->life_kilobytes != life.kilobytes;
+}
+
+void moat_sa_lifetime_build(struct moat_build *b, const struct moat_sa_choice *choice,
+			    uint8_t protocol, uint32_t spi)
+{
+	uint64_t kb = choice->life_kilobytes;
+	uint8_t octets[4];
+	uint8_t data[24];
+	size_t len = 12;
+
+	moat_set32(octets, spi);
+	/* Life type in two octets, duration in four. */
+	moat_set16(data, 0x8000 | MOAT_IPSEC_LIFE_TYPE);
+	moat_set16(data + 2, MOAT_LIFE_SECONDS);
+	moat_set16(data + 4, MOAT_IPSEC_LIFE_DURATION);
+	moat_set16(data + 6, 4);
+	moat_set32(data + 8, choice->life_seconds);
+	if (kb) {
+		memcpy(data + 12, data, 12);
+		moat_set16(data + 14, MOAT_LIFE_KILOBYTES);
+		moat_set32(data + 20, kb > UINT32_MAX ? UINT32_MAX : (uint32_t)kb);
+		len = 24;
+	}
+	moat_build_notify(b, protocol, MOAT_N_RESPONDER_LIFETIME,
+			  moat_view(octets, sizeof(octets)), moat_view(data, len));
+}
+
+const char *moat_sa_lifetime_take(struct moat_view data, struct moat_sa_choice *choice)
+{
+	struct moat_life life = { 0 };
+	const char *bad = NULL;
+	struct moat_attr attr;
+
+	while (!bad && moat_attr_next(&data, &attr)) {
+		if (attr.type == MOAT_IPSEC_LIFE_TYPE)
+			bad = moat_life_type(&life, attr.value);
+		else if (attr.type == MOAT_IPSEC_LIFE_DURATION)
+			bad = moat_life_duration(&life, attr.value);
+	}
+	if (bad)
+		return bad;
+	if (data.len)
+		return "attributes that end in the middle";
+	choice->life_seconds = moat_life_seconds(choice->life_seconds, life.seconds);
+	choice->life_kilobytes =
+		moat_life_shorter(choice->life_kilobytes, life.kilobytes);
+	return NULL;
 }
 
 /* Try our entry @alg (of ESP, or of AH alone) on each set of the offer. */

@@ -199,6 +199,35 @@ static void ports(void **state)
 	sim_free(sim);
 }
 
+/* The shorter lifetime wins on both sides: the responder says that it has one. */
+static void shorter_lifetime(void **state)
+{
+	struct sim_options o = plain();
+
+	(void)state;
+	o.shorter = 600;
+	for (int first = 0; first < 2; first++) {
+		struct sim *sim = sim_new(&o);
+
+		sim_run(sim, 100);
+		sim_up(sim, first);
+		sim_run(sim, 5000);
+		/* sim_agree() compares the lifetimes of both sides. */
+		assert_established(sim, 1);
+		for (int side = 0; side < 2; side++) {
+			struct moat_pair_view pair;
+
+			assert_true(moat_ike_pair(sim_core(sim, side), 0, 0, &pair));
+			assert_int_equal(pair.expires - pair.established, 600 * 1000);
+		}
+		assert_int_equal(
+			!!strstr(sim_ladder(sim, first),
+				 "quick 2 (HDR*, HASH, SA, NONCE, ID, ID, NOTIFY)"),
+			first == 0);
+		sim_free(sim);
+	}
+}
+
 /* Two tunnels of one peer share its ISAKMP SA, and both say so. */
 static void shared_isakmp(void **state)
 {
@@ -720,6 +749,7 @@ int main(void)
 		cmocka_unit_test(clean_aggressive),
 		cmocka_unit_test(protocols),
 		cmocka_unit_test(ports),
+		cmocka_unit_test(shorter_lifetime),
 		cmocka_unit_test(shared_isakmp),
 		cmocka_unit_test(clear),
 		cmocka_unit_test(keylog),

@@ -29,7 +29,7 @@
  * @cert: of each side, in selftests/certs; NULL for gw-a and gw-b; @key likewise
  * @more: further lines of each side's configuration; NULL for ca = "ca.pem"
  * @start: of each side
- * @ike_lifetime: seconds, likewise @lifetime
+ * @ike_lifetime: seconds, likewise @lifetime; @shorter: the latter of side 1
  * @traffic: one packet each way per policy every so many ms; 0 for none
  * @one_way: only side 0 sends
  * @split: a tunnel for each local network instead of one for all
@@ -59,6 +59,7 @@ struct sim_options {
 	enum moat_start start[2];
 	uint32_t ike_lifetime;
 	uint32_t lifetime;
+	uint32_t shorter;
 	uint64_t lifebytes;
 	unsigned int traffic;
 	bool one_way;

@@ -107,6 +107,8 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	conf->start = o->start[side];
 	conf->ike_lifetime = o->ike_lifetime ? o->ike_lifetime : 28800;
 	conf->lifetime = o->lifetime ? o->lifetime : 3600;
+	if (o->shorter && side == 1)
+		conf->lifetime = o->shorter;
 	conf->lifebytes = o->lifebytes;
 	conf->replay = 1024;
 	conf->routes = true;
