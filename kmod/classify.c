@@ -53,11 +53,11 @@ struct moat_mask_list {
 /**
  * struct moat_spd_key - A masked selector or packet, as words.
  * @n: words in use
- * @word: the mask; the ports; the local and the remote address
+ * @word: the mask; the ports; the device; the local and the remote address
  */
 struct moat_spd_key {
 	u32 n;
-	u32 word[10];
+	u32 word[11];
 };
 
 static void moat_spd_key(struct moat_spd_key *key,
@@ -74,23 +74,25 @@ static void moat_spd_key(struct moat_spd_key *key,
 	if (mask->fields & MOAT_MASK_REMOTE_PORT)
 		key->word[1] |= flow->remote_port;
 
+	key->word[2] = flow->device;
+
 	if (mask->family == AF_INET) {
 		union nf_inet_addr a;
 
 		a = moat_addr_mask(&flow->local, AF_INET, mask->local_prefix);
-		key->word[2] = (__force u32)a.ip;
-		a = moat_addr_mask(&flow->remote, AF_INET, mask->remote_prefix);
 		key->word[3] = (__force u32)a.ip;
-		key->n = 4;
+		a = moat_addr_mask(&flow->remote, AF_INET, mask->remote_prefix);
+		key->word[4] = (__force u32)a.ip;
+		key->n = 5;
 	} else {
 		union nf_inet_addr a;
 
 		a = moat_addr_mask(&flow->local, AF_INET6, mask->local_prefix);
-		memcpy(&key->word[2], &a, sizeof(a));
+		memcpy(&key->word[3], &a, sizeof(a));
 		a = moat_addr_mask(&flow->remote, AF_INET6,
 				   mask->remote_prefix);
-		memcpy(&key->word[6], &a, sizeof(a));
-		key->n = 10;
+		memcpy(&key->word[7], &a, sizeof(a));
+		key->n = 11;
 	}
 }
 
@@ -121,6 +123,7 @@ static void moat_policy_spd_key(struct moat_spd_key *key,
 		.remote = sel->remote,
 		.local_port = sel->local_port_min,
 		.remote_port = sel->remote_port_min,
+		.device = policy->device,
 		.family = sel->family,
 		.protocol = sel->protocol,
 	};

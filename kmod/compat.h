@@ -46,6 +46,13 @@ char *moat_compat_msg_buf(void);
 #define moat_crypto_data(arg) (arg)
 #endif
 
+/* 6.12: a device whose transmit function takes no lock says so elsewhere */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define moat_netdev_lockless(dev) ((dev)->features |= NETIF_F_LLTX)
+#else
+#define moat_netdev_lockless(dev) ((dev)->lltx = true)
+#endif
+
 /* 6.12: linux/unaligned.h; 6.5: net/gso.h */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 #include <asm/unaligned.h>

@@ -9,6 +9,7 @@
 const char * const moat_drop_names[MOAT_DROP_MAX] = {
 	[MOAT_DROP_NONE] = "none",
 	[MOAT_DROP_DISCARD] = "discard",
+	[MOAT_DROP_NO_POLICY] = "no_policy",
 	[MOAT_DROP_NO_SA] = "no_sa",
 	[MOAT_DROP_HOLD_FULL] = "hold_full",
 	[MOAT_DROP_HOLD_TIMEOUT] = "hold_timeout",
@@ -39,6 +40,7 @@ const char * const moat_drop_names[MOAT_DROP_MAX] = {
 	[MOAT_DROP_IN_NOMEM] = "in_nomem",
 	[MOAT_DROP_IN_CRYPTO] = "in_crypto",
 	[MOAT_DROP_IN_ECN] = "in_ecn",
+	[MOAT_DROP_IN_DEVICE] = "in_device",
 	[MOAT_DROP_IN_DUMMY] = "in_dummy",
 	[MOAT_DROP_LIFE_HARD] = "life_hard",
 	[MOAT_DROP_FRAGMENT] = "fragment",

@@ -22,6 +22,7 @@ enum moat_drop {
 
 	/* outbound */
 	MOAT_DROP_DISCARD,	/* policy says discard */
+	MOAT_DROP_NO_POLICY,	/* routed to a device that has no policy for it */
 	MOAT_DROP_NO_SA,	/* policy has no SA and may not ask for one */
 	MOAT_DROP_HOLD_FULL,	/* no room to hold it until an SA comes */
 	MOAT_DROP_HOLD_TIMEOUT,	/* held, and no SA came in time */
@@ -53,6 +54,7 @@ enum moat_drop {
 	MOAT_DROP_IN_NOMEM,	/* no memory to open it */
 	MOAT_DROP_IN_CRYPTO,	/* the crypto API failed to open it */
 	MOAT_DROP_IN_ECN,	/* marked CE, and not ECN capable (RFC 6040) */
+	MOAT_DROP_IN_DEVICE,	/* device of its SA is down or gone */
 	MOAT_DROP_IN_DUMMY,	/* dummy packet (RFC 4303 2.6) */
 	MOAT_DROP_IN_CHECKSUM,	/* UDP checksum is wrong, or with IPv6 missing */
 

@@ -19,6 +19,7 @@
  * @remote: address on the peer's side, likewise
  * @local_port: host byte order; ICMP and ICMPv6: the type; 0 without ports
  * @remote_port: host byte order; ICMP and ICMPv6: the code
+ * @device: moat_device.id of the device it leaves by, 0 is none
  * @family: AF_INET or AF_INET6
  * @protocol: IP protocol, behind IPv6 extension headers
  * @carried: not the packet itself, but what the ICMP error in it is about
@@ -28,6 +29,7 @@ struct moat_flow {
 	union nf_inet_addr remote;
 	u16 local_port;
 	u16 remote_port;
+	u32 device;
 	u8 family;
 	u8 protocol;
 	bool carried;

@@ -13,6 +13,7 @@
 #include <net/gro_cells.h>
 #include <net/xfrm.h>
 
+#include "device.h"
 #include "encap.h"
 #include "esp.h"
 #include "frag.h"
@@ -126,22 +127,32 @@ static enum moat_drop moat_input_accept(struct moat_job *job)
 	return why;
 }
 
+/* To the stack again, as a packet that arrived; taken unless it is dropped. */
+static enum moat_drop moat_input_receive(const struct moat_sa *sa,
+					 struct sk_buff *skb)
+{
+	skb_clear_hash(skb);
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	if (sa->device)
+		return moat_device_receive(sa, skb);
+	skb_scrub_packet(skb, false);
+	moat_mark_set(skb);
+	gro_cells_receive(&moat_input_cells, skb);
+	return MOAT_DROP_NONE;
+}
+
 static void moat_input_deliver(struct moat_slot *slot)
 {
 	struct moat_job *job = container_of(slot, struct moat_job, slot);
 	struct sk_buff *skb = job->skb;
 	enum moat_drop why = moat_input_accept(job);
 
+	if (!why)
+		why = moat_input_receive(job->sa, skb);
 	if (why) {
 		moat_drop(job->sa->mn, job->sa, NULL, why);
 		kfree_skb(skb);
-	} else {
-		skb_scrub_packet(skb, false);
-		skb_clear_hash(skb);
-		skb->ip_summed = CHECKSUM_NONE;
-		skb->encapsulation = 0;
-		moat_mark_set(skb);
-		gro_cells_receive(&moat_input_cells, skb);
 	}
 	moat_job_free(job);
 }

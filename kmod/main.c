@@ -3,9 +3,11 @@
 
 #include <linux/kmod.h>
 #include <linux/module.h>
+#include <linux/rtnetlink.h>
 #include <net/genetlink.h>
 
 #include "db.h"
+#include "device.h"
 #include "netlink.h"
 
 unsigned int moat_net_id;
@@ -21,6 +23,7 @@ static int __net_init moat_net_init(struct net *net)
 	mn->net = net;
 	mutex_init(&mn->lock);
 	mn->generation = 1;
+	moat_device_net_init(mn);
 	mn->stats = alloc_percpu(struct moat_stats);
 	if (!mn->stats)
 		return -ENOMEM;
@@ -63,7 +66,13 @@ static void __net_exit moat_net_exit(struct moat_net *mn)
 static void __net_exit moat_net_exit_batch(struct list_head *nets)
 {
 	struct net *net;
+	LIST_HEAD(devices);
 
+	rtnl_lock();
+	list_for_each_entry(net, nets, exit_list)
+		moat_device_net_exit(moat_net(net), &devices);
+	unregister_netdevice_many(&devices);
+	rtnl_unlock();
 	list_for_each_entry(net, nets, exit_list)
 		moat_path_net_exit(net);
 	synchronize_net();
@@ -127,11 +136,16 @@ static int __init moat_init(void)
 	err = moat_path_start();
 	if (err)
 		goto exit_pernet;
-	err = moat_netlink_init();
+	err = moat_device_init();
 	if (err)
 		goto stop_path;
+	err = moat_netlink_init();
+	if (err)
+		goto exit_device;
 	return 0;
 
+exit_device:
+	moat_device_exit();
 stop_path:
 	moat_path_stop();
 exit_pernet:
@@ -150,6 +164,7 @@ exit_caches:
 static void __exit moat_exit(void)
 {
 	moat_netlink_exit();
+	moat_device_exit();
 	moat_path_stop();
 	unregister_pernet_subsys(&moat_net_ops);
 	moat_path_exit();

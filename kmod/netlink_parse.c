@@ -257,7 +257,7 @@ static int moat_nl_shape_fits(const struct moat_policy *policy,
 		     tb[MOAT_A_POLICY_TFC];
 
 	if (given && policy->action != MOAT_ACTION_PROTECT) {
-		NL_SET_ERR_MSG(extack, "dscp, df, mtu, mss and tfc are of policies that protect only");
+		NL_SET_ERR_MSG(extack, "dscp, df, mtu, mss and tfc need a policy that protects");
 		return -EINVAL;
 	}
 	if (policy->mode == MOAT_MODE_TUNNEL)

@@ -2,8 +2,10 @@
 /* Requests about policies, and what would happen to a packet. */
 
 #include <linux/in.h>
+#include <linux/rtnetlink.h>
 #include <net/ndisc.h>
 
+#include "device.h"
 #include "netlink.h"
 
 /* Both endpoints or none; *given says which. */
@@ -80,6 +82,44 @@ static int moat_nl_policy_fill(struct moat_policy *policy,
 	return err;
 }
 
+/* What is routed to a device has no other way: it is protected or dropped. */
+static int moat_nl_device_fits(const struct moat_policy *policy,
+			       struct netlink_ext_ack *extack)
+{
+	if (policy->action != MOAT_ACTION_BYPASS &&
+	    policy->mode == MOAT_MODE_TUNNEL)
+		return 0;
+	NL_SET_ERR_MSG(extack, "a policy of a device protects in tunnel mode, or discards");
+	return -EINVAL;
+}
+
+static int moat_nl_policy_insert(struct moat_policy *policy,
+				 const struct nlattr *device,
+				 const struct moat_ends_key *ends,
+				 struct netlink_ext_ack *extack)
+{
+	struct moat_net *mn = policy->mn;
+	int err = 0;
+
+	if (device) {
+		err = moat_nl_device_fits(policy, extack);
+		if (err)
+			return err;
+		rtnl_lock();
+	}
+	mutex_lock(&mn->lock);
+	if (device)
+		err = moat_device_bind(policy, nla_data(device), extack);
+	if (!err)
+		err = moat_policy_add(policy, ends, extack);
+	if (err)
+		moat_device_unbind(policy);
+	mutex_unlock(&mn->lock);
+	if (device)
+		rtnl_unlock();
+	return err;
+}
+
 int moat_nl_policy_add(struct sk_buff *skb, struct genl_info *info)
 {
 	struct moat_net *mn = moat_net(genl_info_net(info));
@@ -104,12 +144,10 @@ int moat_nl_policy_add(struct sk_buff *skb, struct genl_info *info)
 		err = moat_nl_ends(&ends, &given, tb, info->extack);
 	if (!err)
 		err = moat_nl_ends_fit(policy->action, given, info->extack);
-	if (!err) {
-		mutex_lock(&mn->lock);
-		err = moat_policy_add(policy, given ? &ends : NULL,
-				      info->extack);
-		mutex_unlock(&mn->lock);
-	}
+	if (!err)
+		err = moat_nl_policy_insert(policy, tb[MOAT_A_POLICY_DEVICE],
+					    given ? &ends : NULL,
+					    info->extack);
 	if (err)
 		moat_policy_free(policy);
 	return err;

@@ -3,6 +3,7 @@
 
 #include <linux/in.h>
 
+#include "device.h"
 #include "netlink.h"
 
 int moat_nl_put_addr(struct sk_buff *skb, int type, u8 family,
@@ -357,6 +358,17 @@ static int moat_nl_put_shape(struct sk_buff *skb,
 	return 0;
 }
 
+static int moat_nl_put_device(struct sk_buff *skb,
+			      const struct moat_policy *policy)
+{
+	char name[IFNAMSIZ];
+
+	if (!policy->device)
+		return 0;
+	moat_device_name(policy, name);
+	return nla_put_string(skb, MOAT_A_POLICY_DEVICE, name);
+}
+
 static int moat_nl_fill_policy(struct sk_buff *skb, struct moat_policy *policy)
 {
 	if (nla_put_u32(skb, MOAT_A_POLICY_ID, policy->id) ||
@@ -369,6 +381,7 @@ static int moat_nl_fill_policy(struct sk_buff *skb, struct moat_policy *policy)
 	    (READ_ONCE(policy->acquire_off) &&
 	     nla_put_flag(skb, MOAT_A_POLICY_ACQUIRE_OFF)) ||
 	    moat_nl_put_shape(skb, &policy->shape) ||
+	    moat_nl_put_device(skb, policy) ||
 	    moat_nl_put_ends(skb, policy) || moat_nl_put_hold(skb, policy) ||
 	    nla_put_u64_64bit(skb, MOAT_A_POLICY_PACKETS,
 			      atomic64_read(&policy->packets),

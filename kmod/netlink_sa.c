@@ -255,6 +255,7 @@ int moat_nl_sa_inherit(struct moat_sa *sa, const struct moat_policy *policy,
 		return -EINVAL;
 	}
 	sa->shape = policy->shape;
+	sa->device = policy->device;
 	if (!sa->selector.family)
 		sa->selector = policy->selector;
 	if (moat_selector_covers(&policy->selector, &sa->selector))

@@ -38,6 +38,8 @@ struct moat_mask_list;
  * @whole: those of them that need whole packets, IPv4 and IPv6
  * @ends: pairs of tunnel endpoints, counted; read under RCU
  * @ends_index: the same, for dumps
+ * @devices: devices created from here, by their id; read under RCU
+ * @next_device: id of the next one
  * @generation: counts changes, so that a dump tells if one came between
  * @expired: SAs that met a hard limit
  * @expire_work: deletes those, and raises their hard expire events
@@ -65,6 +67,8 @@ struct moat_net {
 	unsigned int whole[2];
 	struct rhashtable ends;
 	struct xarray ends_index;
+	struct xarray devices;
+	u32 next_device;
 	u32 generation;
 
 	struct llist_head expired;

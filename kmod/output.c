@@ -9,6 +9,7 @@
 #include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 
+#include "device.h"
 #include "esp.h"
 #include "frag.h"
 #include "mss.h"
@@ -113,7 +114,7 @@ static void moat_output_wrap(const struct moat_out *out, struct moat_job *job)
 
 	if (out->family == AF_INET6)
 		flowlabel = ip6_flowlabel(ipv6_hdr(skb));
-	skb_scrub_packet(skb, false);
+	skb_scrub_packet(skb, !net_eq(out->sa->mn->net, dev_net(skb->dev)));
 	skb_dst_set(skb, dst_clone(out->dst));
 	skb->dev = out->dst->dev;
 	skb->encapsulation = 0;
@@ -189,7 +190,7 @@ static void moat_output_fragments(const struct moat_out *out,
 	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb))
 		goto drop;
 	ip_frag_init(skb, sizeof(struct iphdr), LL_RESERVED_SPACE(out->dst->dev),
-		     out->mtu, false, &state);
+		     out->mtu - sizeof(struct iphdr), false, &state);
 	while (state.left > 0) {
 		fragment = ip_frag_next(skb, &state);
 		if (IS_ERR(fragment))
@@ -239,6 +240,35 @@ drop:
 	moat_output_drop(out->policy, out->sa, skb, MOAT_DROP_OUT_NOMEM);
 }
 
+/* The outer packet would come back to the device it comes from. */
+static bool moat_output_loops(const struct moat_out *out,
+			      const struct sk_buff *skb)
+{
+	return out->dst->dev == skb->dev && moat_device_is(skb->dev);
+}
+
+/* Send a packet whose way is known; consumes it. Returns as moat_output_sa(). */
+static int moat_output_routed(struct moat_out *out, struct sk_buff *skb)
+{
+	if (moat_output_loops(out, skb)) {
+		moat_output_drop(out->policy, out->sa, skb,
+				 MOAT_DROP_OUT_ROUTE);
+		return -ELOOP;
+	}
+	out->mtu = moat_outer_mtu(out->sa, out->dst);
+	out->fit = moat_too_big(skb, out->family, &out->sa->shape, out->mtu);
+	if (out->fit == MOAT_FIT_NOT) {
+		moat_output_drop(out->policy, out->sa, skb,
+				 MOAT_DROP_OUT_MTU);
+		return -EMSGSIZE;
+	}
+	if (skb_is_gso(skb))
+		moat_output_gso(out, skb);
+	else
+		moat_output_segment(out, skb);
+	return 0;
+}
+
 /*
  * Send a packet with an SA; consumes it. Returns 0, or what its local sender
  * is to be told.
@@ -265,26 +295,16 @@ static int moat_output_sa(struct moat_policy *policy, struct moat_sa *sa,
 	err = PTR_ERR_OR_ZERO(out.dst);
 	if (err)
 		goto drop;
-	why = MOAT_DROP_OUT_MTU;
-	out.mtu = moat_outer_mtu(sa, out.dst);
-	out.fit = moat_too_big(skb, flow->family, &sa->shape, out.mtu);
-	if (out.fit == MOAT_FIT_NOT)
-		err = -EMSGSIZE;
-	else if (skb_is_gso(skb))
-		moat_output_gso(&out, skb);
-	else
-		moat_output_segment(&out, skb);
+	err = moat_output_routed(&out, skb);
 	dst_release(out.dst);
-	if (out.fit != MOAT_FIT_NOT)
-		return 0;
+	return err;
 drop:
 	moat_output_drop(policy, sa, skb, why);
 	return err;
 }
 
-/* Protect a packet or hold it; consumes it. BH disabled. */
-static int moat_output_protect(struct moat_policy *policy, struct sk_buff *skb,
-			       const struct moat_flow *flow)
+int moat_output_protect(struct moat_policy *policy, struct sk_buff *skb,
+			const struct moat_flow *flow)
 {
 	struct moat_sa *sa = rcu_dereference(policy->sa);
 
@@ -307,6 +327,8 @@ void moat_output_held(struct moat_policy *policy, struct moat_sa *sa,
 	u8 family = skb->protocol == htons(ETH_P_IP) ? AF_INET : AF_INET6;
 	struct moat_flow flow;
 
+	/* the device may be gone; its route then leads nowhere */
+	skb->dev = skb_dst(skb)->dev;
 	if (moat_parse_flow(skb, family, true, &flow))
 		moat_output_drop(policy, sa, skb, MOAT_DROP_OUT_MALFORMED);
 	else
@@ -419,6 +441,9 @@ unsigned int moat_output_hook(void *priv, struct sk_buff *skb,
 	switch (moat_verdict(mn, skb, true, &flow, &policy)) {
 	case MOAT_VERDICT_PROTECT:
 	case MOAT_VERDICT_HOLD:
+		/* what is routed to a device is protected there */
+		if (moat_device_is(state->out))
+			return NF_ACCEPT;
 		return moat_output_steal(policy, skb, &flow, state);
 	case MOAT_VERDICT_DISCARD:
 		return moat_output_refuse(mn, policy, MOAT_DROP_DISCARD);
@@ -428,6 +453,8 @@ unsigned int moat_output_hook(void *priv, struct sk_buff *skb,
 	default:
 		break;
 	}
+	if (moat_device_is(state->out))
+		return NF_ACCEPT;
 	policy = moat_nat_rewrote(mn, skb);
 	if (policy)
 		return moat_output_refuse(mn, policy, MOAT_DROP_NAT_REWROTE);

@@ -5,6 +5,8 @@
 
 #include <linux/netfilter.h>
 
+#include "policy.h"
+
 /**
  * moat_output_hook() - Last hook at POST_ROUTING, IPv4 and IPv6.
  * @priv: unused
@@ -16,5 +18,17 @@
  */
 unsigned int moat_output_hook(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state);
+
+/**
+ * moat_output_protect() - Protect a packet, or hold it until there is an SA.
+ * @policy: its policy
+ * @skb: packet, not shared, whole GSO packets included; consumed
+ * @flow: the same
+ *
+ * Context: BH disabled, rcu_read_lock().
+ * Return: 0, or what a local sender is to be told.
+ */
+int moat_output_protect(struct moat_policy *policy, struct sk_buff *skb,
+			const struct moat_flow *flow);
 
 #endif /* _MOAT_OUTPUT_H */

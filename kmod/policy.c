@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 
 #include "db.h"
+#include "device.h"
 #include "trace.h"
 
 static struct kmem_cache *moat_policy_cache;
@@ -20,6 +21,7 @@ struct moat_policy *moat_policy_alloc(struct moat_net *mn)
 	policy->shape.dscp = MOAT_DSCP_COPY;
 	spin_lock_init(&policy->hold_lock);
 	INIT_LIST_HEAD(&policy->outbound);
+	INIT_LIST_HEAD(&policy->device_node);
 	return policy;
 }
 
@@ -190,6 +192,7 @@ int moat_policy_switch(struct moat_policy *policy, struct moat_sa *sa,
 	list_add_tail(&sa->policy_node, &policy->outbound);
 	refcount_inc(&sa->ref);
 	moat_hold_release(policy, sa);
+	moat_device_follow(policy);
 	trace_moat_policy(policy, "switch");
 	return 0;
 }
@@ -201,6 +204,7 @@ void moat_policy_del(struct moat_policy *policy)
 	lockdep_assert_held(&mn->lock);
 
 	moat_classify_del(policy);
+	moat_device_unbind(policy);
 	xa_erase(&mn->policies, policy->id);
 	moat_policy_count(policy, -1);
 	moat_policy_drop_outbound(policy);

@@ -51,6 +51,8 @@ struct moat_ends {
  * @action: enum moat_action, read with READ_ONCE()
  * @mode: enum moat_mode
  * @shape: what its SAs get
+ * @device: moat_device.id of the device it is bound to, constant, 0 is none
+ * @device_node: in moat_device.policies, under moat_net.lock
  * @acquire_off: without an SA drop, and raise no acquire; READ_ONCE()
  * @hold_lock: protects @hold and the move of @sa against packets being held
  * @hold: held packets and acquire, allocated with the first one
@@ -72,6 +74,8 @@ struct moat_policy {
 	u8 action;
 	u8 mode;
 	struct moat_shape shape;
+	u32 device;
+	struct list_head device_node;
 	bool acquire_off;
 	bool dead;
 	u32 id;

@@ -85,6 +85,7 @@ enum moat_sa_flag {
  * @src: outer source address, of key.family
  * @selector: what it may carry, its own copy; family 0 is anything
  * @shape: of its policy when it was added
+ * @device: of its policy, see struct moat_policy
  * @encap_sport: UDP source port of RFC 3948 as on the wire, 0 is no UDP
  * @encap_dport: UDP destination port
  * @moved: with UDP: where the peer is, once the above is out of date; inbound
@@ -134,6 +135,7 @@ struct moat_sa {
 	union nf_inet_addr src;
 	struct moat_selector selector;
 	struct moat_shape shape;
+	u32 device;
 	__be16 encap_sport;
 	__be16 encap_dport;
 	struct moat_moved __rcu *moved;

@@ -21,17 +21,18 @@ enum policy_word {
 	W_MTU,
 	W_MSS,
 	W_TFC,
+	W_DEVICE,
 };
 
 static const char *const policy_words[] = {
 	"id",	  "local",     "remote", "protocol", "local-port", "remote-port",
 	"action", "endpoints", "mode",	 "priority", "acquire",	   "dscp",
-	"df",	  "mtu",       "mss",	 "tfc",	     NULL,
+	"df",	  "mtu",       "mss",	 "tfc",	     "device",	   NULL,
 };
 
 static const char *const on_off[] = { "on", "off", NULL };
 
-#define ALL_WORDS ((1U << (W_TFC + 1)) - 1)
+#define ALL_WORDS ((1U << (W_DEVICE + 1)) - 1)
 
 /* A number, or the one word that stands beside it: -1. */
 static int64_t number_or(struct moat_args *args, const char *other, uint64_t min,
@@ -42,6 +43,16 @@ static int64_t number_or(struct moat_args *args, const char *other, uint64_t min
 		return -1;
 	}
 	return (int64_t)moat_args_number(args, min, max);
+}
+
+static void take_device(struct moat_args *args, char *name, size_t size)
+{
+	const char *word = moat_args_word(args);
+
+	if (strlen(word) >= size)
+		moat_usage("moat: device %s: a device's name has %zu characters at most",
+			   word, size - 1);
+	strcpy(name, word);
 }
 
 static void take_shape(struct moat_args *args, struct moat_nl_shape *shape,
@@ -108,6 +119,9 @@ static void take_word(struct moat_args *args, struct moat_nl_policy *policy,
 		break;
 	case W_ACQUIRE:
 		policy->acquire_off = moat_args_choice(args, on_off) == 1;
+		break;
+	case W_DEVICE:
+		take_device(args, policy->device, sizeof(policy->device));
 		break;
 	default:
 		take_shape(args, &policy->shape, word);
@@ -262,7 +276,8 @@ const struct moat_command moat_policy_commands[] = {
 	  "id ID local NET remote NET action protect|bypass|discard\n"
 	  "      [endpoints LOCAL REMOTE] [mode tunnel|transport] [priority N]\n"
 	  "      [protocol P] [local-port P] [remote-port P] [acquire on|off]\n"
-	  "      [dscp copy|N] [df copy|set|clear] [mtu N] [mss N] [tfc N|auto]",
+	  "      [dscp copy|N] [df copy|set|clear] [mtu N] [mss N] [tfc N|auto]\n"
+	  "      [device NAME]",
 	  "add a policy", run_add, NULL },
 	{ "del", "id ID", "delete a policy, its outbound SA and held packets", run_del,
 	  NULL },

@@ -38,7 +38,9 @@ SCAPY_NAMES = {
 
 
 def association(spi, algorithm, keys, src, dst):
-    """scapy's half of an SA."""
+    """scapy's half of an SA; None when scapy lacks the algorithm."""
+    if algorithm not in SCAPY_NAMES:
+        return None
     cipher, integrity = SCAPY_NAMES[algorithm]
     outer = LAYER[6 if ":" in dst else 4]
     return SecurityAssociation(ESP, spi=spi, crypt_algo=cipher, crypt_key=keys[0] or None,
