@@ -127,7 +127,8 @@ static int moat_check_cipher(const struct moat_alg *alg,
 	if (!c) {
 		if (!req->enc_key_len)
 			return 0;
-		NL_SET_ERR_MSG_FMT(extack, "AH encrypts nothing, but an enc-key of %u bytes is given",
+		NL_SET_ERR_MSG_FMT(extack,
+				   "AH encrypts nothing, but an enc-key of %u bytes is given",
 				   req->enc_key_len);
 		return -EINVAL;
 	}
@@ -286,7 +287,8 @@ static int moat_aead_key(struct moat_alg *alg, const struct moat_alg_req *req,
 	if (!err)
 		err = crypto_aead_setauthsize(alg->aead, alg->icv);
 	if (err)
-		NL_SET_ERR_MSG_FMT(extack, "the crypto API calls this %s key wrong or weak (error %d)",
+		NL_SET_ERR_MSG_FMT(extack,
+				   "the crypto API calls this %s key wrong or weak (error %d)",
 				   alg->cipher ? alg->cipher->name :
 				   alg->integ->name, err);
 	return err;
