@@ -59,37 +59,42 @@ static const struct moat_cipher moat_ciphers[] = {
 };
 
 /*
- * Of ESP and AH: RFC 2403, 2404, 4868, 3566, 4494. 12 bytes of SHA-256 are for
- * old peers.
+ * Of ESP and AH: RFC 2403, 2404, 4868, 3566, 4494; of AH alone: 4543. 12 bytes
+ * of SHA-256 are for old peers.
  */
 static const struct moat_integ moat_integs[] = {
 	[MOAT_AUTH_HMAC_MD5] = {
 		.name = "hmac-md5", .kernel = "hmac(md5)",
-		.key = 16, .icvs = { 12 },
+		.keys = { 16 }, .icvs = { 12 },
 	},
 	[MOAT_AUTH_HMAC_SHA1] = {
 		.name = "hmac-sha1", .kernel = "hmac(sha1)",
-		.key = 20, .icvs = { 12 },
+		.keys = { 20 }, .icvs = { 12 },
 	},
 	[MOAT_AUTH_HMAC_SHA256] = {
 		.name = "hmac-sha256", .kernel = "hmac(sha256)",
-		.key = 32, .icvs = { 16, 12 },
+		.keys = { 32 }, .icvs = { 16, 12 },
 	},
 	[MOAT_AUTH_HMAC_SHA384] = {
 		.name = "hmac-sha384", .kernel = "hmac(sha384)",
-		.key = 48, .icvs = { 24 },
+		.keys = { 48 }, .icvs = { 24 },
 	},
 	[MOAT_AUTH_HMAC_SHA512] = {
 		.name = "hmac-sha512", .kernel = "hmac(sha512)",
-		.key = 64, .icvs = { 32 },
+		.keys = { 64 }, .icvs = { 32 },
 	},
 	[MOAT_AUTH_AES_XCBC] = {
 		.name = "aes-xcbc", .kernel = "xcbc(aes)",
-		.key = 16, .icvs = { 12 },
+		.keys = { 16 }, .icvs = { 12 },
 	},
 	[MOAT_AUTH_AES_CMAC] = {
 		.name = "aes-cmac", .kernel = "cmac(aes)",
-		.key = 16, .icvs = { 12 },
+		.keys = { 16 }, .icvs = { 12 },
+	},
+	[MOAT_AUTH_AES_GMAC] = {
+		.name = "aes-gmac", .kernel = "rfc4543(gcm(aes))",
+		.keys = { 16, 24, 32 }, .salt = 4, .iv = 8,
+		.combined = true, .icvs = { 16 },
 	},
 };
 
@@ -117,12 +122,25 @@ static bool moat_length_listed(const u8 *list, size_t n, u8 more,
 	return false;
 }
 
+/* Whether a key of @len bytes is one of @name, whose keys and salt these are. */
+static int moat_check_key(const char *name, const u8 *keys, size_t n, u8 salt,
+			  unsigned int len, struct netlink_ext_ack *extack)
+{
+	char want[24];
+
+	if (moat_length_listed(keys, n, salt, len))
+		return 0;
+	moat_lengths(want, sizeof(want), keys, n, salt);
+	NL_SET_ERR_MSG_FMT(extack, "%s wants a key of %s bytes%s, not %u", name,
+			   want, salt ? " with its salt" : "", len);
+	return -EINVAL;
+}
+
 static int moat_check_cipher(const struct moat_alg *alg,
 			     const struct moat_alg_req *req,
 			     struct netlink_ext_ack *extack)
 {
 	const struct moat_cipher *c = alg->cipher;
-	char want[24];
 
 	if (!c) {
 		if (!req->enc_key_len)
@@ -139,14 +157,8 @@ static int moat_check_cipher(const struct moat_alg *alg,
 				   c->name, req->enc_key_len);
 		return -EINVAL;
 	}
-	if (moat_length_listed(c->keys, ARRAY_SIZE(c->keys), c->salt,
-			       req->enc_key_len))
-		return 0;
-	moat_lengths(want, sizeof(want), c->keys, ARRAY_SIZE(c->keys), c->salt);
-	NL_SET_ERR_MSG_FMT(extack, "%s wants a key of %s bytes%s, not %u",
-			   c->name, want, c->salt ? " with its salt" : "",
-			   req->enc_key_len);
-	return -EINVAL;
+	return moat_check_key(c->name, c->keys, ARRAY_SIZE(c->keys), c->salt,
+			      req->enc_key_len, extack);
 }
 
 static int moat_check_integ(const struct moat_alg *alg,
@@ -162,11 +174,9 @@ static int moat_check_integ(const struct moat_alg *alg,
 				   alg->cipher->name, req->auth_key_len);
 		return -EINVAL;
 	}
-	if (req->auth_key_len == integ->key)
-		return 0;
-	NL_SET_ERR_MSG_FMT(extack, "%s wants a key of %u bytes, not %u",
-			   integ->name, integ->key, req->auth_key_len);
-	return -EINVAL;
+	return moat_check_key(integ->name, integ->keys,
+			      ARRAY_SIZE(integ->keys), integ->salt,
+			      req->auth_key_len, extack);
 }
 
 static int moat_check_icv(struct moat_alg *alg, const struct moat_alg_req *req,
@@ -356,6 +366,8 @@ int moat_alg_init(struct moat_alg *alg, const struct moat_alg_req *req,
 
 	if (req->enc_key_len)
 		alg->key_bits = (req->enc_key_len - alg->cipher->salt) * 8;
+	else if (alg->integ && alg->integ->combined)
+		alg->key_bits = (req->auth_key_len - alg->integ->salt) * 8;
 	err = moat_aead_key(alg, req, extack);
 	if (err)
 		moat_alg_free(alg);

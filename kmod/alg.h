@@ -42,17 +42,19 @@ struct moat_cipher {
  * struct moat_integ - An integrity algorithm.
  * @name: for people and netlink's refusals
  * @kernel: name for the crypto API: a hash, or with @combined an AEAD
- * @key: key length in bytes
+ * @keys: allowed key lengths in bytes, salt not included; 0 ends the list
+ * @salt: bytes of salt at the end of the key
  * @iv: bytes of IV on the wire, before the ICV (GMAC)
  * @combined: @kernel is a whole AEAD, of which AH encrypts nothing; for AH
- *	only. Its key holds the salt, and its first 16 bytes of data are
- *	associated data, the rest text, as rfc4543 wants it.
+ *	only. Its first 16 bytes of data are associated data, the rest text, as
+ *	rfc4543 wants it.
  * @icvs: ICV lengths in bytes, the usual first; 0 ends the list
  */
 struct moat_integ {
 	const char *name;
 	const char *kernel;
-	u8 key;
+	u8 keys[4];
+	u8 salt;
 	u8 iv;
 	bool combined;
 	u8 icvs[3];
