@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A second implementation of ESP's algorithms, over python3-cryptography.
+"""A second implementation of ESP, AH and their algorithms, over python3-cryptography.
 
 It shares no code with the module, nor with scapy, which lacks some of them and
 is slow. Algorithms have the names of `moat sa add`; keys are as there, a salt
@@ -243,3 +243,60 @@ class Codec:
         if len(plain) % self.cipher.block or pad >= self.cipher.block:
             raise ValueError(f"{pad} bytes of padding in {len(plain)} of plain text")
         return plain[:-2 - pad], plain[-1]
+
+
+class Ah:
+    """Packets with AH (RFC 4302) of one SA, from the IP header to their end.
+
+    The IP header has no options and no extension headers. A name is that of an
+    integrity algorithm; GMAC (RFC 4543 section 4) puts its IV before the ICV.
+    """
+
+    def __init__(self, name, key, esn=False):
+        self.key, self.esn = key, esn
+        self.gmac = name.endswith("gmac")
+        self.iv = 8 if self.gmac else 0
+        self.mac, self.icv = (None, 16) if self.gmac else INTEGRITY[name]
+
+    def length(self, family):
+        """AH's own length: a multiple of 4 over IPv4, of 8 over IPv6."""
+        size = 12 + self.iv + self.icv
+        return size + -size % (4 if family == 4 else 8)
+
+    @staticmethod
+    def immutable(head):
+        """The IP header with zeros for what changes on the way."""
+        if head[0] >> 4 == 4:           # type of service, flags and offset, TTL, checksum
+            return head[:1] + b"\0" + head[2:6] + bytes(3) + head[9:10] + bytes(2) + head[12:]
+        return b"\x60\0\0\0" + head[4:7] + b"\0" + head[8:]
+
+    def tag(self, head, ah, payload, high):
+        """The ICV; @ah is the header up to it, and ends with the IV of GMAC."""
+        rest = bytes(self.length(head[0] >> 4) - len(ah))
+        covered = self.immutable(head) + ah + rest + payload
+        if self.esn:
+            covered += high.to_bytes(4, "big")
+        if self.gmac:
+            return gmac(self.key, ah[12:], covered)
+        return self.mac(self.key, covered)[:self.icv]
+
+    def seal(self, head, spi, seq, payload, next_header):
+        """The packet; @head is its IP header, whose lengths already count AH."""
+        length = self.length(head[0] >> 4)
+        ah = (bytes([next_header, length // 4 - 2, 0, 0]) + spi.to_bytes(4, "big") +
+              (seq & 0xffffffff).to_bytes(4, "big") + os.urandom(self.iv))
+        full = ah + self.tag(head, ah, payload, seq >> 32)
+        return head + full + bytes(length - len(full)) + payload
+
+    def open(self, packet, high=0):
+        """SPI, lower half of the sequence number, payload and next header."""
+        size = 20 if packet[0] >> 4 == 4 else 40
+        head, rest = packet[:size], packet[size:]
+        length = self.length(packet[0] >> 4)
+        ah, icv = rest[:12 + self.iv], rest[12 + self.iv:12 + self.iv + self.icv]
+        if (rest[1] + 2) * 4 != length or rest[2:4] != b"\0\0":
+            raise ValueError(f"AH begins with {rest[:4].hex()}, its length is {length}")
+        if not hmac.compare_digest(self.tag(head, ah, rest[length:], high), icv):
+            raise BadIcv
+        return (int.from_bytes(ah[4:8], "big"), int.from_bytes(ah[8:12], "big"),
+                rest[length:], rest[0])

@@ -275,7 +275,7 @@ class Netlink:
 # --- SAs and policies as the tests want them ------------------------------------
 
 class Algorithm:
-    """An ESP algorithm with the lengths that this file expects of it."""
+    """An algorithm with the lengths that this file expects of it."""
 
     def __init__(self, enc, enc_len, auth="none", auth_len=0, icv=None):
         self.enc, self.enc_len = enc, enc_len
@@ -288,7 +288,7 @@ class Algorithm:
 
 
 def algorithms():
-    """All of ESP's by name; lengths as the RFCs give them, salts included."""
+    """All by name, AH's after "ah-"; lengths as the RFCs give them, salts included."""
     integrity = {"md5": ("hmac-md5", 16, 12), "sha1": ("hmac-sha1", 20, 12),
                  "sha256": ("hmac-sha256", 32, 16), "sha256_96": ("hmac-sha256", 32, 12),
                  "sha384": ("hmac-sha384", 48, 24), "sha512": ("hmac-sha512", 64, 32),
@@ -306,6 +306,10 @@ def algorithms():
     for cipher, (enc, enc_len) in ciphers.items():
         for auth, (number, auth_len, icv) in integrity.items():
             table[f"{cipher}-{auth}"] = Algorithm(enc, enc_len, number, auth_len, icv)
+    for auth, row in integrity.items():
+        table[f"ah-{auth}"] = Algorithm("none", 0, *row)
+    for bits in (128, 192, 256):
+        table[f"ah-aes{bits}gmac"] = Algorithm("none", 0, "aes-gmac", bits // 8 + 4, 16)
     return table
 
 
@@ -315,7 +319,8 @@ ALGORITHMS = algorithms()
 def sa(direction, spi, src, dst, algorithm, keys, /, **more):
     """An SA's attributes by name; `more` adds, replaces, or by None removes."""
     alg = ALGORITHMS[algorithm]
-    values = {"direction": direction, "protocol": ESP, "spi": spi, "src": src, "dst": dst,
+    values = {"direction": direction, "protocol": AH if alg.enc == "none" else ESP,
+              "spi": spi, "src": src, "dst": dst,
               "mode": TUNNEL, "enc": ENC[alg.enc], "auth": AUTH[alg.auth]}
     if keys[0]:
         values["enc-key"] = keys[0]

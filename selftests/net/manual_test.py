@@ -4,14 +4,18 @@
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import espcodec
 import gateways
+import moatnl
 import netns
 from ktap import Results, check, same, wait_for
+from moatnl import IN
 
 FAMILIES = [(4, 4), (6, 4), (4, 6), (6, 6)]
 MOAT = pathlib.Path(netns.shell("moat_build").strip()) / "moat"
@@ -120,6 +124,42 @@ def views_after(keys):
          f"counters {counters}")
 
 
+def names_of_algorithms(nl):
+    """What `sa add` is told, the list shows again: each cipher, each integrity."""
+    names = ("aes128gcm8 aes192gcm12 aes256gcm16 aes128ccm8 aes192ccm12 aes256ccm16 aes128gmac "
+             "aes256gmac chacha20poly1305 aes128-md5 aes192-sha1 aes256-sha256 null-sha256 "
+             "null-sha256_96 aes256ctr-sha384 aes128ctr-sha512 3des-aesxcbc "
+             "aes192ctr-aescmac").split()
+    for number, name in enumerate(names):
+        keys = b"".join(moatnl.ALGORITHMS[name].keys())
+        moat(*f"sa add in esp spi {0x2000 + number} src 192.0.2.2 dst 192.0.2.1 alg {name} "
+             "key - seq 7".split(), stdin=keys.hex())
+    sas = {s["spi"]: s for s in json.loads(moat("sa", "list", "--json"))["sas"]}
+    same([(sas[f"{0x2000 + n:08x}"]["proposal"], sas[f"{0x2000 + n:08x}"]["seq"])
+          for n in range(len(names))], [(name, 7) for name in names], "proposals and numbers")
+    nl.flush()
+
+
+def late_packets(nl):
+    """The histogram of late packets, as text and JSON."""
+    keys = moatnl.ALGORITHMS["null-sha256"].keys()
+    nl.request("sa-add", {"sa": moatnl.sa(IN, 0x2000, "192.0.2.2", "192.0.2.1", "null-sha256",
+                                          keys)})
+    codec = espcodec.Codec("null-sha256", keys)
+    with netns.inside("gw-b"):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, 50)
+    with sock:
+        for seq in (1000, 995, 995, 1000, 900):
+            sock.sendto(codec.seal(0x2000, seq, b"", 59), ("192.0.2.1", 0))
+        wait_for("five drops", lambda: sum(nl.sa_of(0x2000)["drop"].values()) == 5)
+    sa = json.loads(moat("sa", "list", "--json"))["sas"][0]
+    same([tuple(row.values()) for row in sa["late"]],
+         [(0, 0, 0, 1), (4, 1, 0, 1), (64, 0, 1, 0)], "from, accepted, refused, duplicate")
+    text = moat("sa", "list")
+    check("late by 4-7: accepted 1 refused 0 duplicate 1" in text, f"the list says {text}")
+    nl.flush()
+
+
 def command_refuses(nl):
     """Mistakes of the command line: exit status, and a sentence with the place."""
     for expected, words, stdin, sentence in (
@@ -156,6 +196,8 @@ def main():
         results.run(f"{algorithm}, {inner} in {outer}, with XFRM", meets_xfrm, nl, algorithm,
                     inner, outer)
     results.run("by command", by_command, nl)
+    results.run("names of algorithms", names_of_algorithms, nl)
+    results.run("late packets are shown", late_packets, nl)
     results.run("mistakes of the command line", command_refuses, nl)
     nl.close()
     results.run("unload", netns.shell, "unload_moat && topo_cleanup")
