@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The test peer meets strongSwan and libreswan, which proves its codec, keys,
-main and aggressive mode, quick mode, DPD and deletion by other people's code.
+main and aggressive mode, quick mode, DPD and deletion by other people's code;
+and then it meets moatd, with the methods that only the two of them speak.
 
 To be run as root in the guest: scripts/vm -- selftests/peer/others_test.py [WORD]...
-With words, only the rows whose name holds all of them; without, half of the
-rows: each method and exchange in one role with one daemon, in the other with
-the other.
+With words, only the rows whose name holds all of them; without, half of those
+with PSK and signatures: each method and exchange in one role with strongSwan,
+in the other with libreswan.
 """
 import itertools
 import os
@@ -36,9 +37,11 @@ IKE = {"main": "aes256-sha256-modp2048", "aggressive": "aes128-sha1-modp2048"}
 SECONDS = 40
 Row = namedtuple("Row", "other method exchange initiator esp")
 ESP = itertools.cycle(("aes128gcm16", "aes128-sha256-modp2048"))
+METHODS = {"strongswan": ("psk", "rsa-sig"), "libreswan": ("psk", "rsa-sig"),
+           "moat": ("psk", "rsa-sig", "rsa-enc", "rsa-enc-revised")}
 ROWS = [Row(other, method, exchange, initiator, next(ESP))
-        for other in ("strongswan", "libreswan")
-        for method in ("psk", "rsa-sig")
+        for other, methods in METHODS.items()
+        for method in methods
         for exchange in ("main", "aggressive")
         for initiator in ("peer", "other")]
 
@@ -52,7 +55,8 @@ class Site:
                      "gw-b": stored["responder"]}
         self.certificates = {
             name: pki.certify("Test CA" if name == "ca" else name, key, self.keys["ca"],
-                              serial=serial, names=[] if name == "ca" else [name])
+                              serial=serial, names=[f"{name}.example"],
+                              addresses=[network.WAN[name]] if name != "ca" else [])
             for serial, (name, key) in enumerate(self.keys.items(), 1)}
         self.path = pathlib.Path(work) / "pki"
         self.path.mkdir()
@@ -63,7 +67,7 @@ class Site:
 
     def identity(self, row, name):
         """(ID body, text for strongSwan, text for libreswan) of a gateway."""
-        if row.method == "rsa-sig":
+        if row.method == "rsa-sig" and row.other != "moat":
             certificate = self.certificates[name]
             return ("dn:" + certificate.subject.hex(), f"O=Moat, CN={name}",
                     f'"O=Moat, CN={name}"')
@@ -184,7 +188,55 @@ conn net
                   "-d", store)
 
 
-KINDS = {"strongswan": Strongswan, "libreswan": Libreswan}
+class Moat(peers.Moat):
+    """moatd, with every method."""
+
+    CONF = """tunnels = {
+  net = {
+    local      = "%(local)s"
+    remote     = "%(remote)s"
+    local-net  = [ "%(local_net)s" ]
+    remote-net = [ "%(remote_net)s" ]
+    auth       = "%(method)s"
+    exchange   = "%(exchange)s"
+    local-id   = "%(local_id)s"
+    remote-id  = "%(remote_id)s"
+    ike        = [ "%(ike)s" ]
+    esp        = [ "%(esp)s" ]
+%(more)s  }
+}
+"""
+
+    def load_row(self, row, site):
+        """Files of a row, and moatd with them."""
+        conf = pathlib.Path(self.dir) / "conf"
+        conf.mkdir(exist_ok=True)
+        conf.chmod(0o755)
+        pathlib.Path(self.dir).chmod(0o755)
+        self.rundir = os.path.join(self.dir, "run")
+        more = {"cert": "gw-b.pem", "key": "gw-b.key",
+                **({"ca": "ca.pem"} if row.method == "rsa-sig" else
+                   {"remote-cert": "gw-a.pem"})}
+        for file in more.values():
+            (conf / file).write_bytes((site.path / file).read_bytes())
+            (conf / file).chmod(0o600 if file.endswith("key") else 0o644)
+        lines = [f'    {key} = "{file}"\n' for key, file in more.items()]
+        if row.method == "psk":
+            lines = ["    weak = true\n"] if row.exchange == "aggressive" else []
+        local_id, remote_id = (site.identity(row, n)[0].removeprefix("fqdn:")
+                               for n in ("gw-b", "gw-a"))
+        peers.write(conf / "moat.conf", self.CONF % {
+            "local": self.local, "remote": self.remote, "local_net": self.local_net,
+            "remote_net": self.remote_net, "method": row.method, "exchange": row.exchange,
+            "local_id": local_id, "remote_id": remote_id, "ike": IKE[row.exchange],
+            "esp": row.esp, "more": "".join(lines)}, 0o644)
+        peers.write(conf / "secrets.conf", "" if row.method != "psk" else
+                    f'secrets = ( {{ remote = "{remote_id}", psk = "{PSK}" }} )\n')
+        self._spawn(f"{peers.BUILD}/moatd", "-c", str(conf), "-r", self.rundir)
+        network.until("moatd's tunnel", self._ready, peers.START)
+
+
+KINDS = {"strongswan": Strongswan, "libreswan": Libreswan, "moat": Moat}
 
 
 def kernel_keys(ns):
@@ -198,6 +250,40 @@ def kernel_keys(ns):
         if spi and any(keys):
             found[spi[1]] = "".join(k[1] for k in keys if k)
     return found
+
+
+class Xfrm:
+    """What the peer agreed on, in the kernel of its own namespace."""
+
+    def __init__(self, result):
+        ours, theirs = network.WAN["gw-a"], network.WAN["gw-b"]
+        lan, far = network.LAN["gw-a"], network.LAN["gw-b"]
+        for src, dst, spi, keymat in ((theirs, ours, result.spi_in, result.keymat_in),
+                                      (ours, theirs, result.spi_out, result.keymat_out)):
+            network.run("ip", "xfrm", "state", "add", "src", src, "dst", dst, "proto", "esp",
+                        "spi", f"0x{spi.hex()}", "mode", "tunnel", "replay-window", "32",
+                        *self.algorithms(result.suite, keymat), ns="gw-a")
+        for direction, src, dst, a, b in (("out", lan, far, ours, theirs),
+                                          ("in", far, lan, theirs, ours),
+                                          ("fwd", far, lan, theirs, ours)):
+            network.run("ip", "xfrm", "policy", "add", "src", src, "dst", dst, "dir",
+                        direction, "tmpl", "src", a, "dst", b, "proto", "esp", "mode",
+                        "tunnel", ns="gw-a")
+
+    @staticmethod
+    def algorithms(suite, keymat):
+        """KEYMAT is the cipher's key, then that of integrity."""
+        first, second = (f"0x{k.hex()}" for k in (keymat[:suite.enc_key],
+                                                  keymat[suite.enc_key:]))
+        if not suite.auth_key:
+            return "aead", "rfc4106(gcm(aes))", first, "128"
+        return ("enc", "cbc(aes)", first, "auth-trunc", "hmac(sha256)", second, "128")
+
+    @staticmethod
+    def flush():
+        """Nothing of it stays."""
+        network.run("ip", "xfrm", "state", "flush", ns="gw-a")
+        network.run("ip", "xfrm", "policy", "flush", ns="gw-a")
 
 
 class Bench:
@@ -232,7 +318,10 @@ class Bench:
             isakmp.identity(self.site.identity(row, "gw-a")[0]),
             isakmp.identity(self.site.identity(row, "gw-b")[0]), psk=PSK.encode(),
             keys=[(self.site.keys["gw-a"], self.site.certificates["gw-a"])],
-            ca=self.site.certificates["ca"], local_net=network.LAN["gw-a"],
+            ca=self.site.certificates["ca"],
+            peer_cert=self.site.certificates["gw-b"] if row.method != "rsa-sig" else None,
+            send_hash_1=row.method.startswith("rsa-enc") and row.exchange == "aggressive",
+            local_net=network.LAN["gw-a"],
             remote_net=network.LAN["gw-b"])
 
     def run(self, row):
@@ -244,7 +333,11 @@ class Bench:
             self.establish(end, row)
             # libreswan may try to revive an earlier row in a session of its own
             session = next(s for s in end.sessions.values() if s.ipsec)
-            self.compare(end, session)
+            if row.other == "moat":     # it gives out no keys: traffic shows them
+                Xfrm(session.ipsec[-1])
+                same(network.ping("host-a", "host-b"), 0, "pings lost")
+            else:
+                self.compare(end, session)
             self.liveness(end, session)
             self.deletion(end, session)
         except Exception:
@@ -252,6 +345,7 @@ class Bench:
             print("# " + self.daemon.said(60).replace("\n", "\n# "))
             raise
         finally:
+            Xfrm.flush()
             network.run("ip", "xfrm", "state", "flush", ns="gw-b")
             self.daemon.unload()
             end.drain()
@@ -292,20 +386,25 @@ class Bench:
              "keys of the kernel")
 
     def liveness(self, end, session):
-        """It answers R-U-THERE."""
+        """It answers R-U-THERE, if it said that it would; only moatd may not."""
+        if isakmp.DPD_VENDOR not in session.phase1.vendors:
+            same(self.daemon.name, "moat", "who has no dead peer detection")
+            return
         end.send([session.dpd()])
         check(end.pump(lambda: any(e.get("kind") == isakmp.R_U_THERE_ACK
                                    for e in end.events), SECONDS), "no R-U-THERE-ACK")
 
     def deletion(self, end, session):
         """It heeds our deletion."""
-        ours = session.ipsec[-1]
+        ours = {session.ipsec[-1].spi_in.hex(), session.ipsec[-1].spi_out.hex()}
+
+        def gone():
+            return not ours & (set(kernel_keys("gw-b")) if self.daemon.name != "moat" else
+                               {f"{sa.spi:08x}" for sa in self.daemon.sas()})
+
         end.send(session.delete())
         end.sent = []
-        end.pump(lambda: not {ours.spi_in.hex(), ours.spi_out.hex()} & set(
-            kernel_keys("gw-b")), 10)
-        check(not {ours.spi_in.hex(), ours.spi_out.hex()} & set(kernel_keys("gw-b")),
-              "the other side still has the SAs")
+        check(end.pump(gone, 10), "the other side still has the SAs")
 
 
 def name(row):
@@ -317,6 +416,8 @@ def name(row):
 
 def usual(row):
     """Whether a row runs without being asked for."""
+    if row.method.startswith("rsa-enc"):
+        return True
     turned = (row.method == "psk") == (row.exchange == "main")
     return (row.initiator == "peer") == (turned == (row.other == "strongswan"))
 

@@ -73,6 +73,7 @@ class Phase1:
         self.exchange = EXCHANGES[config.exchange]
         self.suite = self.sa = None
         self.sai_b = b""
+        self.vendors = set()    # what the peer said of itself
         # by role, "i" and "r"
         self.cky = {"i": bytes(8), "r": bytes(8)}
         self.value, self.nonce, self.id = {}, {}, {}
@@ -143,9 +144,11 @@ class Phase1:
             body, self.iv = crypto.decrypt(self.suite.cipher, self.key, self.iv, body)
             self.seen(f"plain {self.expected}", body)
         try:
-            return isakmp.unchain(header.first, body)[0]
+            payloads = isakmp.unchain(header.first, body)[0]
         except isakmp.Malformed as e:
             raise Refused(f"message {self.expected}: {e}", isakmp.PAYLOAD_MALFORMED) from e
+        self.vendors |= {p.body for p in payloads if p.type == isakmp.VENDOR}
+        return payloads
 
     def _send(self, payloads, encrypted=False):
         first, body = isakmp.chain(payloads)
