@@ -374,6 +374,10 @@ static void update_tunnel(struct moat_tunnel *tunnel, const struct moat_tunnel_c
 	tunnel->conf.file = moat_dup(conf->file ? conf->file : "",
 				     conf->file ? strlen(conf->file) + 1 : 1);
 	tunnel->conf.line = conf->line;
+	/* The same but for revocation lists, which are renewed like this. */
+	moat_creds_get(conf->creds);
+	moat_creds_put(tunnel->conf.creds);
+	tunnel->conf.creds = conf->creds;
 	memcpy(tunnel->conf.lines, conf->lines, sizeof(conf->lines));
 	tunnel->conf.start = conf->start;
 	for (unsigned int i = 0; i < conf->n_pairs; i++)

@@ -196,6 +196,28 @@ static void refused_initiator(void **state)
 	sim_free(sim);
 }
 
+/* A new revocation list changes no tunnel that is up, and counts from then on. */
+static void renewed_crl(void **state)
+{
+	struct sim_options o = signatures();
+	struct sim *sim;
+
+	(void)state;
+	o.more[0] = "ca = \"ca.pem\"\ncrl = \"crl.pem\"";
+	sim = start(&o);
+	assert_up(sim);
+	sim_recertify(sim, 0, "ca = \"ca.pem\"\ncrl = \"crl-revoked.pem\"");
+	sim_run(sim, 5000);
+	assert_up(sim);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 0);
+	sim_reboot(sim, 1);
+	sim_up(sim, 1);
+	sim_run(sim, 60000);
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "ike-auth-failed"), "it is revoked (crl)"));
+	sim_free(sim);
+}
+
 /* Loss, repetition and reordering; questions of signature and verdict fail, too. */
 static void rough_network(void **state)
 {
@@ -345,15 +367,11 @@ static void oracle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(main_mode),
-		cmocka_unit_test(aggressive_mode),
-		cmocka_unit_test(identities),
-		cmocka_unit_test(refusals),
-		cmocka_unit_test(refused_initiator),
-		cmocka_unit_test(rough_network),
-		cmocka_unit_test(encrypted_nonces),
-		cmocka_unit_test(wrong_key),
-		cmocka_unit_test(oracle),
+		cmocka_unit_test(main_mode),	     cmocka_unit_test(aggressive_mode),
+		cmocka_unit_test(identities),	     cmocka_unit_test(refusals),
+		cmocka_unit_test(refused_initiator), cmocka_unit_test(renewed_crl),
+		cmocka_unit_test(rough_network),     cmocka_unit_test(encrypted_nonces),
+		cmocka_unit_test(wrong_key),	     cmocka_unit_test(oracle),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -105,6 +105,8 @@ void sim_fail(struct sim *sim, unsigned int percent);
 void sim_change(struct sim *sim, int side, const char *esp);
 /** sim_change_nets() - another number of networks, likewise */
 void sim_change_nets(struct sim *sim, unsigned int nets);
+/** sim_recertify() - reload with other lines for what @more was */
+void sim_recertify(struct sim *sim, int side, const char *more);
 typedef bool (*sim_filter)(int from, uint8_t exchange, unsigned int nth);
 void sim_set_filter(struct sim *sim, sim_filter filter);
 /** sim_reboot() - a side forgets everything and is configured afresh */

@@ -87,6 +87,16 @@ void sim_rsa_clear(struct sim_side *side)
 	moat_rsa_keys_free(&side->keys);
 }
 
+void sim_recertify(struct sim *sim, int side, const char *more)
+{
+	struct sim_side *s = &sim->side[side];
+
+	sim_rsa_clear(s);
+	sim->options.more[side] = more;
+	sim_rsa_setup(sim, side);
+	sim_configure(sim, side);
+}
+
 bool sim_rsa_sign(struct sim *sim, int side, const struct moat_act *act, uint8_t *out,
 		  size_t *len)
 {
