@@ -524,6 +524,71 @@ static void wrong_identity(void **state)
 	}
 }
 
+/*
+ * In aggressive mode the initiator is the first to find out, and tells; message
+ * 1 of a stranger is refused before anything is computed.
+ */
+static void wrong_aggressive(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.aggressive = true;
+	o.psk[1] = "another secret";
+	sim = start(&o);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_logged(sim, 0, "ike-auth-failed"), 1);
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "ike-auth-failed"), "pre-shared keys"));
+	assert_int_equal(sim_logged(sim, 1, "ike-notify"), 1);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-notify"), "pre-shared keys"));
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_QUICK), 0);
+	assert_nothing(sim, 0);
+	assert_nothing(sim, 1);
+	sim_free(sim);
+
+	o = plain();
+	o.aggressive = true;
+	o.id[0] = "impostor.example";
+	sim = start(&o);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_AGGRESSIVE), 0);
+	assert_non_null(
+		strstr(sim_log_text(sim, 1, "ike-auth-failed"), "impostor.example"));
+	assert_non_null(strstr(sim_log_text(sim, 0, "ike-notify"), "local-id"));
+	assert_int_equal(sim_isakmps(sim, 1), 0);
+	sim_free(sim);
+}
+
+static bool aggressive_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_AGGRESSIVE && nth == 2;
+}
+
+/* Nobody answers message 3; who sent it repeats it, and the rest goes on. */
+static void lost_aggressive_3(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.aggressive = true;
+	sim = sim_new(&o);
+	sim_set_filter(sim, aggressive_3);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 10000);
+	assert_int_equal(sim_done(sim, 0), 1);
+	assert_established(sim, 1);
+	/* Once or twice more, and not again after the peer was heard. */
+	assert_in_range(sim_sent(sim, 0, MOAT_X_AGGRESSIVE), 3, 4);
+	sim_run(sim, 60000);
+	assert_in_range(sim_sent(sim, 0, MOAT_X_AGGRESSIVE), 3, 4);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_AGGRESSIVE), 1);
+	sim_free(sim);
+}
+
 static bool first_main_1(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 0 && exchange == MOAT_X_MAIN && nth == 1;
@@ -765,6 +830,8 @@ int main(void)
 		cmocka_unit_test(ipv6),
 		cmocka_unit_test(wrong_psk),
 		cmocka_unit_test(wrong_identity),
+		cmocka_unit_test(wrong_aggressive),
+		cmocka_unit_test(lost_aggressive_3),
 		cmocka_unit_test(tampered_offer),
 		cmocka_unit_test(no_secret),
 		cmocka_unit_test(no_common_phase_1),
