@@ -138,7 +138,8 @@ static void take_algorithms(struct moat_child *child, const struct moat_event *e
 			    const struct owner *owner)
 {
 	const struct moat_sa_params *sa = event->adopt.sa;
-	uint8_t protocol = sa->protocol == MOAT_IPPROTO_AH ? MOAT_PROTO_AH : MOAT_PROTO_ESP;
+	uint8_t protocol =
+		sa->protocol == MOAT_IPPROTO_AH ? MOAT_PROTO_AH : MOAT_PROTO_ESP;
 
 	for (unsigned int i = 0; i < child->n_sas; i++) {
 		if (child->sas[i].protocol != protocol)
@@ -225,7 +226,8 @@ void moat_adopt_end(struct moat_ike *ike)
 		if (adopted)
 			moat_act_log(ike->acts, MOAT_LOG_INFO, "ipsec-adopted",
 				     tunnel->conf.name,
-				     "%u pairs of SAs of an earlier daemon go on", adopted);
+				     "%u pairs of SAs of an earlier daemon go on",
+				     adopted);
 		moat_tunnel_start(tunnel);
 	}
 }

@@ -209,7 +209,10 @@ void moat_tunnel_failed(struct moat_tunnel *tunnel, const char *why);
 /** moat_tunnel_check() - a pair came up: tell who waits */
 void moat_tunnel_check(struct moat_tunnel *tunnel);
 /** moat_peer_forget_children() - end what is older than @before: the peer lost it */
-void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before);
+void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before,
+			       const char *why);
+/** moat_peer_next_address() - try another of the peer's addresses from now on */
+void moat_peer_next_address(struct moat_tunnel *tunnel);
 const char *moat_tunnel_state(const struct moat_tunnel *tunnel);
 
 struct moat_pair *moat_pair_find(struct moat_ike *ike, uint32_t policy);

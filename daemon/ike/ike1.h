@@ -71,6 +71,20 @@ enum moat_sig_verdict {
 };
 
 /**
+ * struct moat_dpd - dead peer detection under an ISAKMP SA
+ * @spoken: the peer knows it
+ * @asked: number of our last question
+ * @answered: number of the peer's last one, once one was @heard
+ */
+struct moat_dpd {
+	bool spoken;
+	bool heard;
+	uint32_t asked;
+	uint32_t answered;
+	struct moat_timer timer;
+};
+
+/**
  * struct moat_isakmp - an ISAKMP SA, also while phase 1 is under way
  * @verified: the peer's authentication was checked; only the check sets it
  * @rekeying: a new one shall take its place
@@ -140,6 +154,7 @@ struct moat_isakmp {
 	unsigned int n_seen;
 	struct moat_timer life_timer;
 	struct moat_timer rekey_timer;
+	struct moat_dpd dpd;
 	uint64_t created;
 	uint64_t heard_at;
 	uint64_t established;
@@ -534,6 +549,8 @@ void moat_info_handle(struct moat_ike1_in *in);
 void moat_info_clear(struct moat_ike1_in *in);
 /** moat_info_act() - notifications that came with another exchange */
 void moat_info_initial_contact(struct moat_isakmp *sa);
+/** moat_info_dpd() - send R-U-THERE or its answer, RFC 3706 section 5.3 */
+void moat_info_dpd(struct moat_isakmp *sa, uint16_t type, uint32_t number);
 /**
  * moat_info_notify() - send a protected notification
  * @keep: flight of a refused quick mode, to repeat the answer; or NULL
@@ -546,5 +563,15 @@ void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type);
 /** moat_info_delete_child() - tell the peer that we deleted an inbound SA */
 void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
 void moat_info_delete_isakmp(struct moat_isakmp *sa);
+
+/* ---- dead peer detection: ike1_dpd.c, RFC 3706 ---- */
+
+void moat_dpd_put_vendor(struct moat_build *b);
+/** moat_dpd_take_vendor() - does a message of phase 1 say that the peer knows it? */
+void moat_dpd_take_vendor(const struct moat_ike1_in *in);
+/** moat_dpd_start() - phase 1 stands: from now on the peer is watched */
+void moat_dpd_start(struct moat_isakmp *sa);
+/** moat_dpd_handle() - an authentic R-U-THERE or its answer */
+void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n);
 
 #endif

@@ -38,6 +38,22 @@ void moat_info_notify(struct moat_isakmp *sa, struct moat_flight *keep, uint8_t 
 	send_protected(&out, sa, id, keep);
 }
 
+void moat_info_dpd(struct moat_isakmp *sa, uint16_t type, uint32_t number)
+{
+	uint32_t id = moat_isakmp_message_id(sa);
+	uint8_t spi[2 * MOAT_COOKIE_LEN];
+	struct moat_ike1_out out;
+	uint8_t octets[4];
+
+	memcpy(spi, sa->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN);
+	moat_set32(octets, number);
+	begin_protected(&out, sa, id);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, type, moat_view(spi, sizeof(spi)),
+			  moat_view(octets, sizeof(octets)));
+	send_protected(&out, sa, id, NULL);
+}
+
 void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
 {
 	uint32_t id = moat_isakmp_message_id(sa);
@@ -234,6 +250,8 @@ static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)
 		return;
 	if (n.type == MOAT_N_INITIAL_CONTACT)
 		moat_info_initial_contact(sa);
+	else if (n.type == MOAT_N_R_U_THERE || n.type == MOAT_N_R_U_THERE_ACK)
+		moat_dpd_handle(sa, &n);
 	else if (n.type < NOTIFY_ERRORS)
 		handle_error(sa, &n);
 	else
@@ -321,5 +339,5 @@ void moat_info_initial_contact(struct moat_isakmp *sa)
 			moat_isakmp_remove(other);
 		other = next;
 	}
-	moat_peer_forget_children(sa->tunnel, sa->created);
+	moat_peer_forget_children(sa->tunnel, sa->created, "the peer was restarted");
 }

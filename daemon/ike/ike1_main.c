@@ -15,6 +15,7 @@ void moat_main_begin(struct moat_isakmp *sa)
 	moat_ike_offer_build(&out.b, &wanted);
 	moat_blob_set(&sa->sai, out.buf + MOAT_HDR_LEN + MOAT_GENERIC_LEN,
 		      out.b.used - MOAT_HDR_LEN - MOAT_GENERIC_LEN);
+	moat_dpd_put_vendor(&out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 1, MOAT_MM_NO_STATE))
 		moat_isakmp_fail(sa, "message 1 could not be written");
 	else
@@ -29,6 +30,7 @@ void moat_main_answer_1(struct moat_ike1_in *in)
 	moat_phase1_cookie(sa);
 	moat_ike1_begin(&out, sa, MOAT_X_MAIN, 0, false);
 	moat_ike_answer_build(&out.b, &in->choice);
+	moat_dpd_put_vendor(&out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 2, in->row->sent))
 		moat_isakmp_fail(sa, "message 2 could not be written");
 }

@@ -61,7 +61,18 @@ void moat_peer_connect(struct moat_tunnel *tunnel)
 	}
 }
 
-void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before)
+void moat_peer_next_address(struct moat_tunnel *tunnel)
+{
+	struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
+		if (moat_tunnel_same_peer(other, tunnel))
+			other->remote++;
+	}
+}
+
+void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before,
+			       const char *why)
 {
 	struct moat_tunnel *other;
 
@@ -75,8 +86,7 @@ void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before)
 				struct moat_child *next = TAILQ_NEXT(child, link);
 
 				if (child->complete && child->established < before)
-					moat_child_end(child, false,
-						       "the peer was restarted");
+					moat_child_end(child, false, why);
 				child = next;
 			}
 		}

@@ -73,6 +73,8 @@ struct moat_pair_conf {
  * @start: trap, up or none
  * @priority: of its policies, lower wins
  * @ike_lifetime: seconds of phase 1
+ * @dpd: seconds without a word of the peer before it is asked, 0 for never
+ * @dpd_timeout: seconds without a word of it before it is held for dead
  * @lifetime: seconds of phase 2
  * @lifebytes: bytes of phase 2, 0 for none
  * @replay: window in packets
@@ -102,6 +104,8 @@ struct moat_tunnel_conf {
 	enum moat_start start;
 	uint32_t priority;
 	uint32_t ike_lifetime;
+	uint32_t dpd;
+	uint32_t dpd_timeout;
 	uint32_t lifetime;
 	uint64_t lifebytes;
 	uint32_t replay;

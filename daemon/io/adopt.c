@@ -38,7 +38,8 @@ static int compare(uint32_t a, uint32_t b)
 
 static int by_core(const void *a, const void *b)
 {
-	return compare(((const struct number *)a)->core, ((const struct number *)b)->core);
+	return compare(((const struct number *)a)->core,
+		       ((const struct number *)b)->core);
 }
 
 static int by_kernel(const void *a, const void *b)

@@ -151,12 +151,23 @@ static void read_replay(struct draft *draft, config_setting_t *setting)
 
 static void read_dpd(struct draft *draft, config_setting_t *setting)
 {
-	uint64_t seconds;
+	read_number32(draft, setting, 0, 3600, &draft->tunnel->dpd);
+}
 
-	if (moat_value_number(draft->reader, setting, 0, 86400, &seconds) && seconds)
-		moat_reader_wrong(draft->reader, setting,
-				  "dead peer detection is not supported by this "
-				  "version: leave dpd out, or write dpd = 0");
+static void read_dpd_timeout(struct draft *draft, config_setting_t *setting)
+{
+	read_number32(draft, setting, 2, 86400, &draft->tunnel->dpd_timeout);
+}
+
+static void check_dpd(struct draft *draft)
+{
+	const struct moat_tunnel_conf *tunnel = draft->tunnel;
+
+	if (tunnel->dpd && tunnel->dpd_timeout <= tunnel->dpd)
+		moat_reader_wrong(draft->reader, draft->block,
+				  "tunnel \"%s\": dpd-timeout (%u s) must be longer than "
+				  "dpd (%u s), or the peer has no time to answer",
+				  tunnel->name, tunnel->dpd_timeout, tunnel->dpd);
 }
 
 static void read_narrow(struct draft *draft, config_setting_t *setting)
@@ -224,7 +235,7 @@ static const struct key {
 	{ "lifetime", read_lifetime },
 	{ "lifebytes", read_lifebytes },
 	{ "dpd", read_dpd },
-	{ "dpd-timeout", refuse },
+	{ "dpd-timeout", read_dpd_timeout },
 	{ "nat-t", read_nat_t },
 	{ "protocol", moat_read_protocol },
 	{ "ports", moat_read_ports },
@@ -300,6 +311,8 @@ static void set_defaults(struct moat_tunnel_conf *tunnel)
 	tunnel->start = MOAT_START_TRAP;
 	tunnel->priority = PRIORITY_DEFAULT;
 	tunnel->ike_lifetime = 28800;
+	tunnel->dpd = 30;
+	tunnel->dpd_timeout = 120;
 	tunnel->lifetime = 3600;
 	tunnel->replay = 1024;
 	tunnel->routes = true;
@@ -377,6 +390,7 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	read_keys(draft);
 	note_lines(draft);
 	check_required(draft);
+	check_dpd(draft);
 	moat_check_families(draft);
 	moat_check_weak(draft);
 	moat_check_groups(draft);

@@ -68,8 +68,8 @@ static void clean_establishment(void **state)
 	assert_int_equal(sim_sent(sim, 1, MOAT_X_INFORMATIONAL), 0);
 	assert_string_equal(
 		sim_ladder(sim, 0),
-		"sent main 1 (HDR, SA): MM_NO_STATE -> MM_NO_STATE\n"
-		"received main 2 (HDR, SA): MM_NO_STATE -> MM_SA_SETUP\n"
+		"sent main 1 (HDR, SA, VID): MM_NO_STATE -> MM_NO_STATE\n"
+		"received main 2 (HDR, SA, VID): MM_NO_STATE -> MM_SA_SETUP\n"
 		"sent main 3 (HDR, KE, NONCE): MM_SA_SETUP -> MM_SA_SETUP\n"
 		"received main 4 (HDR, KE, NONCE): MM_SA_SETUP -> MM_KEY_EXCH\n"
 		"sent main 5 (HDR*, ID, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_EXCH\n"
@@ -82,8 +82,8 @@ static void clean_establishment(void **state)
 		"policy-switch\n");
 	assert_string_equal(
 		sim_ladder(sim, 1),
-		"received main 1 (HDR, SA): MM_NO_STATE -> MM_NO_STATE\n"
-		"sent main 2 (HDR, SA): MM_NO_STATE -> MM_SA_SETUP\n"
+		"received main 1 (HDR, SA, VID): MM_NO_STATE -> MM_NO_STATE\n"
+		"sent main 2 (HDR, SA, VID): MM_NO_STATE -> MM_SA_SETUP\n"
 		"received main 3 (HDR, KE, NONCE): MM_SA_SETUP -> MM_SA_SETUP\n"
 		"sent main 4 (HDR, KE, NONCE): MM_SA_SETUP -> MM_KEY_EXCH\n"
 		"received main 5 (HDR*, ID, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_AUTH\n"
@@ -114,8 +114,8 @@ static void clean_aggressive(void **state)
 	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 0);
 	assert_string_equal(
 		sim_ladder(sim, 0),
-		"sent aggressive 1 (HDR, SA, KE, NONCE, ID): AG_NO_STATE -> AG_NO_STATE\n"
-		"received aggressive 2 (HDR, SA, KE, NONCE, ID, HASH): AG_NO_STATE -> "
+		"sent aggressive 1 (HDR, SA, KE, NONCE, ID, VID): AG_NO_STATE -> AG_NO_STATE\n"
+		"received aggressive 2 (HDR, SA, KE, NONCE, ID, HASH, VID): AG_NO_STATE -> "
 		"AG_INIT_EXCH\n"
 		"AG_INIT_EXCH -> AG_AUTH\n"
 		"sent aggressive 3 (HDR*, HASH, NOTIFY): AG_AUTH -> AG_AUTH\n"
@@ -127,9 +127,9 @@ static void clean_aggressive(void **state)
 		"policy-switch\n");
 	assert_string_equal(
 		sim_ladder(sim, 1),
-		"received aggressive 1 (HDR, SA, KE, NONCE, ID): AG_NO_STATE -> "
+		"received aggressive 1 (HDR, SA, KE, NONCE, ID, VID): AG_NO_STATE -> "
 		"AG_NO_STATE\n"
-		"sent aggressive 2 (HDR, SA, KE, NONCE, ID, HASH): AG_NO_STATE -> "
+		"sent aggressive 2 (HDR, SA, KE, NONCE, ID, HASH, VID): AG_NO_STATE -> "
 		"AG_INIT_EXCH\n"
 		"received aggressive 3 (HDR*, HASH, NOTIFY): AG_INIT_EXCH -> AG_AUTH\n"
 		"AG_AUTH -> QM_IDLE\n"

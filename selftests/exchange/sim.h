@@ -30,6 +30,8 @@
  * @more: further lines of each side's configuration; NULL for ca = "ca.pem"
  * @start: of each side
  * @ike_lifetime: seconds, likewise @lifetime; @shorter: the latter of side 1
+ * @dpd: seconds of silence before the peer is asked, 0 for never
+ * @dpd_timeout: seconds of silence before it is dead
  * @traffic: one packet each way per policy every so many ms; 0 for none
  * @one_way: only side 0 sends
  * @split: a tunnel for each local network instead of one for all
@@ -58,6 +60,8 @@ struct sim_options {
 	const char *more[2];
 	enum moat_start start[2];
 	uint32_t ike_lifetime;
+	uint32_t dpd;
+	uint32_t dpd_timeout;
 	uint32_t lifetime;
 	uint32_t shorter;
 	uint64_t lifebytes;

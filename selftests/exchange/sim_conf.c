@@ -106,6 +106,8 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	conf->action = MOAT_ACTION_PROTECT;
 	conf->start = o->start[side];
 	conf->ike_lifetime = o->ike_lifetime ? o->ike_lifetime : 28800;
+	conf->dpd = o->dpd;
+	conf->dpd_timeout = o->dpd_timeout;
 	conf->lifetime = o->lifetime ? o->lifetime : 3600;
 	if (o->shorter && side == 1)
 		conf->lifetime = o->shorter;

@@ -394,8 +394,8 @@ static void test_ah(void **state)
 static void test_not_built_yet(void **state)
 {
 	static const char *const keys[] = {
-		"dpd-timeout = 3", "device = \"moat0\"", "mark = 1",   "df = \"copy\"",
-		"dscp = \"copy\"", "mss = 1300",	 "mtu = 1400", "tfc = 1",
+		"device = \"moat0\"", "mark = 1",   "df = \"copy\"", "dscp = \"copy\"",
+		"mss = 1300",	      "mtu = 1400", "tfc = 1",
 	};
 
 	(void)state;
@@ -413,9 +413,9 @@ static void test_not_built_yet(void **state)
 	EXPECT(WITH("nat-t = \"auto\""),
 	       "moat.conf:6: nat-t = \"auto\" is not supported by this version (\"off\" "
 	       "is)");
-	EXPECT(WITH("dpd = 30"),
-	       "moat.conf:6: dead peer detection is not supported by this version: leave "
-	       "dpd out, or write dpd = 0");
+	EXPECT(WITH("dpd = 30; dpd-timeout = 30"),
+	       "moat.conf:1: tunnel \"branch\": dpd-timeout (30 s) must be longer than dpd "
+	       "(30 s), or the peer has no time to answer");
 	EXPECT(WITH("secpath = true"),
 	       "moat.conf:6: secpath = true is not supported by this version");
 }

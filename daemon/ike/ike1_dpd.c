@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Dead peer detection, RFC 3706. Whoever hears nothing authentic of the peer for
+ * `dpd` seconds asks it; after `dpd-timeout` seconds without a word all its SAs
+ * end, and traffic or start = "up" begins anew, at its next address if it has
+ * several.
+ */
+#include "ike/ike1.h"
+
+#include <string.h>
+
+#define ASK_AGAIN (5 * MOAT_SECOND)
+
+/* Its last two octets are the version. */
+static const uint8_t vendor[16] = { 0xaf, 0xca, 0xd7, 0x13, 0x68, 0xa1, 0xf1, 0xc9,
+				    0x6b, 0x86, 0x96, 0xfc, 0x77, 0x57, 0x01, 0x00 };
+
+void moat_dpd_put_vendor(struct moat_build *b)
+{
+	moat_build_payload(b, MOAT_P_VENDOR, moat_view(vendor, sizeof(vendor)));
+}
+
+void moat_dpd_take_vendor(const struct moat_ike1_in *in)
+{
+	const struct moat_payload *p;
+
+	moat_payload_for_each(p, &in->msg) {
+		/* The minor version may be another one. */
+		if (p->type == MOAT_P_VENDOR && p->body.len == sizeof(vendor) &&
+		    !memcmp(p->body.data, vendor, sizeof(vendor) - 1))
+			in->sa->dpd.spoken = true;
+	}
+}
+
+/* Another ISAKMP SA with this peer, under which it was heard later? */
+static bool heard_elsewhere(const struct moat_isakmp *sa)
+{
+	const struct moat_isakmp *other;
+
+	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
+		if (other != sa && other->state == MOAT_QM_IDLE &&
+		    other->heard_at > sa->heard_at &&
+		    moat_tunnel_same_peer(other->tunnel, sa->tunnel))
+			return true;
+	}
+	return false;
+}
+
+static void peer_is_dead(struct moat_isakmp *sa)
+{
+	struct moat_tunnel *tunnel = sa->tunnel;
+	struct moat_isakmp *other = TAILQ_FIRST(&sa->ike->isakmps);
+	char name[MOAT_ISAKMP_STRLEN];
+
+	moat_act_log(
+		sa->ike->acts, MOAT_LOG_WARN, "peer-dead", tunnel->conf.name,
+		"nothing was heard of the peer for %llu s (dpd-timeout): its SAs end; "
+		"%s",
+		(unsigned long long)((sa->ike->now - sa->heard_at) / MOAT_SECOND),
+		moat_isakmp_name(sa, name));
+	while (other) {
+		struct moat_isakmp *next = TAILQ_NEXT(other, link);
+
+		if (other->state == MOAT_QM_IDLE &&
+		    moat_tunnel_same_peer(other->tunnel, tunnel))
+			moat_isakmp_remove(other);
+		other = next;
+	}
+	moat_peer_next_address(tunnel);
+	moat_peer_forget_children(tunnel, UINT64_MAX, "the peer is dead");
+}
+
+static void ask(struct moat_isakmp *sa)
+{
+	sa->dpd.asked++;
+	moat_info_dpd(sa, MOAT_N_R_U_THERE, sa->dpd.asked);
+}
+
+static void due(struct moat_ike *ike, void *owner)
+{
+	struct moat_isakmp *sa = owner;
+	const struct moat_tunnel_conf *conf = &sa->tunnel->conf;
+	uint64_t idle = conf->dpd * MOAT_SECOND;
+	uint64_t timeout = conf->dpd_timeout * MOAT_SECOND;
+	uint64_t quiet = ike->now - sa->heard_at;
+
+	if (quiet < idle) {
+		moat_timer_after(ike, &sa->dpd.timer, idle - quiet);
+	} else if (quiet < timeout) {
+		ask(sa);
+		moat_timer_after(ike, &sa->dpd.timer,
+				 timeout - quiet < ASK_AGAIN ? timeout - quiet
+							     : ASK_AGAIN);
+	} else if (heard_elsewhere(sa)) {
+		moat_isakmp_remove(sa);
+	} else {
+		peer_is_dead(sa);
+	}
+}
+
+void moat_dpd_start(struct moat_isakmp *sa)
+{
+	struct moat_ike *ike = sa->ike;
+
+	sa->dpd.timer = (struct moat_timer){ .fire = due, .owner = sa };
+	if (!sa->dpd.spoken || !sa->tunnel->conf.dpd)
+		return;
+	moat_core_random(ike, &sa->dpd.asked, sizeof(sa->dpd.asked));
+	sa->dpd.asked >>= 1; /* it only grows */
+	moat_timer_after(ike, &sa->dpd.timer, sa->tunnel->conf.dpd * MOAT_SECOND);
+}
+
+/*
+ * That the message was authentic is the sign of life. An answer is owed to each
+ * question about this ISAKMP SA whose number is not an old one.
+ */
+void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n)
+{
+	uint32_t number;
+
+	if (n->type != MOAT_N_R_U_THERE || n->data.len != sizeof(number) ||
+	    n->spi.len != 2 * MOAT_COOKIE_LEN ||
+	    memcmp(n->spi.data, sa->cky.i, MOAT_COOKIE_LEN) != 0 ||
+	    memcmp(n->spi.data + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN) != 0)
+		return;
+	number = moat_get32(n->data.data);
+	if (sa->dpd.heard && number <= sa->dpd.answered)
+		return;
+	sa->dpd.heard = true;
+	sa->dpd.answered = number;
+	moat_info_dpd(sa, MOAT_N_R_U_THERE_ACK, number);
+}
