@@ -231,7 +231,8 @@ static void take_acquire(struct moat_io *io, const struct moat_ipc *msg)
 {
 	struct moat_event event = { .type = MOAT_EV_ACQUIRE };
 
-	if (!moat_policies_core(&io->policies, msg->acquire.policy, &event.acquire.policy))
+	if (!moat_policies_core(&io->policies, msg->acquire.policy,
+				&event.acquire.policy))
 		return;
 	event.acquire.src = msg->acquire.src;
 	event.acquire.dst = msg->acquire.dst;
@@ -257,7 +258,8 @@ static void take_first_use(struct moat_io *io, const struct moat_ipc *msg)
 {
 	struct moat_event event = { .type = MOAT_EV_FIRST_USE };
 
-	if (!moat_policies_core(&io->policies, msg->expire.policy, &event.first_use.policy))
+	if (!moat_policies_core(&io->policies, msg->expire.policy,
+				&event.first_use.policy))
 		return;
 	event.first_use.protocol = msg->expire.protocol;
 	event.first_use.spi = msg->expire.spi;
