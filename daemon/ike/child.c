@@ -32,7 +32,8 @@ static uint8_t ip_protocol(const struct moat_child_sa *sa)
 }
 
 static void fill_params(struct moat_sa_params *params, const struct moat_child *child,
-			const struct moat_child_sa *sa, uint8_t direction, uint64_t bytes)
+			const struct moat_child_sa *sa, uint8_t direction, uint64_t bytes,
+			uint64_t soft_bytes)
 {
 	const struct moat_tunnel_conf *conf = &child->pair->tunnel->conf;
 	bool in = direction == MOAT_DIRECTION_IN;
@@ -56,8 +57,7 @@ static void fill_params(struct moat_sa_params *params, const struct moat_child *
 		params->hard_bytes = bytes + bytes / 4;
 	} else if (bytes) {
 		params->hard_bytes = bytes;
-		params->soft_bytes =
-			bytes - bytes / 5 + moat_core_jitter(core(child), bytes / 10);
+		params->soft_bytes = soft_bytes;
 	}
 	moat_owner_write(params, child);
 	if (child->n_sas > 1)
@@ -68,9 +68,11 @@ static struct moat_sa_params *make_params(const struct moat_child *child,
 					  uint8_t direction, uint64_t bytes)
 {
 	struct moat_sa_params *params = moat_alloc(child->n_sas * sizeof(*params));
+	/* SAs of a bundle have the same limits. */
+	uint64_t soft = bytes - bytes / 5 + moat_core_jitter(core(child), bytes / 10);
 
 	for (unsigned int i = 0; i < child->n_sas; i++)
-		fill_params(&params[i], child, &child->sas[i], direction, bytes);
+		fill_params(&params[i], child, &child->sas[i], direction, bytes, soft);
 	return params;
 }
 

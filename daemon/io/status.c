@@ -160,6 +160,8 @@ static json_t *sa_row(const struct moat_ipc *info)
 		json_string(info->sa_info.state < 4 ? states[info->sa_info.state] : "?"));
 	json_object_set_new(row, "proposal", sa_proposal(info));
 	json_object_set_new(row, "encap", encap(sa));
+	if (info->sa_info.bundle)
+		json_object_set_new(row, "bundle", json_integer(info->sa_info.bundle));
 	json_object_set_new(row, "packets", json_integer(info->sa_info.packets));
 	json_object_set_new(row, "bytes", json_integer(info->sa_info.bytes));
 	json_object_set_new(row, "drops", counters(&info->sa_info.drops));

@@ -257,6 +257,7 @@ struct moat_ipc {
 			uint64_t created;
 			uint64_t last_used;
 			uint32_t mtu;
+			uint32_t bundle;
 			char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
 			struct moat_ipc_counters drops;
 		} sa_info;

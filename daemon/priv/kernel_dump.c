@@ -52,6 +52,7 @@ static void fill_sa_info(struct moat_kernel *kernel, struct moat_ipc *msg,
 	msg->sa_info.created = sa->created;
 	msg->sa_info.last_used = sa->last_used;
 	msg->sa_info.mtu = sa->mtu;
+	msg->sa_info.bundle = sa->bundle;
 	if (policy)
 		moat_ipc_text(msg->sa_info.tunnel, "%s", policy->tunnel);
 	copy_counters(&msg->sa_info.drops, &sa->drops);

@@ -123,6 +123,9 @@ static void do_sa(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		fill_sa(&sas[n++], outer);
 	}
 	fill_sa(&sas[n++], &msg->sa);
+	/* Any number that both have makes a bundle of them. */
+	for (size_t i = 0; n == 2 && i < n; i++)
+		sas[i].bundle = outer->spi;
 	err = add ? moat_nl_sa_add(kernel->nl, sas, n)
 		  : moat_nl_policy_switch(kernel->nl, msg->sa.policy, sas, n);
 	if (err)
