@@ -533,6 +533,16 @@ void moat_quick_answer_1(struct moat_ike1_in *in);
 void moat_quick_answer_2(struct moat_ike1_in *in);
 void moat_quick_done(struct moat_ike1_in *in);
 
+/** moat_quick_refuse() - count a refused choice, keep what to tell the peer; -1 */
+int moat_quick_refuse(struct moat_ike1_in *in, uint16_t notify);
+
+/* What message 1 is for: ike1_quickpair.c */
+
+/** moat_quick_selector() - IDci and IDcr of message 1, seen from our side; 0 or -1 */
+int moat_quick_selector(struct moat_ike1_in *in, struct moat_selector *s);
+/** moat_quick_pair() - the pair it is for; NULL when that was explained */
+struct moat_pair *moat_quick_pair(struct moat_ike1_in *in, const struct moat_selector *s);
+
 /* Identities of quick mode and the selectors they stand for: ike1_ids.c */
 void moat_quick_id_build(const struct moat_range *range, uint8_t protocol, uint16_t port,
 			 struct moat_blob *body);

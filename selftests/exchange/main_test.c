@@ -199,6 +199,30 @@ static void ports(void **state)
 	sim_free(sim);
 }
 
+/* A responder with wider networks takes the narrower ones, if it may. */
+static void narrowed(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.narrow = true;
+	sim = start(&o);
+	/* sim_agree() compares the selectors of both sides' SAs. */
+	assert_established(sim, 1);
+	sim_free(sim);
+	/* The wider one asks: nobody may widen what is configured. */
+	sim = sim_new(&o);
+	sim_run(sim, 100);
+	sim_up(sim, 1);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_done(sim, 1), 0);
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "quick-no-pair"), "local-net: offered"));
+	assert_nothing(sim, 0);
+	sim_free(sim);
+}
+
 /* The shorter lifetime wins on both sides: the responder says that it has one. */
 static void shorter_lifetime(void **state)
 {
@@ -814,6 +838,7 @@ int main(void)
 		cmocka_unit_test(clean_aggressive),
 		cmocka_unit_test(protocols),
 		cmocka_unit_test(ports),
+		cmocka_unit_test(narrowed),
 		cmocka_unit_test(shorter_lifetime),
 		cmocka_unit_test(shared_isakmp),
 		cmocka_unit_test(clear),

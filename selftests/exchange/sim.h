@@ -36,6 +36,7 @@
  * @one_way: only side 0 sends
  * @split: a tunnel for each local network instead of one for all
  * @other_nets: the networks that side 1 has for side 0 are others
+ * @narrow: side 1 has wider networks than side 0, and narrow = true
  * @spare: side 0 has another address of side 1 first, where nobody answers
  * @verbose: print what happens
  */
@@ -69,6 +70,7 @@ struct sim_options {
 	bool one_way;
 	bool split;
 	bool other_nets;
+	bool narrow;
 	bool spare;
 	bool verbose;
 };

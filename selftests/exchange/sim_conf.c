@@ -45,6 +45,8 @@ static void fill_pairs(const struct sim *sim, int side, unsigned int first,
 			s->remote = net(sim, !side, j + shift);
 			s->local_port[1] = s->remote_port[1] = UINT16_MAX;
 			s->protocol = sim->options.protocol;
+			if (sim->options.narrow && side == 1)
+				s->remote.last.bytes[2] |= 15;
 			if (sim->options.ports[side][1]) {
 				memcpy(s->local_port, sim->options.ports[side],
 				       sizeof(s->local_port));
@@ -113,6 +115,7 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 		conf->lifetime = o->shorter;
 	conf->lifebytes = o->lifebytes;
 	conf->replay = 1024;
+	conf->narrow = o->narrow && side == 1;
 	conf->routes = true;
 }
 
