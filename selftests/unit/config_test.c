@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Configuration: what a good file becomes, and that each mistake is told with
- * its place. Secrets: who may read them, how they are looked up.
- */
+/* Configuration: what a good file becomes, and that each mistake has its place. */
 #include "priv/config.h"
 
 #include <fcntl.h>
@@ -16,32 +13,8 @@
 
 #include <cmocka.h>
 
-#include "priv/secrets.h"
+#include "config_text.h"
 #include "wire/isakmp.h"
-
-/* The four lines that are enough, without the braces around them. */
-#define ENOUGH                                            \
-	"local = \"192.0.2.1\"\nremote = \"192.0.2.2\"\n" \
-	"local-net = [ \"10.1.0.0/24\" ]\nremote-net = [ \"10.2.0.0/24\" ]\n"
-/* A tunnel's block; what is appended stands in line 6. */
-#define WITH(more) "tunnels = { branch = {\n" ENOUGH more "\n} }\n"
-
-static void read_text(struct moat_config *config, struct moat_mistakes *mistakes,
-		      const char *name, const char *text, size_t len)
-{
-	FILE *file = fmemopen((void *)text, len, "r");
-
-	assert_non_null(file);
-	moat_config_read(config, file, name, mistakes);
-	fclose(file);
-}
-
-static void expect_none(const struct moat_mistakes *mistakes)
-{
-	for (unsigned int i = 0; i < mistakes->n; i++)
-		print_error("%s\n", mistakes->list[i]);
-	assert_int_equal(mistakes->n, 0);
-}
 
 /* The whole list, in order; ends with NULL. */
 static void expect_mistakes(const char *text, const char *const *expected)
@@ -530,203 +503,6 @@ static void test_several_files(void **state)
 	moat_mistakes_free(&mistakes);
 }
 
-/* --- secrets --- */
-
-static char dir[] = "/tmp/moat-config-test-XXXXXX";
-
-static int make_dir(void **state)
-{
-	(void)state;
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-	char command[64];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", dir);
-	return system(command);
-}
-
-static void write_file(const char *name, mode_t mode, const char *text)
-{
-	char path[128];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-	assert_int_equal(chmod(path, mode), 0);
-}
-
-static int open_in_dir(void *arg, const char *path, char *why, size_t size)
-{
-	(void)arg;
-	return moat_secrets_open(dir, path, why, size);
-}
-
-static void read_secrets(struct moat_secrets *secrets, struct moat_mistakes *mistakes,
-			 const char *text)
-{
-	char why[256];
-	int fd;
-
-	write_file("secrets.conf", 0600, text);
-	fd = moat_secrets_open(dir, "secrets.conf", why, sizeof(why));
-	assert_true(fd >= 0);
-	moat_secrets_read(secrets, fd, "secrets.conf", open_in_dir, NULL, mistakes);
-}
-
-static void expect_secret_mistakes(const char *text, const char *const *expected)
-{
-	struct moat_secrets secrets = { 0 };
-	struct moat_mistakes mistakes = { 0 };
-	unsigned int n = 0;
-
-	read_secrets(&secrets, &mistakes, text);
-	for (; n < mistakes.n && expected[n]; n++)
-		assert_string_equal(mistakes.list[n], expected[n]);
-	assert_int_equal(n, mistakes.n);
-	assert_null(expected[n]);
-	moat_secrets_free(&secrets);
-	moat_mistakes_free(&mistakes);
-}
-
-#define EXPECT_SECRET(text, ...) \
-	expect_secret_mistakes(text, (const char *const[]){ __VA_ARGS__, NULL })
-
-static void expect_closed(const char *path, const char *expected)
-{
-	char why[256] = "";
-
-	assert_int_equal(moat_secrets_open(dir, path, why, sizeof(why)), -1);
-	assert_non_null(strstr(why, expected));
-}
-
-static void test_secret_files(void **state)
-{
-	(void)state;
-	write_file("open.conf", 0640, "");
-	expect_closed("open.conf", "others may read it (mode 0640, 0600 was expected)");
-	write_file("open.conf", 0604, "");
-	expect_closed("open.conf", "others may read it (mode 0604, 0600 was expected)");
-	expect_closed("missing.conf", "No such file or directory");
-	expect_closed("/etc/shadow", "lies outside");
-	expect_closed("../../etc/shadow", "lies outside");
-	expect_closed(".", "is no regular file");
-}
-
-static void test_secret_owner(void **state)
-{
-	char path[128];
-
-	(void)state;
-	write_file("theirs.conf", 0600, "");
-	snprintf(path, sizeof(path), "%s/theirs.conf", dir);
-	assert_int_equal(chown(path, 65534, -1), 0);
-	expect_closed("theirs.conf", "belongs to user 65534, who may read it (root was "
-				     "expected): run chown root");
-}
-
-/* One file that would block its reader, and one beyond any sense. */
-static void test_odd_files(void **state)
-{
-	struct moat_config config = { 0 };
-	struct moat_mistakes mistakes = { 0 };
-	char path[128];
-
-	(void)state;
-	snprintf(path, sizeof(path), "%s/conf.d", dir);
-	assert_int_equal(mkdir(path, 0700), 0);
-	snprintf(path, sizeof(path), "%s/moat.conf", dir);
-	assert_int_equal(mkfifo(path, 0600), 0);
-	write_file("conf.d/big.conf", 0600, "");
-	snprintf(path, sizeof(path), "%s/conf.d/big.conf", dir);
-	assert_int_equal(truncate(path, (16 << 20) + 1), 0);
-	assert_false(moat_config_load(&config, dir, &mistakes));
-	assert_int_equal(mistakes.n, 2);
-	assert_non_null(strstr(mistakes.list[0], "moat.conf: is no regular file"));
-	assert_non_null(
-		strstr(mistakes.list[1], "big.conf: is larger than 16777216 octets"));
-	moat_config_free(&config);
-	moat_mistakes_free(&mistakes);
-}
-
-static void test_secret_lookup(void **state)
-{
-	struct moat_secrets secrets = { 0 };
-	struct moat_mistakes mistakes = { 0 };
-	struct moat_identity id = { 0 }, none = { 0 };
-	struct moat_addr a, b;
-
-	(void)state;
-	write_file("b.psk", 0600, "of a file\n");
-	read_secrets(&secrets, &mistakes,
-		     "secrets = (\n{ remote = \"192.0.2.2\", psk = \"of an address\" },\n"
-		     "{ remote = \"gw.example.org\", psk-file = \"b.psk\" },\n"
-		     "{ remote = \"any\", psk = \"of the rest\" } )");
-	expect_none(&mistakes);
-	assert_null(moat_identity_parse("gw.example.org", &id));
-	moat_addr_parse("192.0.2.2", &a);
-	moat_addr_parse("192.0.2.3", &b);
-	assert_memory_equal(moat_secrets_find(&secrets, &id, &a)->psk, "of a file", 9);
-	assert_int_equal(moat_secrets_find(&secrets, &id, &a)->len, 9);
-	assert_memory_equal(moat_secrets_find(&secrets, &none, &a)->psk, "of an address",
-			    13);
-	assert_memory_equal(moat_secrets_find(&secrets, &none, &b)->psk, "of the rest",
-			    11);
-	moat_secrets_free(&secrets);
-}
-
-static void test_secret_mistakes(void **state)
-{
-	(void)state;
-	EXPECT_SECRET(
-		"secrets = ( { remote = \"192.0.2.2\" } )",
-		"secrets.conf:1: a secret needs remote, and either psk or psk-file");
-	EXPECT_SECRET("secrets = ( { remote = \"192.0.2.2\", psk = \"\" } )",
-		      "secrets.conf:1: psk has 0 octets, it may have 1 to 512");
-	EXPECT_SECRET("secrets = ( { remote = \"any\", psk = \"x\", pks = \"y\" } )",
-		      "secrets.conf:1: unknown key \"pks\" in a secret, did you mean "
-		      "\"psk\"?");
-	EXPECT_SECRET("secrets = (\n{ remote = \"any\", psk = \"x\" },\n"
-		      "{ remote = \"any\", psk = \"y\" } )",
-		      "secrets.conf:3: a secret for \"any\" stands in line 2 already");
-	EXPECT_SECRET("secrets = { }",
-		      "secrets.conf:1: secrets is no list: expected "
-		      "secrets = ( { remote = \"...\", psk = \"...\" } )");
-	EXPECT_SECRET("secrets = ( { remote = \"any\", psk-file = \"nowhere\" } )",
-		      "secrets.conf:1: psk-file \"nowhere\" cannot be opened: No such "
-		      "file or directory");
-	EXPECT_SECRET("secrets = ( 5 )", "secrets.conf:1: expected { remote = \"...\", "
-					 "psk = \"...\" }");
-}
-
-static void test_secret_missing(void **state)
-{
-	struct moat_config config = { 0 };
-	struct moat_secrets secrets = { 0 };
-	struct moat_mistakes mistakes = { 0 };
-
-	(void)state;
-	read_text(&config, &mistakes, "moat.conf", WITH(""), strlen(WITH("")));
-	read_secrets(&secrets, &mistakes,
-		     "secrets = ( { remote = \"192.0.2.9\", psk = \"x\" } )");
-	expect_none(&mistakes);
-	moat_secrets_check(&secrets, config.tunnels[0], "secrets.conf", &mistakes);
-	assert_int_equal(mistakes.n, 1);
-	assert_string_equal(
-		mistakes.list[0],
-		"moat.conf:1: tunnel \"branch\": no secret for 192.0.2.2: add "
-		"{ remote = \"192.0.2.2\", psk = \"...\" } to secrets.conf");
-	moat_config_free(&config);
-	moat_secrets_free(&secrets);
-	moat_mistakes_free(&mistakes);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -746,13 +522,7 @@ int main(void)
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_no_text),
 		cmocka_unit_test(test_several_files),
-		cmocka_unit_test(test_secret_files),
-		cmocka_unit_test(test_secret_owner),
-		cmocka_unit_test(test_odd_files),
-		cmocka_unit_test(test_secret_lookup),
-		cmocka_unit_test(test_secret_mistakes),
-		cmocka_unit_test(test_secret_missing),
 	};
 
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What can be negotiated beside the plain case, and what operators ask for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim_case.h"
+
+/* Three messages for six; HASH_R is checked before anything is sent on it. */
+static void clean_aggressive(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_isakmp_view view;
+	struct sim *sim;
+
+	(void)state;
+	o.aggressive = true;
+	sim = sim_start(&o);
+	assert_int_equal(sim_done(sim, 0), 1);
+	sim_assert_established(sim, 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_AGGRESSIVE), 2);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_AGGRESSIVE), 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 0);
+	assert_string_equal(
+		sim_ladder(sim, 0),
+		"sent aggressive 1 (HDR, SA, KE, NONCE, ID, VID): AG_NO_STATE -> AG_NO_STATE\n"
+		"received aggressive 2 (HDR, SA, KE, NONCE, ID, HASH, VID): AG_NO_STATE -> "
+		"AG_INIT_EXCH\n"
+		"AG_INIT_EXCH -> AG_AUTH\n"
+		"sent aggressive 3 (HDR*, HASH, NOTIFY): AG_AUTH -> AG_AUTH\n"
+		"AG_AUTH -> QM_IDLE\n"
+		"sent quick 1 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"received quick 2 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"sa-add\n"
+		"sent quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n"
+		"policy-switch\n");
+	assert_string_equal(
+		sim_ladder(sim, 1),
+		"received aggressive 1 (HDR, SA, KE, NONCE, ID, VID): AG_NO_STATE -> "
+		"AG_NO_STATE\n"
+		"sent aggressive 2 (HDR, SA, KE, NONCE, ID, HASH, VID): AG_NO_STATE -> "
+		"AG_INIT_EXCH\n"
+		"received aggressive 3 (HDR*, HASH, NOTIFY): AG_INIT_EXCH -> AG_AUTH\n"
+		"AG_AUTH -> QM_IDLE\n"
+		"received quick 1 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"sa-add\n"
+		"sent quick 2 (HDR*, HASH, SA, NONCE, ID, ID): QM_IDLE -> QM_IDLE\n"
+		"received quick 3 (HDR*, HASH): QM_IDLE -> QM_IDLE\n"
+		"policy-switch\n");
+	assert_true(moat_ike_isakmp(sim_core(sim, 1), 0, &view));
+	assert_string_equal(view.exchange, "aggressive");
+	assert_int_equal(view.sent, 1);
+	assert_int_equal(view.received, 2);
+	sim_free(sim);
+}
+
+/* What the proposals of quick mode can hold beside ESP in tunnel mode. */
+static void protocols(void **state)
+{
+	static const struct {
+		const char *ah;
+		const char *esp;
+		unsigned int sas;
+	} cases[] = {
+		{ "sha256", NULL, 1 },
+		{ "sha1-ecp256", NULL, 1 },
+		{ "sha256-ecp256", "aes128-sha1-ecp256", 2 },
+		{ NULL, "aes256gcm16-esn", 1 },
+		{ NULL, "3des-md5", 1 },
+		{ NULL, "null-sha512-ecp256", 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.ah = cases[i].ah;
+		o.esp[0] = o.esp[1] = cases[i].esp;
+		sim = sim_start(&o);
+		sim_assert_established(sim, cases[i].sas);
+		/* The kernel deletes a bundle as one. */
+		sim_down(sim, 0);
+		sim_run(sim, 2000);
+		sim_assert_nothing(sim, 0);
+		sim_free(sim);
+	}
+}
+
+/* An ID holds one port or none; a range is each side's own business. */
+static void ports(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_pair_view pair;
+	struct sim *sim;
+
+	(void)state;
+	o.protocol = 6;
+	o.ports[0][0] = o.ports[0][1] = 443;
+	o.ports[1][0] = 1024;
+	o.ports[1][1] = 65535;
+	sim = sim_start(&o);
+	sim_assert_established(sim, 1);
+	assert_true(moat_ike_pair(sim_core(sim, 1), 0, 0, &pair));
+	assert_int_equal(pair.selector.protocol, 6);
+	assert_int_equal(pair.selector.local_port[0], 1024);
+	assert_int_equal(pair.selector.remote_port[1], 443);
+	sim_free(sim);
+}
+
+/* A responder with wider networks takes the narrower ones, if it may. */
+static void narrowed(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.narrow = true;
+	sim = sim_start(&o);
+	/* sim_agree() compares the selectors of both sides' SAs. */
+	sim_assert_established(sim, 1);
+	sim_free(sim);
+	/* The wider one asks: nobody may widen what is configured. */
+	sim = sim_new(&o);
+	sim_run(sim, 100);
+	sim_up(sim, 1);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_done(sim, 1), 0);
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "quick-no-pair"), "local-net: offered"));
+	sim_assert_nothing(sim, 0);
+	sim_free(sim);
+}
+
+/* The shorter lifetime wins on both sides: the responder says that it has one. */
+static void shorter_lifetime(void **state)
+{
+	struct sim_options o = sim_plain();
+
+	(void)state;
+	o.shorter = 600;
+	for (int first = 0; first < 2; first++) {
+		struct sim *sim = sim_new(&o);
+
+		sim_run(sim, 100);
+		sim_up(sim, first);
+		sim_run(sim, 5000);
+		/* sim_agree() compares the lifetimes of both sides. */
+		sim_assert_established(sim, 1);
+		for (int side = 0; side < 2; side++) {
+			struct moat_pair_view pair;
+
+			assert_true(moat_ike_pair(sim_core(sim, side), 0, 0, &pair));
+			assert_int_equal(pair.expires - pair.established, 600 * 1000);
+		}
+		assert_int_equal(
+			!!strstr(sim_ladder(sim, first),
+				 "quick 2 (HDR*, HASH, SA, NONCE, ID, ID, NOTIFY)"),
+			first == 0);
+		sim_free(sim);
+	}
+}
+
+/* Two tunnels of one peer share its ISAKMP SA, and both say so. */
+static void shared_isakmp(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 2;
+	o.split = true;
+	sim = sim_start(&o);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	assert_true(moat_ike_serves(sim_core(sim, 0), 0, 0));
+	assert_true(moat_ike_serves(sim_core(sim, 0), 0, 1));
+	assert_false(moat_ike_serves(sim_core(sim, 0), 1, 0));
+	assert_false(moat_ike_serves(sim_core(sim, 0), 0, 2));
+	sim_free(sim);
+}
+
+/* All SAs go, on both sides; unlike after down, traffic builds new ones. */
+static void clear(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+
+	(void)state;
+	sim_clear(sim, 0);
+	assert_int_equal(sim_done(sim, 0), 1);
+	assert_string_equal(sim_state(sim, 0), "waiting");
+	sim_run(sim, 2000);
+	sim_assert_nothing(sim, 0);
+	sim_acquire(sim, 0, 0);
+	sim_run(sim, 5000);
+	assert_string_equal(sim_state(sim, 0), "up");
+	/* What is down stays down. */
+	sim_down(sim, 0);
+	sim_clear(sim, 0);
+	assert_string_equal(sim_state(sim, 0), "down");
+	sim_acquire(sim, 0, 0);
+	sim_run(sim, 5000);
+	sim_assert_nothing(sim, 0);
+	sim_free(sim);
+}
+
+/* Keys leave the core only while an operator wants them. */
+static void keylog(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+
+	(void)state;
+	assert_int_equal(sim_keys_named(sim, 0), 0);
+	sim_keylog(sim, 0, true);
+	assert_int_equal(sim_keys_named(sim, 0), 1);
+	sim_keylog(sim, 0, true);
+	assert_int_equal(sim_keys_named(sim, 0), 1);
+	sim_clear(sim, 0);
+	sim_up(sim, 0);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_keys_named(sim, 0), 2);
+	sim_keylog(sim, 0, false);
+	sim_clear(sim, 0);
+	sim_up(sim, 0);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_keys_named(sim, 0), 2);
+	assert_int_equal(sim_keys_named(sim, 1), 0);
+	sim_free(sim);
+}
+
+/*
+ * In aggressive mode the initiator is the first to find out, and tells; message
+ * 1 of a stranger is refused before anything is computed.
+ */
+static void wrong_aggressive(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.aggressive = true;
+	o.psk[1] = "another secret";
+	sim = sim_start(&o);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_logged(sim, 0, "ike-auth-failed"), 1);
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "ike-auth-failed"), "pre-shared keys"));
+	assert_int_equal(sim_logged(sim, 1, "ike-notify"), 1);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-notify"), "pre-shared keys"));
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_QUICK), 0);
+	sim_assert_nothing(sim, 0);
+	sim_assert_nothing(sim, 1);
+	sim_free(sim);
+
+	o = sim_plain();
+	o.aggressive = true;
+	o.id[0] = "impostor.example";
+	sim = sim_start(&o);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_AGGRESSIVE), 0);
+	assert_non_null(
+		strstr(sim_log_text(sim, 1, "ike-auth-failed"), "impostor.example"));
+	assert_non_null(strstr(sim_log_text(sim, 0, "ike-notify"), "local-id"));
+	assert_int_equal(sim_isakmps(sim, 1), 0);
+	sim_free(sim);
+}
+
+static bool aggressive_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_AGGRESSIVE && nth == 2;
+}
+
+/* Nobody answers message 3; who sent it repeats it, and the rest goes on. */
+static void lost_aggressive_3(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.aggressive = true;
+	sim = sim_new(&o);
+	sim_set_filter(sim, aggressive_3);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 10000);
+	assert_int_equal(sim_done(sim, 0), 1);
+	sim_assert_established(sim, 1);
+	/* Once or twice more, and not again after the peer was heard. */
+	assert_in_range(sim_sent(sim, 0, MOAT_X_AGGRESSIVE), 3, 4);
+	sim_run(sim, 60000);
+	assert_in_range(sim_sent(sim, 0, MOAT_X_AGGRESSIVE), 3, 4);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_AGGRESSIVE), 1);
+	sim_free(sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(clean_aggressive),
+		cmocka_unit_test(protocols),
+		cmocka_unit_test(ports),
+		cmocka_unit_test(narrowed),
+		cmocka_unit_test(shorter_lifetime),
+		cmocka_unit_test(shared_isakmp),
+		cmocka_unit_test(clear),
+		cmocka_unit_test(keylog),
+		cmocka_unit_test(wrong_aggressive),
+		cmocka_unit_test(lost_aggressive_3),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

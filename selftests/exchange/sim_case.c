@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What cases with one tunnel over a good network begin and end with. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim_case.h"
+
+struct sim_options sim_plain(void)
+{
+	return (struct sim_options){
+		.seed = 1,
+		.nets = 1,
+		.psk = { "a secret", "a secret" },
+		.verbose = getenv("SIM_VERBOSE") != NULL,
+	};
+}
+
+struct sim *sim_start(const struct sim_options *o)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 5000);
+	return sim;
+}
+
+void sim_assert_established(struct sim *sim, unsigned int pairs)
+{
+	for (int side = 0; side < 2; side++) {
+		assert_string_equal(sim_state(sim, side), "up");
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), pairs);
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), pairs);
+		assert_int_equal(sim_reserved(sim, side), 0);
+		assert_int_equal(sim_isakmps(sim, side), 1);
+	}
+	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
+}
+
+void sim_assert_nothing(struct sim *sim, int side)
+{
+	assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 0);
+	assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 0);
+}

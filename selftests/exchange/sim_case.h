@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What cases with one tunnel over a good network begin and end with. */
+#ifndef MOAT_SIM_CASE_H
+#define MOAT_SIM_CASE_H
+
+#include "sim.h"
+
+/** sim_plain() - one pair of networks, equal secrets, nothing lost */
+struct sim_options sim_plain(void);
+/** sim_start() - a run in which side 0 has brought its tunnel up */
+struct sim *sim_start(const struct sim_options *o);
+/** sim_assert_established() - both are up, with so many SAs each way that agree */
+void sim_assert_established(struct sim *sim, unsigned int sas);
+void sim_assert_nothing(struct sim *sim, int side);
+
+#endif

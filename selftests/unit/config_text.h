@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Configuration given as text, for tests of what reads it. */
+#ifndef MOAT_TEST_CONFIG_TEXT_H
+#define MOAT_TEST_CONFIG_TEXT_H
+
+#include "priv/config.h"
+
+/* The four lines that are enough, without the braces around them. */
+#define ENOUGH                                            \
+	"local = \"192.0.2.1\"\nremote = \"192.0.2.2\"\n" \
+	"local-net = [ \"10.1.0.0/24\" ]\nremote-net = [ \"10.2.0.0/24\" ]\n"
+/* A tunnel's block; what is appended stands in line 6. */
+#define WITH(more) "tunnels = { branch = {\n" ENOUGH more "\n} }\n"
+
+/** read_text() - as moat_config_read() of a file with this content */
+void read_text(struct moat_config *config, struct moat_mistakes *mistakes,
+	       const char *name, const char *text, size_t len);
+
+/** expect_none() - fail with the mistakes, if there are some */
+void expect_none(const struct moat_mistakes *mistakes);
+
+#endif
