@@ -12,6 +12,9 @@
 #include "io/io.h"
 #include "priv/log.h"
 
+/* tsearch() keeps what it is given, which the analyzer does not know. */
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+
 /**
  * struct number - a policy's two numbers
  * @core: what the core calls it
