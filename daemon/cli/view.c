@@ -103,6 +103,8 @@ void moat_text_sa(const struct moat_nl_sa *sa)
 		printf(" bundle %u", sa->bundle);
 	if (sa->encap_sport)
 		printf(" encap %u %u", sa->encap_sport, sa->encap_dport);
+	if (sa->peer.len)
+		printf(" peer %s", moat_addr_str(&sa->peer, src));
 	if (sa->selector.local.first.len) {
 		putchar(' ');
 		moat_text_selector(&sa->selector);
@@ -308,6 +310,8 @@ json_t *moat_json_sa(const struct moat_nl_sa *sa)
 			   moat_name(state_names, sa->state));
 	if (!object || reserved)
 		return object;
+	if (sa->peer.len)
+		json_object_set_new(object, "peer", moat_json_addr(&sa->peer));
 	json_object_set_new(object, "encap",
 			    sa->encap_sport
 				    ? json_pack("{si,si}", "source_port",

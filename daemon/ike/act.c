@@ -62,6 +62,7 @@ static void act_free(struct moat_act *act)
 		break;
 	case MOAT_ACT_DH_GENERATE:
 	case MOAT_ACT_SPI_ALLOC:
+	case MOAT_ACT_SA_MOVE:
 	case MOAT_ACT_POLICY_ADD:
 	case MOAT_ACT_POLICY_SET:
 	case MOAT_ACT_POLICY_DEL:

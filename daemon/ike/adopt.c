@@ -130,6 +130,10 @@ static struct moat_child *make_child(struct moat_pair *pair,
 	child->initiator = owner->initiator;
 	child->established = owner->made;
 	child->begun_at = owner->made;
+	child->udp = sa->encap[0];
+	child->port = sa->encap[in];
+	child->peer.port = sa->encap[!in];
+	child->peer.addr = sa->peer.len ? sa->peer : child->remote;
 	return child;
 }
 
@@ -188,7 +192,7 @@ void moat_adopt(struct moat_ike *ike, const struct moat_event *event)
 		child->switched = true;
 	if (event->adopt.current) {
 		pair->current = child;
-		pair->policy_remote = child->remote;
+		pair->policy_remote = child->udp ? child->peer.addr : child->remote;
 	}
 }
 

@@ -59,6 +59,10 @@ static void fill_params(struct moat_sa_params *params, const struct moat_child *
 		params->hard_bytes = bytes;
 		params->soft_bytes = soft_bytes;
 	}
+	if (child->udp) {
+		params->encap[0] = in ? child->peer.port : child->port;
+		params->encap[1] = in ? child->port : child->peer.port;
+	}
 	moat_owner_write(params, child);
 	if (child->n_sas > 1)
 		params->bundle = sa == child->sas ? MOAT_BUNDLE_OUTER : MOAT_BUNDLE_INNER;
@@ -155,6 +159,9 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	memcpy(child->sas, in->sas, in->n_sas * sizeof(*in->sas));
 	child->local = in->sa->local.addr;
 	child->remote = in->sa->remote.addr;
+	child->udp = moat_natt_udp(in->sa);
+	child->port = in->sa->local.port;
+	child->peer = in->sa->remote;
 	child->selector = *in->selector;
 	child->life = in->life_seconds;
 	child->initiator = in->initiator;
@@ -527,8 +534,8 @@ static bool has_spi(const struct moat_child *child, uint8_t direction, uint8_t p
 	return false;
 }
 
-static struct moat_child *find(struct moat_ike *ike, uint32_t policy, uint8_t direction,
-			       uint8_t protocol, uint32_t spi)
+struct moat_child *moat_child_find(struct moat_ike *ike, uint32_t policy,
+				   uint8_t direction, uint8_t protocol, uint32_t spi)
 {
 	struct moat_pair *pair = moat_pair_find(ike, policy);
 	struct moat_child *child;
@@ -555,8 +562,9 @@ static void watch_redundant(struct moat_child *child)
 
 void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 {
-	struct moat_child *child = find(ike, event->first_use.policy, MOAT_DIRECTION_IN,
-					event->first_use.protocol, event->first_use.spi);
+	struct moat_child *child =
+		moat_child_find(ike, event->first_use.policy, MOAT_DIRECTION_IN,
+				event->first_use.protocol, event->first_use.spi);
 
 	if (!child)
 		return;
@@ -594,8 +602,8 @@ static void outbound_ended(struct moat_child *child)
 void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
 {
 	struct moat_child *child =
-		find(ike, event->expire.policy, event->expire.direction,
-		     event->expire.protocol, event->expire.spi);
+		moat_child_find(ike, event->expire.policy, event->expire.direction,
+				event->expire.protocol, event->expire.spi);
 
 	if (!child)
 		return;
@@ -609,6 +617,34 @@ void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
 	} else {
 		outbound_ended(child);
 	}
+}
+
+/*
+ * What the kernel has keeps its name, and so child->remote; its policy's endpoint
+ * follows there too. What it does not have yet is made for the new place.
+ */
+void moat_child_move(struct moat_child *child, const struct moat_endpoint *to)
+{
+	struct moat_pair *pair = child->pair;
+	struct moat_addr from = child->peer.addr;
+	struct moat_act *act;
+
+	child->peer = *to;
+	for (unsigned int i = 0; child->out && i < child->n_sas; i++) {
+		child->remote = to->addr;
+		child->out[i].dst = to->addr;
+		child->out[i].encap[1] = to->port;
+	}
+	if (!child->switched)
+		return;
+	act = moat_act_new(core(child)->acts, MOAT_ACT_SA_MOVE);
+	act->move.policy = pair->policy;
+	act->move.protocol = ip_protocol(&child->sas[0]);
+	act->move.spi = child->sas[0].spi_out;
+	act->move.dst = child->remote;
+	act->move.peer = *to;
+	if (moat_addr_equal(&pair->policy_remote, &from))
+		pair->policy_remote = to->addr;
 }
 
 /* The peer deleted its inbound SA: nothing may be sent on ours any more. */

@@ -17,8 +17,9 @@
 #include "ike/keys.h"
 #include "ike/proposal.h"
 
-#define MOAT_SECOND   1000ull
-#define MOAT_IKE_PORT 500
+#define MOAT_SECOND	1000ull
+#define MOAT_IKE_PORT	500
+#define MOAT_NAT_T_PORT 4500
 
 /* Seconds; see daemon/README for the reasons. */
 #define MOAT_OLD_INBOUND    30 /* an old inbound SA stays after a switch */
@@ -264,6 +265,7 @@ struct moat_child_sa {
  * @old: another child has taken its place
  * @redundant: the loser of two simultaneous quick modes
  * @used: a packet of the peer has come on it
+ * @udp: in UDP, because of a NAT; @port is our own, @peer where the peer is now
  * @ending: moat_child_end() is at work
  * @adopted: an earlier daemon made it
  * @begun: sequence at which its quick mode began; @completed likewise
@@ -281,6 +283,9 @@ struct moat_child {
 	unsigned int n_sas;
 	struct moat_addr local;
 	struct moat_addr remote;
+	bool udp;
+	uint16_t port;
+	struct moat_endpoint peer;
 	struct moat_selector selector;
 	uint32_t life;
 	bool initiator;
@@ -356,6 +361,11 @@ void moat_child_expire(struct moat_ike *ike, const struct moat_event *event);
  * @notify: tell the peer with a delete notification
  */
 void moat_child_end(struct moat_child *child, bool notify, const char *why);
+/** moat_child_find() - by its policy and one of its SPIs, host byte order; or NULL */
+struct moat_child *moat_child_find(struct moat_ike *ike, uint32_t policy,
+				   uint8_t direction, uint8_t protocol, uint32_t spi);
+/** moat_child_move() - the peer's NAT gave it another address or port */
+void moat_child_move(struct moat_child *child, const struct moat_endpoint *to);
 /** moat_child_deleted() - the peer has deleted its inbound SA @spi */
 void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
 

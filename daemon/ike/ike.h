@@ -48,6 +48,7 @@ enum moat_bundle { MOAT_BUNDLE_NONE, MOAT_BUNDLE_OUTER, MOAT_BUNDLE_INNER };
  * @enc_key: encryption key, salt at its end; @auth_key: integrity key
  * @selector: what it may carry
  * @encap: UDP ports (source, destination) as on the wire, 0 for none
+ * @peer: reported only: where a NAT has moved the peer; len 0 when it did not
  * @soft_seconds: 0 for none, as with the other limits
  * @owner: opaque blob echoed in dumps
  * @bundle: its place in a bundle; the inner SA is the next one in the array
@@ -71,6 +72,7 @@ struct moat_sa_params {
 	uint8_t auth_key[MOAT_KEY_MAX];
 	struct moat_selector selector;
 	uint16_t encap[2];
+	struct moat_addr peer;
 	uint64_t soft_seconds;
 	uint64_t hard_seconds;
 	uint64_t soft_bytes;
@@ -141,6 +143,7 @@ enum moat_event_type {
 	MOAT_EV_ACQUIRE,
 	MOAT_EV_EXPIRE,
 	MOAT_EV_FIRST_USE,
+	MOAT_EV_MAPPING,
 	MOAT_EV_UP,
 	MOAT_EV_DOWN,
 	MOAT_EV_CLEAR,
@@ -161,6 +164,7 @@ enum moat_event_type {
  * @acquire: the kernel wants an SA for a policy
  * @expire: a limit of an SA; @hard: the kernel has deleted it
  * @first_use: the first packet authenticated on an inbound SA
+ * @mapping: an authentic packet on an inbound SA came from @peer, which is new
  * @control: up, down and clear; @request comes back in MOAT_ACT_CONTROL_DONE
  * @keylog: from now on, name the keys of ISAKMP SAs or do not
  * @answer: to the action with the same @token; @ok false: @text says why.
@@ -209,6 +213,12 @@ struct moat_event {
 			uint32_t policy;
 		} first_use;
 		struct {
+			uint8_t protocol;
+			uint32_t spi;
+			uint32_t policy;
+			struct moat_endpoint peer;
+		} mapping;
+		struct {
 			const char *tunnel;
 			uint32_t request;
 		} control;
@@ -237,6 +247,7 @@ enum moat_action_type {
 	MOAT_ACT_SA_ADD,
 	MOAT_ACT_POLICY_SWITCH,
 	MOAT_ACT_SA_DEL,
+	MOAT_ACT_SA_MOVE,
 	MOAT_ACT_POLICY_ADD,
 	MOAT_ACT_POLICY_SET,
 	MOAT_ACT_POLICY_DEL,
@@ -254,7 +265,8 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
 /**
  * struct moat_act - one thing the edges shall do, in order
  * @token: non-zero where an answer is expected
- * @send: a message; @marker: put the non-ESP marker before it (port 4500)
+ * @send: a message; @marker: put the non-ESP marker before it (port 4500);
+ *        @keepalive: none, but the octet that keeps a NAT mapping alive
  * @skeyid: keys process: prf(psk of this peer, Ni | Nr); PSK looked up by remote
  *          identity (when known), else remote address, else "any"
  * @dh_generate: make a private value and its public one
@@ -263,6 +275,7 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  * @sa: SA_ADD (inbound), POLICY_SWITCH (outbound; its policy is @sa.policy), one or
  *      a bundle; SA_DEL (only direction, protocol, dst, spi count; the kernel
  *      deletes the whole bundle)
+ * @move: send what an outbound SA in UDP seals to @peer; its policy follows
  * @policy: POLICY_ADD, POLICY_SET, POLICY_DEL (only id counts)
  * @done: result of up and down
  * @log: one event, one line: @name is a stable event name ("ike-established");
@@ -289,6 +302,7 @@ struct moat_act {
 			struct moat_endpoint local;
 			struct moat_endpoint remote;
 			bool marker;
+			bool keepalive;
 			uint8_t *data;
 			size_t len;
 		} send;
@@ -314,6 +328,13 @@ struct moat_act {
 			struct moat_addr dst;
 		} spi_alloc;
 		struct moat_sa_params *sa;
+		struct {
+			uint32_t policy;
+			uint8_t protocol;
+			uint32_t spi;
+			struct moat_addr dst;
+			struct moat_endpoint peer;
+		} move;
 		struct moat_policy_params policy;
 		struct {
 			uint32_t request;

@@ -85,6 +85,17 @@ struct moat_dpd {
 };
 
 /**
+ * struct moat_natt - NAT traversal, RFC 3947
+ * @dialect: place in our list of vendor ids, from 1; 0 when a side has none of it
+ * @here: a NAT is before us; @there: before the peer
+ */
+struct moat_natt {
+	unsigned int dialect;
+	bool here;
+	bool there;
+};
+
+/**
  * struct moat_isakmp - an ISAKMP SA, also while phase 1 is under way
  * @verified: the peer's authentication was checked; only the check sets it
  * @rekeying: a new one shall take its place
@@ -101,9 +112,12 @@ struct moat_dpd {
  * @pending: answers that are awaited before the exchange goes on
  * @held: a message that came before the keys, or before the verdict on it
  * @verdict: on the peer's signature; @verdict_on is the digest of what was asked
+ * @held_local: where that came to; @held_remote: from where
  * @certs: as in struct moat_verify
  * @opened: nonce and ID that were encrypted with our RSA key; @opened_of is the
  *	digest of the message that they came in
+ * @natt: what the exchange found out about NATs
+ * @keepalive_timer: while we are behind one
  * @hint: what an unauthenticated notification said
  * @heard_at: when the last authentic message came
  * @seen: message ids that had an exchange: each may have but one
@@ -141,12 +155,16 @@ struct moat_isakmp {
 	uint8_t iv[MOAT_BLOCK_MAX];
 	unsigned int pending;
 	struct moat_blob held;
+	struct moat_endpoint held_local;
+	struct moat_endpoint held_remote;
+	bool held_marker;
 	enum moat_sig_verdict verdict;
 	uint8_t verdict_on[32];
 	char verdict_text[256];
 	struct moat_blob certs;
 	struct moat_blob opened[2];
 	uint8_t opened_of[32];
+	struct moat_natt natt;
 	char hint[160];
 	struct moat_flight flight;
 	LIST_HEAD(, moat_quick) quicks;
@@ -155,6 +173,7 @@ struct moat_isakmp {
 	struct moat_timer life_timer;
 	struct moat_timer rekey_timer;
 	struct moat_dpd dpd;
+	struct moat_timer keepalive_timer;
 	uint64_t created;
 	uint64_t heard_at;
 	uint64_t established;
@@ -217,6 +236,7 @@ struct moat_quick {
  * struct moat_ike1_in - a message on its way through the core
  * @data: the datagram
  * @plain: what follows the header, decrypted
+ * @moved: from elsewhere than before; nothing but its authenticity makes it count
  * @row: what the table says about it
  * @no: why it was refused
  */
@@ -225,6 +245,7 @@ struct moat_ike1_in {
 	struct moat_endpoint local;
 	struct moat_endpoint remote;
 	bool marker;
+	bool moved;
 	struct moat_view data;
 	struct moat_hdr hdr;
 	struct moat_message msg;
@@ -478,6 +499,31 @@ void moat_enc_put_values(struct moat_isakmp *sa, struct moat_build *b);
 /** moat_enc_verify_values() - the same of the peer; waits until they are opened */
 int moat_enc_verify_values(struct moat_ike1_in *in);
 
+/* ---- NAT traversal: ike1_natt.c ---- */
+
+/** moat_natt_udp() - is a NAT between us, and so ESP in UDP? */
+bool moat_natt_udp(const struct moat_isakmp *sa);
+/** moat_natt_draft() - do we speak the drafts, with their numbers? */
+bool moat_natt_draft(const struct moat_isakmp *sa);
+/** moat_natt_put_vendor() - what we can, in messages 1 and 2 */
+void moat_natt_put_vendor(const struct moat_isakmp *sa, struct moat_build *b);
+void moat_natt_take_vendor(const struct moat_ike1_in *in);
+/** moat_natt_put_discovery() - NAT-D, once the hash is agreed on */
+void moat_natt_put_discovery(const struct moat_isakmp *sa, struct moat_build *b);
+void moat_natt_take_discovery(const struct moat_ike1_in *in);
+/** moat_natt_float() - the initiator goes on at port 4500 when there is a NAT */
+void moat_natt_float(struct moat_isakmp *sa);
+/** moat_natt_begin() - a new phase 1 goes the way of the old one */
+void moat_natt_begin(struct moat_isakmp *sa);
+/** moat_natt_established() - say what was found; keepalives begin */
+void moat_natt_established(struct moat_isakmp *sa);
+/** moat_natt_may_move() - may this peer's address or port change? */
+bool moat_natt_may_move(const struct moat_isakmp *sa);
+/** moat_natt_moved() - an authentic message came from elsewhere */
+void moat_natt_moved(const struct moat_ike1_in *in);
+/** moat_natt_mapping() - so did an authentic packet, says the kernel */
+void moat_natt_mapping(struct moat_ike *ike, const struct moat_event *event);
+
 /* ---- main mode: ike1_main.c ---- */
 
 void moat_main_begin(struct moat_isakmp *sa);
@@ -505,7 +551,8 @@ void moat_aggressive_finish(struct moat_ike1_in *in);
 /* ---- quick mode: ike1_quick.c ---- */
 
 /** moat_quick_want() - what a tunnel offers and accepts in quick mode */
-struct moat_sa_want moat_quick_want(const struct moat_tunnel_conf *conf);
+struct moat_sa_want moat_quick_want(const struct moat_tunnel_conf *conf,
+				    const struct moat_isakmp *sa);
 void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa);
 struct moat_quick *moat_quick_new(struct moat_isakmp *sa, uint32_t message_id,
 				  bool initiator);

@@ -39,6 +39,7 @@ static void send_1(struct moat_isakmp *sa)
 	if (!moat_enc_used(sa))
 		moat_auth_put_id(sa, &out.b);
 	moat_dpd_put_vendor(&out.b);
+	moat_natt_put_vendor(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 1, MOAT_AG_NO_STATE))
 		moat_isakmp_fail(sa, "message 1 could not be written");
 	else
@@ -57,6 +58,8 @@ static void send_2(struct moat_isakmp *sa)
 		moat_auth_put_id(sa, &out.b);
 	moat_auth_put_proof(sa, &out.b);
 	moat_dpd_put_vendor(&out.b);
+	moat_natt_put_vendor(sa, &out.b);
+	moat_natt_put_discovery(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 2, MOAT_AG_INIT_EXCH))
 		moat_isakmp_fail(sa, "message 2 could not be written");
 }
@@ -71,6 +74,7 @@ static void send_3(struct moat_isakmp *sa)
 
 	moat_ike1_begin(&out, sa, MOAT_X_AGGRESSIVE, 0, true);
 	moat_auth_put_proof(sa, &out.b);
+	moat_natt_put_discovery(sa, &out.b);
 	moat_phase1_put_contact(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, sa->iv, 3, sa->state)) {
 		moat_isakmp_fail(sa, "message 3 could not be written");
@@ -143,6 +147,8 @@ int moat_aggressive_verify_2(struct moat_ike1_in *in)
 
 void moat_aggressive_answer_2(struct moat_ike1_in *in)
 {
+	moat_natt_take_discovery(in);
+	moat_natt_float(in->sa);
 	moat_phase1_derive(in->sa);
 }
 
@@ -159,6 +165,7 @@ int moat_aggressive_verify_3(struct moat_ike1_in *in)
 
 void moat_aggressive_finish(struct moat_ike1_in *in)
 {
+	moat_natt_take_discovery(in);
 	moat_phase1_take_contact(in);
 	moat_isakmp_established(in->sa);
 }

@@ -218,7 +218,7 @@ static void handle_error(struct moat_isakmp *sa, const struct moat_notify *n)
 	if (quick)
 		conf = &quick->pair->tunnel->conf;
 	if (n->type == MOAT_N_NO_PROPOSAL_CHOSEN && quick) {
-		struct moat_sa_want want = moat_quick_want(conf);
+		struct moat_sa_want want = moat_quick_want(conf, sa);
 
 		moat_sa_want_print(&want, &offered);
 		offered.key = conf->esp.count ? MOAT_CONF_ESP : MOAT_CONF_AH;

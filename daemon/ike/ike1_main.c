@@ -16,6 +16,7 @@ void moat_main_begin(struct moat_isakmp *sa)
 	moat_blob_set(&sa->sai, out.buf + MOAT_HDR_LEN + MOAT_GENERIC_LEN,
 		      out.b.used - MOAT_HDR_LEN - MOAT_GENERIC_LEN);
 	moat_dpd_put_vendor(&out.b);
+	moat_natt_put_vendor(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 1, MOAT_MM_NO_STATE))
 		moat_isakmp_fail(sa, "message 1 could not be written");
 	else
@@ -31,6 +32,7 @@ void moat_main_answer_1(struct moat_ike1_in *in)
 	moat_ike1_begin(&out, sa, MOAT_X_MAIN, 0, false);
 	moat_ike_answer_build(&out.b, &in->choice);
 	moat_dpd_put_vendor(&out.b);
+	moat_natt_put_vendor(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 2, in->row->sent))
 		moat_isakmp_fail(sa, "message 2 could not be written");
 }
@@ -39,6 +41,8 @@ void moat_main_answer_1(struct moat_ike1_in *in)
 
 void moat_main_answer_ke(struct moat_ike1_in *in)
 {
+	if (!in->sa->initiator)
+		moat_natt_take_discovery(in);
 	moat_phase1_generate(in->sa);
 }
 
@@ -49,6 +53,7 @@ void moat_main_have_values(struct moat_isakmp *sa)
 
 	moat_ike1_begin(&out, sa, MOAT_X_MAIN, 0, false);
 	moat_phase1_put_values(sa, &out.b);
+	moat_natt_put_discovery(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, sa->initiator ? 3 : 4, after))
 		moat_isakmp_fail(sa, "message with KE and NONCE could not be written");
 	else if (sa->initiator)
@@ -59,6 +64,8 @@ void moat_main_have_values(struct moat_isakmp *sa)
 
 void moat_main_derive(struct moat_ike1_in *in)
 {
+	moat_natt_take_discovery(in);
+	moat_natt_float(in->sa);
 	moat_phase1_derive(in->sa);
 }
 

@@ -106,6 +106,7 @@ void moat_phase1_start(struct moat_tunnel *tunnel)
 	sa->local.port = MOAT_IKE_PORT;
 	sa->remote.addr = tunnel->conf.remote[tunnel->remote % tunnel->conf.n_remote];
 	sa->remote.port = MOAT_IKE_PORT;
+	moat_natt_begin(sa);
 	/* In aggressive mode the first one is taken for granted. */
 	if (sa->exchange == MOAT_X_AGGRESSIVE && tunnel->conf.ike.count)
 		sa->alg = tunnel->conf.ike.alg[0];
@@ -258,6 +259,7 @@ int moat_phase1_verify_offer(struct moat_ike1_in *in)
 	sa->life = in->choice.life_seconds;
 	/* SAi_b goes into both HASHes: the whole offer as it was sent. */
 	moat_blob_set(&sa->sai, p->body.data, p->body.len);
+	moat_natt_take_vendor(in);
 	return 0;
 }
 
@@ -282,6 +284,7 @@ int moat_phase1_verify_answer(struct moat_ike1_in *in)
 	memcpy(sa->cky.r, in->hdr.cookie_r, MOAT_COOKIE_LEN);
 	sa->alg = in->choice.alg;
 	sa->life = in->choice.life_seconds;
+	moat_natt_take_vendor(in);
 	return 0;
 }
 

@@ -11,12 +11,15 @@ static int ours(const struct moat_quick *quick)
 	return quick->initiator ? 0 : 1;
 }
 
-struct moat_sa_want moat_quick_want(const struct moat_tunnel_conf *conf)
+struct moat_sa_want moat_quick_want(const struct moat_tunnel_conf *conf,
+				    const struct moat_isakmp *sa)
 {
 	return (struct moat_sa_want){
 		.esp = &conf->esp,
 		.ah = &conf->ah,
 		.mode = conf->mode,
+		.udp = moat_natt_udp(sa),
+		.draft = moat_natt_draft(sa),
 		.life_seconds = conf->lifetime,
 		.life_kilobytes = conf->lifebytes / 1024,
 	};
@@ -213,7 +216,7 @@ static uint32_t spi_of(const struct moat_quick *quick, uint8_t protocol)
 static int send_1(struct moat_quick *quick)
 {
 	struct moat_isakmp *sa = quick->sa;
-	struct moat_sa_want wanted = moat_quick_want(&quick->pair->tunnel->conf);
+	struct moat_sa_want wanted = moat_quick_want(&quick->pair->tunnel->conf, sa);
 	struct moat_ike1_out out;
 
 	build_ids(quick);
@@ -234,7 +237,7 @@ static int send_1(struct moat_quick *quick)
 static int send_2(struct moat_quick *quick)
 {
 	struct moat_isakmp *sa = quick->sa;
-	struct moat_sa_want wanted = moat_quick_want(&quick->pair->tunnel->conf);
+	struct moat_sa_want wanted = moat_quick_want(&quick->pair->tunnel->conf, sa);
 	struct moat_sa_payload offer;
 	struct moat_sa_choice choice;
 	struct moat_ike1_out out;
@@ -362,7 +365,7 @@ static void installed(struct moat_ike *ike, void *owner, const struct moat_event
 void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa)
 {
 	struct moat_quick *quick = moat_quick_new(sa, moat_isakmp_message_id(sa), true);
-	struct moat_sa_want wanted = moat_quick_want(&pair->tunnel->conf);
+	struct moat_sa_want wanted = moat_quick_want(&pair->tunnel->conf, sa);
 
 	quick->pair = pair;
 	pair->quick = quick;
@@ -372,7 +375,11 @@ void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa)
 		quick->sas[quick->n_sas++].protocol = MOAT_PROTO_AH;
 	if (wanted.esp->count)
 		quick->sas[quick->n_sas++].protocol = MOAT_PROTO_ESP;
-	ask_parts(quick);
+	if (wanted.ah->count && wanted.udp)
+		moat_quick_fail(quick, "AH protects the addresses that the NAT between "
+				       "us changes: use ESP alone");
+	else
+		ask_parts(quick);
 }
 
 /* ---- message 1 arrives ---- */
@@ -459,7 +466,7 @@ int moat_quick_verify_1(struct moat_ike1_in *in)
 		return moat_refuse(&in->no, MOAT_REFUSE_LIMIT,
 				   "%u quick modes for this pair are under way",
 				   pair->answering);
-	wanted = moat_quick_want(&pair->tunnel->conf);
+	wanted = moat_quick_want(&pair->tunnel->conf, in->sa);
 	if (moat_sa_choose(&wanted, &offer, MOAT_SA_OFFER, &choice, &why)) {
 		explain(in, pair->tunnel, "phase 2", &why);
 		return -1;
@@ -533,7 +540,7 @@ int moat_quick_verify_2(struct moat_ike1_in *in)
 	struct moat_quick *quick = in->quick;
 	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_SA);
 	const struct moat_tunnel *tunnel = quick->pair->tunnel;
-	struct moat_sa_want wanted = moat_quick_want(&tunnel->conf);
+	struct moat_sa_want wanted = moat_quick_want(&tunnel->conf, in->sa);
 	struct moat_sa_payload answer;
 	struct moat_sa_choice choice;
 	struct moat_mismatch why;

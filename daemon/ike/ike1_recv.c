@@ -34,6 +34,13 @@ static void refused(struct moat_ike1_in *in, enum moat_level level)
 		     moat_refuse_name(in->no.why), in->no.text);
 }
 
+static void no_place(struct moat_ike1_in *in, const char *what)
+{
+	moat_refuse_say(&in->no, MOAT_REFUSE_STATE, "%s in state %s", what,
+			in->sa ? moat_state_name(in->sa->state) : "none");
+	refused(in, MOAT_LOG_DEBUG);
+}
+
 static struct moat_isakmp *find_isakmp(struct moat_ike1_in *in)
 {
 	const struct moat_hdr *hdr = &in->hdr;
@@ -52,6 +59,27 @@ static struct moat_isakmp *find_isakmp(struct moat_ike1_in *in)
 		if (sa->initiator && fresh)
 			return sa;
 		if (!first && !memcmp(sa->cky.r, hdr->cookie_r, MOAT_COOKIE_LEN))
+			return sa;
+	}
+	return NULL;
+}
+
+/*
+ * Its peer may have gone to port 4500, or its NAT may have given it another
+ * address or port. What comes from elsewhere must be authentic to change anything.
+ */
+static struct moat_isakmp *find_moved(const struct moat_ike1_in *in)
+{
+	const struct moat_hdr *hdr = &in->hdr;
+	struct moat_isakmp *sa;
+
+	if (!in->marker || !memcmp(hdr->cookie_r, no_cookie, MOAT_COOKIE_LEN))
+		return NULL;
+	TAILQ_FOREACH(sa, &in->ike->isakmps, link) {
+		if (!memcmp(sa->cky.i, hdr->cookie_i, MOAT_COOKIE_LEN) &&
+		    !memcmp(sa->cky.r, hdr->cookie_r, MOAT_COOKIE_LEN) &&
+		    moat_addr_equal(&sa->local.addr, &in->local.addr) &&
+		    moat_natt_may_move(sa))
 			return sa;
 	}
 	return NULL;
@@ -170,6 +198,8 @@ static void accept_message(struct moat_ike1_in *in)
 	char names[96];
 
 	sa->heard_at = in->ike->now;
+	if (in->moved)
+		moat_natt_moved(in);
 	if (flight) {
 		memcpy(flight->digest, in->digest, sizeof(flight->digest));
 		flight->heard = true;
@@ -220,8 +250,12 @@ static bool hold(struct moat_ike1_in *in)
 
 int moat_ike1_wait(struct moat_ike1_in *in)
 {
-	if (!in->sa->held.data)
+	if (!in->sa->held.data) {
 		moat_blob_set(&in->sa->held, in->data.data, in->data.len);
+		in->sa->held_local = in->local;
+		in->sa->held_remote = in->remote;
+		in->sa->held_marker = in->marker;
+	}
 	return -1;
 }
 
@@ -236,6 +270,10 @@ static void handle(struct moat_ike1_in *in)
 				"flags 0x%02x, expected it %s", flags,
 				in->row->cover == MOAT_CLEAR ? "in clear" : "encrypted");
 		refused(in, MOAT_LOG_INFO);
+		return;
+	}
+	if (in->moved && in->row->cover == MOAT_CLEAR) {
+		no_place(in, "a message in clear from another address or port");
 		return;
 	}
 	if (hold(in))
@@ -273,13 +311,6 @@ static bool repeated(struct moat_ike1_in *in, struct moat_flight *flight)
 				       moat_exchange_name(in->sa->exchange),
 				       in->sa->initiator);
 	return true;
-}
-
-static void no_place(struct moat_ike1_in *in, const char *what)
-{
-	moat_refuse_say(&in->no, MOAT_REFUSE_STATE, "%s in state %s", what,
-			in->sa ? moat_state_name(in->sa->state) : "none");
-	refused(in, MOAT_LOG_DEBUG);
 }
 
 /* Nothing has come yet that leaves a trace. */
@@ -346,7 +377,8 @@ static void informational(struct moat_ike1_in *in)
 	struct moat_isakmp *sa = in->sa;
 
 	if (!(in->hdr.flags & MOAT_FLAG_ENCRYPTION)) {
-		moat_info_clear(in);
+		if (!in->moved)
+			moat_info_clear(in);
 		return;
 	}
 	if (sa->state == (sa->initiator ? MOAT_MM_KEY_EXCH : MOAT_AG_INIT_EXCH))
@@ -366,6 +398,10 @@ static void dispatch(struct moat_ike1_in *in)
 	struct moat_view parts[1] = { in->data };
 
 	in->sa = find_isakmp(in);
+	if (!in->sa) {
+		in->sa = find_moved(in);
+		in->moved = in->sa;
+	}
 	if (moat_hash(MOAT_HASH_SHA256, parts, 1, in->digest))
 		return;
 	if (moat_ike1_is_phase1(in->hdr.exchange)) {
@@ -412,9 +448,9 @@ void moat_ike1_held(struct moat_isakmp *sa)
 	if (!held.data)
 		return;
 	memset(&sa->held, 0, sizeof(sa->held));
-	event.datagram.local = sa->local;
-	event.datagram.remote = sa->remote;
-	event.datagram.marker = sa->marker;
+	event.datagram.local = sa->held_local;
+	event.datagram.remote = sa->held_remote;
+	event.datagram.marker = sa->held_marker;
 	event.datagram.data = held.data;
 	event.datagram.len = held.len;
 	moat_ike1_datagram(sa->ike, &event);

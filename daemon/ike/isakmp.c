@@ -68,6 +68,7 @@ void moat_isakmp_remove(struct moat_isakmp *sa)
 	moat_timer_stop(&ike->timers, &sa->life_timer);
 	moat_timer_stop(&ike->timers, &sa->rekey_timer);
 	moat_timer_stop(&ike->timers, &sa->dpd.timer);
+	moat_timer_stop(&ike->timers, &sa->keepalive_timer);
 	moat_flight_clear(ike, &sa->flight);
 	while (!LIST_EMPTY(&sa->quicks))
 		moat_quick_fail(LIST_FIRST(&sa->quicks), "its ISAKMP SA has gone");
@@ -372,6 +373,7 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 		     "ISAKMP SA established as %s, %s, expires in %u s; %s",
 		     sa->initiator ? "initiator" : "responder", alg, sa->life,
 		     moat_isakmp_name(sa, name));
+	moat_natt_established(sa);
 	replace_old(sa);
 	moat_dpd_start(sa);
 	moat_peer_connect(sa->tunnel);

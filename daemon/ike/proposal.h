@@ -108,6 +108,7 @@ void moat_ike_answer_build(struct moat_build *b, const struct moat_ike_choice *c
  * @ah: likewise; with both, AH over ESP as one bundle
  * @mode: tunnel or transport
  * @udp: UDP encapsulation was negotiated (RFC 3947 §5.1)
+ * @draft: with the numbers of its drafts
  * @life_seconds: lifetime
  * @life_kilobytes: lifetime in kilobytes, 0 for none
  */
@@ -116,6 +117,7 @@ struct moat_sa_want {
 	const struct moat_sa_algs *ah;
 	enum moat_mode mode;
 	bool udp;
+	bool draft;
 	uint32_t life_seconds;
 	uint64_t life_kilobytes;
 };

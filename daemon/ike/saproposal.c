@@ -61,9 +61,14 @@ static void read_transform(uint8_t protocol, const struct moat_transform *t,
 
 uint16_t moat_sa_encap(const struct moat_sa_want *want)
 {
-	if (want->mode == MOAT_MODE_TRANSPORT)
-		return want->udp ? MOAT_ENCAP_UDP_TRANSPORT : MOAT_ENCAP_TRANSPORT;
-	return want->udp ? MOAT_ENCAP_UDP_TUNNEL : MOAT_ENCAP_TUNNEL;
+	bool transport = want->mode == MOAT_MODE_TRANSPORT;
+
+	if (want->udp && want->draft)
+		return transport ? MOAT_ENCAP_UDP_TRANSPORT_DRAFT
+				 : MOAT_ENCAP_UDP_TUNNEL_DRAFT;
+	if (want->udp)
+		return transport ? MOAT_ENCAP_UDP_TRANSPORT : MOAT_ENCAP_UDP_TUNNEL;
+	return transport ? MOAT_ENCAP_TRANSPORT : MOAT_ENCAP_TUNNEL;
 }
 
 static unsigned int compare_esp(const struct moat_sa_seen *s,

@@ -12,6 +12,7 @@
 #define MOAT_ID_MAX	     256
 
 enum moat_start { MOAT_START_TRAP, MOAT_START_UP, MOAT_START_NONE };
+enum moat_nat_t { MOAT_NAT_T_OFF, MOAT_NAT_T_AUTO, MOAT_NAT_T_FORCE };
 enum moat_phase1 { MOAT_EXCHANGE_MAIN, MOAT_EXCHANGE_AGGRESSIVE };
 
 /**
@@ -62,6 +63,7 @@ struct moat_pair_conf {
  * @local_id: identity we send; the local address when none is configured
  * @remote_id: identity we demand; type 0 is the remote address in use
  * @exchange: main or aggressive
+ * @nat_t: NAT traversal: off, where there is a NAT, or always
  * @auth: authentication method, RFC 2409 appendix A (1 is PSK)
  * @creds: what RSA methods need, shared with others; NULL with PSK
  * @ike: acceptable phase 1 transforms, best first
@@ -94,6 +96,7 @@ struct moat_tunnel_conf {
 	struct moat_identity local_id;
 	struct moat_identity remote_id;
 	enum moat_phase1 exchange;
+	enum moat_nat_t nat_t;
 	uint16_t auth;
 	struct moat_creds *creds;
 	struct moat_ike_algs ike;

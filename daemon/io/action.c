@@ -80,6 +80,19 @@ static void ask_sa(struct moat_io *io, const struct moat_act *act,
 	explicit_bzero(&msg, sizeof(msg));
 }
 
+static void ask_move(struct moat_io *io, const struct moat_act *act)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, MOAT_IPC_SA_MOVE, act->token);
+	msg.mapping.policy = moat_policies_kernel(&io->policies, act->move.policy);
+	msg.mapping.protocol = act->move.protocol;
+	msg.mapping.spi = act->move.spi;
+	msg.mapping.dst = act->move.dst;
+	msg.mapping.peer = act->move.peer;
+	moat_channel_send(&io->kernel, &msg);
+}
+
 static void ask_policy(struct moat_io *io, const struct moat_act *act,
 		       enum moat_ipc_type type)
 {
@@ -145,6 +158,9 @@ void moat_io_act(struct moat_io *io, const struct moat_act *act)
 		break;
 	case MOAT_ACT_SA_DEL:
 		ask_sa(io, act, MOAT_IPC_SA_DEL);
+		break;
+	case MOAT_ACT_SA_MOVE:
+		ask_move(io, act);
 		break;
 	case MOAT_ACT_POLICY_ADD:
 		add_policy(io, act);

@@ -267,6 +267,19 @@ static void take_first_use(struct moat_io *io, const struct moat_ipc *msg)
 	moat_io_step(io, &event);
 }
 
+static void take_mapping(struct moat_io *io, const struct moat_ipc *msg)
+{
+	struct moat_event event = { .type = MOAT_EV_MAPPING };
+
+	if (!moat_policies_core(&io->policies, msg->mapping.policy,
+				&event.mapping.policy))
+		return;
+	event.mapping.protocol = msg->mapping.protocol;
+	event.mapping.spi = msg->mapping.spi;
+	event.mapping.peer = msg->mapping.peer;
+	moat_io_step(io, &event);
+}
+
 static void from_kernel(struct moat_io *io, const struct moat_ipc *msg, int passed)
 {
 	if (passed >= 0)
@@ -287,6 +300,9 @@ static void from_kernel(struct moat_io *io, const struct moat_ipc *msg, int pass
 		break;
 	case MOAT_IPC_FIRST_USE:
 		take_first_use(io, msg);
+		break;
+	case MOAT_IPC_MAPPING:
+		take_mapping(io, msg);
 		break;
 	case MOAT_IPC_SA_INFO:
 		moat_totals_keep(io, msg);

@@ -87,6 +87,9 @@ static void deliver(struct moat_io *io, unsigned int which, struct msghdr *mh,
 
 	if (!local_address(mh, &event.datagram.local.addr))
 		return;
+	/* A keepalive from an address that the module does not know. */
+	if (marker && len == 1 && *data == 0xff)
+		return;
 	if (marker) {
 		if (len < MARKER_LEN || memcmp(data, "\0\0\0", MARKER_LEN)) {
 			io->udp.refused++;
@@ -213,9 +216,9 @@ void moat_udp_send(struct moat_io *io, const struct moat_act *act)
 {
 	static const uint8_t marker[MARKER_LEN];
 	bool v4 = act->send.remote.addr.len == 4;
-	unsigned int which = act->send.marker
-				     ? (v4 ? MOAT_SOCKET_NATT4 : MOAT_SOCKET_NATT6)
-				     : (v4 ? MOAT_SOCKET_IKE4 : MOAT_SOCKET_IKE6);
+	bool natt = act->send.marker || act->send.keepalive;
+	unsigned int which = natt ? (v4 ? MOAT_SOCKET_NATT4 : MOAT_SOCKET_NATT6)
+				  : (v4 ? MOAT_SOCKET_IKE4 : MOAT_SOCKET_IKE6);
 	char control[CMSG_SPACE(sizeof(struct in6_pktinfo))]
 		__attribute__((aligned(8))) = { 0 };
 	struct iovec iov[2] = { { (void *)marker, MARKER_LEN },

@@ -33,21 +33,6 @@ static void read_remote_id(struct draft *draft, config_setting_t *setting)
 	read_id(draft, setting, &draft->tunnel->remote_id);
 }
 
-/* One word is built, the others stand in the contract and come later. */
-static bool read_word(struct draft *draft, config_setting_t *setting,
-		      const char *const *words, unsigned int n, unsigned int built,
-		      unsigned int *index)
-{
-	if (!moat_value_word(draft->reader, setting, words, n, index))
-		return false;
-	if (*index < built)
-		return true;
-	moat_reader_wrong(draft->reader, setting,
-			  "%s = \"%s\" is not supported by this version (\"%s\" is)",
-			  config_setting_name(setting), words[*index], words[0]);
-	return false;
-}
-
 #define WORDS(...)            \
 	(const char *const[]) \
 	{                     \
@@ -86,7 +71,8 @@ static void read_nat_t(struct draft *draft, config_setting_t *setting)
 {
 	unsigned int i;
 
-	read_word(draft, setting, WORDS("off", "auto", "force"), 3, 1, &i);
+	if (moat_value_word(draft->reader, setting, WORDS("off", "auto", "force"), 3, &i))
+		draft->tunnel->nat_t = MOAT_NAT_T_OFF + i;
 }
 
 static void read_esn(struct draft *draft, config_setting_t *setting)
@@ -305,6 +291,7 @@ static void note_lines(struct draft *draft)
 static void set_defaults(struct moat_tunnel_conf *tunnel)
 {
 	tunnel->exchange = MOAT_EXCHANGE_MAIN;
+	tunnel->nat_t = MOAT_NAT_T_AUTO;
 	tunnel->auth = MOAT_METHOD_PSK;
 	tunnel->mode = MOAT_MODE_TUNNEL;
 	tunnel->action = MOAT_ACTION_PROTECT;

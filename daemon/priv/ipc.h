@@ -69,6 +69,7 @@ enum moat_ipc_type {
 	MOAT_IPC_SA_ADD,
 	MOAT_IPC_POLICY_SWITCH,
 	MOAT_IPC_SA_DEL,
+	MOAT_IPC_SA_MOVE,
 	MOAT_IPC_POLICY_ADD,
 	MOAT_IPC_POLICY_SET,
 	MOAT_IPC_POLICY_DEL,
@@ -78,6 +79,7 @@ enum moat_ipc_type {
 	MOAT_IPC_ACQUIRE,
 	MOAT_IPC_EXPIRE,
 	MOAT_IPC_FIRST_USE,
+	MOAT_IPC_MAPPING,
 	MOAT_IPC_SA_INFO,
 	MOAT_IPC_POLICY_INFO,
 	MOAT_IPC_COUNTERS_INFO,
@@ -142,6 +144,7 @@ struct moat_ipc_counters {
  * @answer: as MOAT_EV_ANSWER; @data is SKEYID, a signature, or what was
  *          encrypted
  * @acquire: as the events of the core
+ * @mapping: MAPPING, of an inbound SA; SA_MOVE, of an outbound one
  * @sa_info: one SA of the kernel's dump (@token is the dump's), or the last
  *           words of one that is gone (@token 0)
  * @policy_info: one policy of the kernel's dump
@@ -248,6 +251,13 @@ struct moat_ipc {
 			uint32_t policy;
 			bool hard;
 		} expire;
+		struct {
+			uint32_t policy;
+			uint8_t protocol;
+			uint32_t spi;
+			struct moat_addr dst;
+			struct moat_endpoint peer;
+		} mapping;
 		struct {
 			struct moat_sa_params sa;
 			uint8_t state;

@@ -114,6 +114,54 @@ static bool is_remote(const struct moat_tunnel_conf *tunnel, const struct moat_a
 	return false;
 }
 
+/**
+ * struct sought - a search among the policies
+ * @name: of their tunnel
+ * @addr: the endpoint one of them may have
+ */
+struct sought {
+	const char *name;
+	const struct moat_addr *addr;
+	bool found;
+};
+
+static void seek(const void *node, VISIT visit, void *arg)
+{
+	const struct moat_known_policy *policy =
+		*(const struct moat_known_policy *const *)node;
+	struct sought *sought = arg;
+
+	if ((visit == postorder || visit == leaf) &&
+	    !strcmp(policy->tunnel, sought->name) &&
+	    moat_addr_equal(&policy->params.remote, sought->addr))
+		sought->found = true;
+}
+
+/* Configured, or where the kernel has heard its packets from. */
+static bool may_be_remote(struct moat_kernel *kernel, const struct moat_tunnel_conf *conf,
+			  const struct moat_addr *addr)
+{
+	struct sought sought = { .name = conf->name, .addr = addr };
+
+	if (is_remote(conf, addr))
+		return true;
+	twalk_r(kernel->policies, seek, &sought);
+	return sought.found;
+}
+
+const char *moat_kernel_check_peer(struct moat_kernel *kernel,
+				   const struct moat_known_policy *policy,
+				   const struct moat_addr *addr)
+{
+	const struct pair key = { .selector = policy->params.selector,
+				  .priority = policy->params.priority };
+	struct pair **found = tfind(&key, &kernel->pairs, by_selector);
+
+	if (!found || !may_be_remote(kernel, (*found)->tunnel, addr))
+		return "no packet of its tunnel's peer came from there";
+	return NULL;
+}
+
 const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 				     const struct moat_policy_params *params,
 				     char tunnel[MOAT_TUNNEL_NAME_MAX + 1])
@@ -133,7 +181,7 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 		return "its tunnel has another action";
 	if (params->action == MOAT_ACTION_PROTECT &&
 	    (!moat_addr_equal(&params->local, &conf->local) ||
-	     !is_remote(conf, &params->remote) || params->mode != conf->mode))
+	     !may_be_remote(kernel, conf, &params->remote) || params->mode != conf->mode))
 		return "its endpoints or its mode are not those of its tunnel";
 	return NULL;
 }

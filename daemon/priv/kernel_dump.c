@@ -43,6 +43,7 @@ static void fill_sa_info(struct moat_kernel *kernel, struct moat_ipc *msg,
 	params->selector = sa->selector;
 	params->encap[0] = sa->encap_sport;
 	params->encap[1] = sa->encap_dport;
+	params->peer = sa->peer;
 	msg->sa_info.state = sa->state;
 	params->owner_len = sa->owner_len;
 	memcpy(params->owner, sa->owner, sa->owner_len);
@@ -279,6 +280,27 @@ static void send_expire(struct moat_kernel *kernel, const struct moat_nl_event *
 	moat_kernel_say(kernel, &msg);
 }
 
+/*
+ * The kernel has authenticated it, so the policy's endpoint is there from now on,
+ * also for what the ike process asks next.
+ */
+static void send_mapping(struct moat_kernel *kernel, const struct moat_nl_event *event)
+{
+	struct moat_known_policy *policy = moat_kernel_policy(kernel, event->sa.policy);
+	struct moat_ipc msg;
+
+	if (policy)
+		policy->params.remote = event->addr;
+	moat_ipc_init(&msg, MOAT_IPC_MAPPING, 0);
+	msg.mapping.policy = event->sa.policy;
+	msg.mapping.protocol = event->sa.protocol;
+	msg.mapping.spi = event->sa.spi;
+	msg.mapping.dst = event->sa.dst;
+	msg.mapping.peer.addr = event->addr;
+	msg.mapping.peer.port = event->port;
+	moat_kernel_say(kernel, &msg);
+}
+
 static void pass_on(const struct moat_nl_event *event, void *arg)
 {
 	struct moat_kernel *kernel = arg;
@@ -295,6 +317,10 @@ static void pass_on(const struct moat_nl_event *event, void *arg)
 	case MOAT_CMD_FIRST_USE_NTF:
 		if (ours(event->sa.policy))
 			send_expire(kernel, event, MOAT_IPC_FIRST_USE);
+		break;
+	case MOAT_CMD_MAPPING_NTF:
+		if (ours(event->sa.policy))
+			send_mapping(kernel, event);
 		break;
 	default:
 		break;

@@ -59,6 +59,11 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 				     const struct moat_policy_params *params,
 				     char tunnel[MOAT_TUNNEL_NAME_MAX + 1]);
 
+/** moat_kernel_check_peer() - may @policy's peer be at @addr now? Likewise. */
+const char *moat_kernel_check_peer(struct moat_kernel *kernel,
+				   const struct moat_known_policy *policy,
+				   const struct moat_addr *addr);
+
 /** moat_kernel_check_sa() - may this SA of @policy stand? Likewise. */
 const char *moat_kernel_check_sa(const struct moat_known_policy *policy,
 				 const struct moat_sa_params *sa);

@@ -160,6 +160,33 @@ static void do_sa_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		out->why = moat_nl_error(kernel->nl);
 }
 
+static void do_sa_move(struct moat_kernel *kernel, const struct moat_ipc *msg,
+		       struct outcome *out)
+{
+	const struct moat_endpoint *peer = &msg->mapping.peer;
+	struct moat_nl_sa key = { .direction = MOAT_DIRECTION_OUT,
+				  .protocol = msg->mapping.protocol,
+				  .dst = msg->mapping.dst,
+				  .spi = msg->mapping.spi };
+	struct moat_known_policy *policy =
+		moat_kernel_policy(kernel, msg->mapping.policy);
+
+	out->what = "sa-move";
+	out->policy = msg->mapping.policy;
+	if (!policy) {
+		out->why = "there is no such policy";
+		return;
+	}
+	set_tunnel(out, policy);
+	out->why = moat_kernel_check_peer(kernel, policy, &peer->addr);
+	if (out->why)
+		return;
+	if (moat_nl_sa_move(kernel->nl, &key, peer))
+		out->why = moat_nl_error(kernel->nl);
+	else
+		policy->params.remote = peer->addr;
+}
+
 static void do_policy(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		      struct outcome *out)
 {
@@ -247,6 +274,9 @@ void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg)
 		break;
 	case MOAT_IPC_SA_DEL:
 		do_sa_del(kernel, msg, &out);
+		break;
+	case MOAT_IPC_SA_MOVE:
+		do_sa_move(kernel, msg, &out);
 		break;
 	case MOAT_IPC_POLICY_ADD:
 	case MOAT_IPC_POLICY_SET:

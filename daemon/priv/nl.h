@@ -79,7 +79,8 @@ struct moat_nl_sa {
 	uint64_t packets, bytes;
 	uint64_t created, last_used; /* seconds since the epoch; 0 is never */
 	char driver[128];
-	uint32_t mtu; /* bytes */
+	struct moat_addr peer; /* where its NAT moved the peer; len 0: it did not */
+	uint32_t mtu;	       /* bytes */
 	uint64_t async;
 	uint16_t key_bits; /* of the cipher, without salt */
 	unsigned int n_late;
@@ -167,6 +168,8 @@ int moat_nl_sa_add(struct moat_nl *nl, const struct moat_nl_sa *sas, unsigned in
 int moat_nl_sa_get(struct moat_nl *nl, const struct moat_nl_sa *key,
 		   struct moat_nl_sa *sa);
 int moat_nl_sa_del(struct moat_nl *nl, const struct moat_nl_sa *key);
+int moat_nl_sa_move(struct moat_nl *nl, const struct moat_nl_sa *key,
+		    const struct moat_endpoint *peer);
 int moat_nl_sa_flush(struct moat_nl *nl);
 int moat_nl_sa_dump(struct moat_nl *nl, moat_nl_sa_fn fn, void *arg);
 

@@ -265,6 +265,7 @@ static const struct nla_policy sa_policy[MOAT_A_SA_MAX + 1] = {
 	[MOAT_A_SA_CREATED] = { .type = NLA_U64 },
 	[MOAT_A_SA_LAST_USED] = { .type = NLA_U64 },
 	[MOAT_A_SA_DRIVER] = { .type = NLA_STRING },
+	[MOAT_A_SA_PEER] = { .maxlen = 16 },
 	[MOAT_A_SA_MTU] = { .type = NLA_U32 },
 	[MOAT_A_SA_ASYNC] = { .type = NLA_U64 },
 	[MOAT_A_SA_KEY_BITS] = { .type = NLA_U16 },
@@ -354,6 +355,7 @@ int moat_nl_get_sa(struct moat_nl_sa *sa, struct nlattr *attr)
 		return -EBADMSG;
 	get_numbers(sa, tb);
 	if ((tb[MOAT_A_SA_SRC] && moat_nl_get_addr(&sa->src, tb[MOAT_A_SA_SRC])) ||
+	    (tb[MOAT_A_SA_PEER] && moat_nl_get_addr(&sa->peer, tb[MOAT_A_SA_PEER])) ||
 	    (tb[MOAT_A_SA_DST] && moat_nl_get_addr(&sa->dst, tb[MOAT_A_SA_DST])) ||
 	    (tb[MOAT_A_SA_SELECTOR] &&
 	     moat_nl_get_selector(&sa->selector, tb[MOAT_A_SA_SELECTOR])))
@@ -463,6 +465,22 @@ int moat_nl_sa_del(struct moat_nl *nl, const struct moat_nl_sa *key)
 	struct nl_msg *msg = moat_nl_request(nl, MOAT_CMD_SA_DEL, 0);
 
 	if (msg && moat_nl_put_sa_key(msg, key))
+		return moat_nl_fail(nl, msg, -ENOMEM, "out of memory");
+	return moat_nl_talk(nl, msg, NULL, NULL);
+}
+
+/**
+ * moat_nl_sa_move() - send to another address and port of the peer
+ * @key: direction, protocol, dst and spi of an outbound SA in UDP
+ */
+int moat_nl_sa_move(struct moat_nl *nl, const struct moat_nl_sa *key,
+		    const struct moat_endpoint *peer)
+{
+	struct nl_msg *msg = moat_nl_request(nl, MOAT_CMD_SA_MOVE, 0);
+
+	if (msg && (moat_nl_put_sa_key(msg, key) ||
+		    nla_put(msg, MOAT_A_MAIN_ADDR, peer->addr.len, peer->addr.bytes) ||
+		    nla_put_u16(msg, MOAT_A_MAIN_PORT, peer->port)))
 		return moat_nl_fail(nl, msg, -ENOMEM, "out of memory");
 	return moat_nl_talk(nl, msg, NULL, NULL);
 }

@@ -82,8 +82,8 @@ static const struct name encaps[] = {
 	{ MOAT_ENCAP_TRANSPORT, "transport" },
 	{ MOAT_ENCAP_UDP_TUNNEL, "udp-tunnel" },
 	{ MOAT_ENCAP_UDP_TRANSPORT, "udp-transport" },
-	{ 61443, "udp-tunnel-draft" },
-	{ 61444, "udp-transport-draft" },
+	{ MOAT_ENCAP_UDP_TUNNEL_DRAFT, "udp-tunnel-draft" },
+	{ MOAT_ENCAP_UDP_TRANSPORT_DRAFT, "udp-transport-draft" },
 };
 
 const char *moat_encap_name(uint16_t mode)

@@ -107,6 +107,34 @@ static void record(struct sim *sim, const uint8_t *data, size_t len, int to)
 	r->to = to;
 }
 
+/* What was sent to a mapping of before is lost. */
+struct moat_endpoint sim_outside(const struct sim *sim, int side, uint16_t port)
+{
+	const struct sim_side *s = &sim->side[side];
+	struct moat_endpoint end = { .addr = s->addr, .port = port };
+
+	if (!sim->options.nat[side])
+		return end;
+	end.addr.bytes[end.addr.len - 1] += (uint8_t)(100 + s->rebound);
+	if (sim->options.nat[side] == SIM_NAT_MASQUERADE)
+		end.port = (uint16_t)(port + 10000 + 100 * s->rebound);
+	return end;
+}
+
+/* The port inside that an endpoint outside leads to; 0 for none. */
+static uint16_t inside(const struct sim *sim, int side, const struct moat_endpoint *end)
+{
+	static const uint16_t ports[] = { 500, 4500 };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct moat_endpoint now = sim_outside(sim, side, ports[i]);
+
+		if (moat_endpoint_equal(&now, end))
+			return ports[i];
+	}
+	return 0;
+}
+
 static void deliver(struct sim *sim, const struct moat_act *act, int to)
 {
 	uint64_t delay = 5 + sim_random(sim, 15);
@@ -117,19 +145,29 @@ static void deliver(struct sim *sim, const struct moat_act *act, int to)
 	item = sim_later(sim, delay, SIM_DATAGRAM, to);
 	item->data = copy(act->send.data, act->send.len);
 	item->len = act->send.len;
-	item->from = act->send.local;
-	item->to = act->send.remote;
+	item->from = sim_outside(sim, !to, act->send.local.port);
+	item->to.addr = sim->side[to].addr;
+	item->to.port = inside(sim, to, &act->send.remote);
+	item->marker = act->send.marker;
+	for (size_t i = 0; sim->spoil_len && i + sim->spoil_len <= item->len; i++) {
+		if (!memcmp(item->data + i, sim->spoil, sim->spoil_len))
+			item->data[i] ^= 1;
+	}
 }
 
 void sim_send(struct sim *sim, int side, const struct moat_act *act)
 {
 	int to = !side;
 
+	if (act->send.keepalive) {
+		sim->side[side].keepalives++;
+		return;
+	}
 	if (act->send.len < MOAT_HDR_LEN)
 		abort();
 	record(sim, act->send.data, act->send.len, to);
 	sim->side[side].sent[act->send.data[18]]++;
-	if (!moat_addr_equal(&act->send.remote.addr, &sim->side[to].addr))
+	if (!inside(sim, to, &act->send.remote))
 		return;
 	if (sim->filter && sim->filter(side, act->send.data[18],
 				       sim->side[side].sent[act->send.data[18]]))
@@ -141,12 +179,14 @@ void sim_send(struct sim *sim, int side, const struct moat_act *act)
 }
 
 static void datagram(struct sim *sim, int side, const struct moat_endpoint *from,
-		     const struct moat_endpoint *to, const uint8_t *data, size_t len)
+		     const struct moat_endpoint *to, bool marker, const uint8_t *data,
+		     size_t len)
 {
 	struct moat_event event = { .type = MOAT_EV_DATAGRAM };
 
 	event.datagram.local = *to;
 	event.datagram.remote = *from;
+	event.datagram.marker = marker;
 	event.datagram.data = data;
 	event.datagram.len = len;
 	sim_step(sim, side, &event);
@@ -160,7 +200,17 @@ void sim_inject_from(struct sim *sim, int to, const char *from, const uint8_t *d
 
 	if (!moat_addr_parse(from, &source.addr))
 		abort();
-	datagram(sim, to, &source, &target, data, len);
+	datagram(sim, to, &source, &target, false, data, len);
+}
+
+void sim_inject_at(struct sim *sim, int to, uint16_t port, const uint8_t *data,
+		   size_t len)
+{
+	struct moat_endpoint source = sim_outside(sim, !to, 4500);
+	struct moat_endpoint target = { .addr = sim->side[to].addr, .port = 4500 };
+
+	source.port = port;
+	datagram(sim, to, &source, &target, true, data, len);
 }
 
 void sim_inject(struct sim *sim, int to, const uint8_t *data, size_t len)
@@ -168,7 +218,7 @@ void sim_inject(struct sim *sim, int to, const uint8_t *data, size_t len)
 	struct moat_endpoint source = { .addr = sim->side[!to].addr, .port = 500 };
 	struct moat_endpoint target = { .addr = sim->side[to].addr, .port = 500 };
 
-	datagram(sim, to, &source, &target, data, len);
+	datagram(sim, to, &source, &target, false, data, len);
 }
 
 static void answer(struct sim *sim, struct sim_item *item)
@@ -194,6 +244,7 @@ static void send_packet(struct sim *sim, int side, struct sim_policy *policy)
 
 	item->spi = policy->out->params.spi;
 	item->data = copy(&policy->out->params, sizeof(policy->out->params));
+	((struct moat_sa_params *)(void *)item->data)->dst = policy->out->to;
 	policy->out->bytes += 100;
 }
 
@@ -252,21 +303,67 @@ static bool keys_equal(const struct moat_sa_params *a, const struct moat_sa_para
 	       !memcmp(a->auth_key, b->auth_key, a->auth_key_len);
 }
 
+/* Does an outbound SA lead to where its peer is? */
+static bool arrives(const struct sim *sim, int side, const struct moat_sa_params *out)
+{
+	struct moat_endpoint end = { .addr = out->dst, .port = out->encap[1] };
+
+	if (!sim->options.nat[side] && !sim->options.nat[!side])
+		return true;
+	return out->encap[1] && inside(sim, side, &end) == 4500;
+}
+
+/* As the module does: a peer that is heard from elsewhere is followed. */
+static void heard(struct sim *sim, int side, struct sim_sa *sa)
+{
+	struct moat_endpoint now = sim_outside(sim, !side, 4500);
+	struct sim_policy *policy =
+		sim_kernel_policy(&sim->side[side].kernel, sa->params.policy);
+	struct sim_item *item;
+
+	if (now.port == sa->params.encap[0] &&
+	    moat_addr_equal(&now.addr, &sa->params.src))
+		return;
+	if (policy && policy->out && policy->out->params.encap[1] == sa->params.encap[0])
+		sim_kernel_move(policy->out, &now);
+	sa->params.encap[0] = now.port;
+	sa->params.src = now.addr;
+	item = sim_later(sim, 1, SIM_MAPPING, side);
+	item->spi = sa->params.spi;
+	item->token = sa->params.policy;
+	item->from = now;
+}
+
+static void mapping(struct sim *sim, struct sim_item *item)
+{
+	struct moat_event event = { .type = MOAT_EV_MAPPING };
+
+	event.mapping.protocol = 50;
+	event.mapping.spi = item->spi;
+	event.mapping.policy = item->token;
+	event.mapping.peer = item->from;
+	sim_step(sim, item->side, &event);
+}
+
 static void packet_in(struct sim *sim, struct sim_item *item)
 {
 	const struct moat_sa_params *out = (const void *)item->data;
-	struct sim_sa *sa = sim_kernel_sa(&sim->side[item->side].kernel,
-					  MOAT_DIRECTION_IN, out->spi, &out->dst);
+	struct sim_sa *sa =
+		sim_kernel_sa(&sim->side[item->side].kernel, MOAT_DIRECTION_IN, out->spi,
+			      &sim->side[item->side].addr);
 	struct sim_item *first;
 	char text[64];
 
-	if (!sa || sa->reserved || !keys_equal(&sa->params, out)) {
+	if (!sa || sa->reserved || !keys_equal(&sa->params, out) ||
+	    !arrives(sim, item->side, out)) {
 		snprintf(text, sizeof(text), "packet for SPI %08x", out->spi);
 		verbose(sim, item->side, "LOST", text);
 		sim->lost++;
 		return;
 	}
 	sim->delivered++;
+	if (sa->params.encap[0])
+		heard(sim, item->side, sa);
 	if (sa->used)
 		return;
 	sa->used = true;
@@ -345,7 +442,8 @@ static void run_item(struct sim *sim, struct sim_item *item)
 {
 	switch (item->type) {
 	case SIM_DATAGRAM:
-		datagram(sim, item->side, &item->from, &item->to, item->data, item->len);
+		datagram(sim, item->side, &item->from, &item->to, item->marker,
+			 item->data, item->len);
 		break;
 	case SIM_ANSWER:
 		if (item->boot == sim->side[item->side].boot)
@@ -359,6 +457,9 @@ static void run_item(struct sim *sim, struct sim_item *item)
 		break;
 	case SIM_FIRST_USE:
 		first_use(sim, item);
+		break;
+	case SIM_MAPPING:
+		mapping(sim, item);
 		break;
 	case SIM_TRAFFIC:
 		traffic(sim);
@@ -477,6 +578,17 @@ void sim_traffic(struct sim *sim, unsigned int every)
 	sim->options.traffic = every;
 	if (every && !runs)
 		traffic(sim);
+}
+
+void sim_rebind(struct sim *sim, int side)
+{
+	sim->side[side].rebound++;
+}
+
+void sim_spoil(struct sim *sim, const uint8_t *what, size_t len)
+{
+	sim->spoil = what;
+	sim->spoil_len = len;
 }
 
 void sim_set_filter(struct sim *sim, sim_filter filter)

@@ -12,6 +12,12 @@
 
 #define SIM_NETS_MAX 4
 
+/*
+ * A NAT that masquerades changes address and ports, and has no way in but what
+ * it has mapped; one that forwards changes the address alone.
+ */
+enum sim_nat { SIM_NAT_NONE, SIM_NAT_MASQUERADE, SIM_NAT_FORWARD };
+
 /**
  * struct sim_options - one run
  * @seed: of everything random
@@ -35,6 +41,8 @@
  * @traffic: one packet each way per policy every so many ms; 0 for none
  * @one_way: only side 0 sends
  * @split: a tunnel for each local network instead of one for all
+ * @nat: what stands before each side
+ * @nat_t: of both sides, as configured; off when nothing is said
  * @other_nets: the networks that side 1 has for side 0 are others
  * @narrow: side 1 has wider networks than side 0, and narrow = true
  * @spare: side 0 has another address of side 1 first, where nobody answers
@@ -69,6 +77,8 @@ struct sim_options {
 	unsigned int traffic;
 	bool one_way;
 	bool split;
+	enum sim_nat nat[2];
+	enum moat_nat_t nat_t[2];
 	bool other_nets;
 	bool narrow;
 	bool spare;
@@ -127,7 +137,23 @@ void sim_inject(struct sim *sim, int to, const uint8_t *data, size_t len);
 void sim_inject_from(struct sim *sim, int to, const char *from, const uint8_t *data,
 		     size_t len);
 
+/** sim_rebind() - the NAT before a side gives it another address and ports */
+void sim_rebind(struct sim *sim, int side);
+/** sim_inject_at() - a datagram to 4500 from the public address and any port */
+void sim_inject_at(struct sim *sim, int to, uint16_t port, const uint8_t *data,
+		   size_t len);
+/** sim_spoil() - change octets in all datagrams: an old dialect out of a new one */
+void sim_spoil(struct sim *sim, const uint8_t *what, size_t len);
+
 /* What was seen. */
+unsigned int sim_keepalives(const struct sim *sim, int side);
+/** sim_remote() - where a side believes the other one to be */
+struct moat_endpoint sim_remote(struct sim *sim, int side);
+/** sim_public() - where datagrams from port 4500 of a side come from */
+struct moat_endpoint sim_public(const struct sim *sim, int side);
+/** sim_encap() - peer's port of the current SA of a policy, 0 without UDP */
+uint16_t sim_encap(const struct sim *sim, int side);
+
 unsigned int sim_sent(const struct sim *sim, int side, uint8_t exchange);
 unsigned int sim_logged(const struct sim *sim, int side, const char *name);
 /** sim_log_text() - the last line of this name, "" for none */

@@ -114,6 +114,7 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	if (o->shorter && side == 1)
 		conf->lifetime = o->shorter;
 	conf->lifebytes = o->lifebytes;
+	conf->nat_t = o->nat_t[side];
 	conf->replay = 1024;
 	conf->narrow = o->narrow && side == 1;
 	conf->routes = true;
@@ -127,7 +128,8 @@ void sim_configure_core(struct sim *sim, int side, bool wait)
 	struct moat_tunnel_conf confs[SIM_NETS_MAX] = { 0 };
 	struct moat_tunnel_conf *list[SIM_NETS_MAX];
 	struct moat_event event = { .type = MOAT_EV_CONFIG };
-	struct moat_addr remotes[2] = { sim->side[!side].addr, sim->side[!side].addr };
+	struct moat_addr there = sim_outside(sim, !side, 500).addr;
+	struct moat_addr remotes[2] = { there, there };
 	bool spare = sim->options.spare && side == 0;
 
 	remotes[0].bytes[remotes[0].len - 1] += spare ? 90 : 0;
@@ -298,7 +300,8 @@ static const char *agree_on(struct sim *sim, int side, const struct moat_sa_para
 {
 	bool ah = out->protocol == 51;
 	struct sim_sa *in = sim_kernel_sa(&sim->side[!side].kernel, MOAT_DIRECTION_IN,
-					  out->spi, &out->dst);
+					  out->spi, &sim->side[!side].addr);
+	struct moat_endpoint us = sim_outside(sim, side, 4500);
 	const struct moat_sa_params *p = in ? &in->params : NULL;
 
 	if (!in || in->reserved)
@@ -321,9 +324,36 @@ static const char *agree_on(struct sim *sim, int side, const struct moat_sa_para
 	    memcmp(p->selector.remote_port, out->selector.local_port,
 		   sizeof(p->selector.local_port)))
 		return "selectors are not mirrored";
-	if (!moat_addr_equal(&p->src, &out->src) || p->hard_seconds != out->hard_seconds)
+	if (out->encap[1] && (p->encap[0] != us.port || p->encap[1] != 4500))
+		return "UDP ports differ";
+	if (!moat_addr_equal(&p->src, &us.addr) || p->hard_seconds != out->hard_seconds)
 		return "addresses or lifetimes differ";
 	return NULL;
+}
+
+unsigned int sim_keepalives(const struct sim *sim, int side)
+{
+	return sim->side[side].keepalives;
+}
+
+struct moat_endpoint sim_remote(struct sim *sim, int side)
+{
+	struct moat_isakmp_view view = { 0 };
+
+	moat_ike_isakmp(sim->side[side].ike, 0, &view);
+	return view.remote;
+}
+
+struct moat_endpoint sim_public(const struct sim *sim, int side)
+{
+	return sim_outside(sim, side, 4500);
+}
+
+uint16_t sim_encap(const struct sim *sim, int side)
+{
+	const struct sim_policy *policy = sim->side[side].kernel.policies;
+
+	return policy && policy->out ? policy->out->params.encap[1] : 0;
 }
 
 const char *sim_agree(struct sim *sim)

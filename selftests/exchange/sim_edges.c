@@ -225,6 +225,14 @@ static const char *do_kernel(struct sim *sim, struct sim_item *item, uint32_t *s
 		return sim_kernel_add(kernel, sa, sim->now);
 	case MOAT_ACT_POLICY_SWITCH:
 		return sim_kernel_switch(kernel, sa, sim->now);
+	case MOAT_ACT_SA_MOVE: {
+		struct sim_sa *out =
+			sim_kernel_sa(kernel, MOAT_DIRECTION_OUT, item->spi, &item->dst);
+
+		if (out)
+			sim_kernel_move(out, &item->to);
+		return NULL;
+	}
 	case MOAT_ACT_SA_DEL:
 		sim_kernel_del(kernel, sa);
 		return NULL;
@@ -382,6 +390,12 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 		item = for_kernel(sim, side, act);
 		item->data =
 			copy(act->sa, moat_sa_params_count(act->sa) * sizeof(*act->sa));
+		break;
+	case MOAT_ACT_SA_MOVE:
+		item = for_kernel(sim, side, act);
+		item->spi = act->move.spi;
+		item->dst = act->move.dst;
+		item->to = act->move.peer;
 		break;
 	case MOAT_ACT_POLICY_ADD:
 		if (sim_take_over(&sim->side[side], &act->policy))

@@ -16,6 +16,7 @@ enum sim_item_type {
 	SIM_KERNEL,
 	SIM_PACKET,
 	SIM_FIRST_USE,
+	SIM_MAPPING,
 	SIM_TRAFFIC,
 	SIM_TICK,
 };
@@ -28,6 +29,7 @@ struct sim_item {
 	unsigned int boot;
 	struct moat_endpoint from;
 	struct moat_endpoint to;
+	bool marker;
 	uint8_t *data;
 	size_t len;
 	uint8_t *secret;
@@ -58,6 +60,8 @@ struct sim_record {
 struct sim_side {
 	struct moat_ike *ike;
 	struct moat_addr addr;
+	unsigned int rebound;
+	unsigned int keepalives;
 	uint64_t random;
 	unsigned int boot;
 	bool starting;
@@ -80,6 +84,8 @@ struct sim {
 	uint64_t now;
 	struct sim_side side[2];
 	sim_filter filter;
+	const uint8_t *spoil;
+	size_t spoil_len;
 	unsigned int fail;
 	struct sim_item *queue;
 	struct sim_record records[SIM_RECORDS];
@@ -97,6 +103,8 @@ void sim_send(struct sim *sim, int side, const struct moat_act *act);
 /** sim_act() - do what a core asks for */
 void sim_act(struct sim *sim, int side, const struct moat_act *act);
 void sim_kernel_work(struct sim *sim, struct sim_item *item);
+/** sim_outside() - a side's endpoint as the other one sees it */
+struct moat_endpoint sim_outside(const struct sim *sim, int side, uint16_t port);
 void sim_setup(struct sim *sim, int side);
 void sim_configure_core(struct sim *sim, int side, bool wait);
 struct moat_ike *sim_new_core(struct sim_side *side);

@@ -126,6 +126,7 @@ const char *sim_kernel_switch(struct sim_kernel *kernel,
 		return "there is such an outbound SA already";
 	sa = new_sa(kernel);
 	sa->params = *params;
+	sa->to = params->dst;
 	sa->ends = now + params->hard_seconds * 1000;
 	policy->out = sa;
 	if (params->bundle == MOAT_BUNDLE_OUTER) {
@@ -134,6 +135,12 @@ const char *sim_kernel_switch(struct sim_kernel *kernel,
 		sa->inner->ends = sa->ends;
 	}
 	return NULL;
+}
+
+void sim_kernel_move(struct sim_sa *sa, const struct moat_endpoint *to)
+{
+	sa->to = to->addr;
+	sa->params.encap[1] = to->port;
 }
 
 void sim_kernel_del(struct sim_kernel *kernel, const struct moat_sa_params *params)

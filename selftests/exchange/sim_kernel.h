@@ -9,12 +9,14 @@
  * struct sim_sa - an SA, or a reserved SPI
  * @reserved: only the SPI; goes after 60 s
  * @ends: ms
+ * @to: where its packets go by now; its name stays params.dst
  * @inner: of a bundle
  */
 struct sim_sa {
 	struct sim_sa *next;
 	struct sim_sa *inner;
 	struct moat_sa_params params;
+	struct moat_addr to;
 	bool reserved;
 	bool used;
 	bool soft;
@@ -52,6 +54,8 @@ const char *sim_kernel_add(struct sim_kernel *kernel, const struct moat_sa_param
 			   uint64_t now);
 const char *sim_kernel_switch(struct sim_kernel *kernel, const struct moat_sa_params *sa,
 			      uint64_t now);
+/** sim_kernel_move() - send to another mapping of the peer */
+void sim_kernel_move(struct sim_sa *sa, const struct moat_endpoint *to);
 void sim_kernel_del(struct sim_kernel *kernel, const struct moat_sa_params *sa);
 const char *sim_kernel_policy_add(struct sim_kernel *kernel,
 				  const struct moat_policy_params *policy);

@@ -9,7 +9,7 @@ ETH_P_IP = b"\x08\x00"
 ESP = 50
 AH = 51
 UDP = 17
-IKE_PORTS = (500, 4500)
+IKE, NAT_T = 500, 4500
 # of RFC 2408 §3.1 and RFC 2409 §5
 MAIN_MODE = 2
 AGGRESSIVE_MODE = 4
@@ -23,12 +23,14 @@ class Capture:
     """What some captures hold.
 
     esp:    {Esp(src, dst, spi): [sequence numbers as they came]}, AH too
+    udp:    how many of these packets were in UDP
     isakmp: [Isakmp], by time
     other:  number of other IPv4 packets
     """
 
     def __init__(self, *paths):
         self.esp = defaultdict(list)
+        self.udp = 0
         self.isakmp = []
         self.other = 0
         self.paths = paths
@@ -63,10 +65,23 @@ class Capture:
             spi, seq = struct.unpack_from("!4xII", data, body)
             self.esp[Esp(data[ip + 12:ip + 16], data[ip + 16:ip + 20],
                          spi)].append(seq)
-        elif protocol == UDP and struct.unpack_from(
-                "!HH", data, body)[1] in IKE_PORTS:
+        elif protocol == UDP and NAT_T in struct.unpack_from("!HH", data, body):
+            self._natt(time, data, ip, body + 8, end)
+        elif protocol == UDP and IKE in struct.unpack_from("!HH", data, body):
             self._isakmp(time, data, ip, body + 8, end)
         else:
+            self.other += 1
+
+    def _natt(self, time, data, ip, body, end):
+        """RFC 3948: IKE behind a marker, ESP, or a keepalive."""
+        if data[body:body + 4] == bytes(4):
+            self._isakmp(time, data, ip, body + 4, end)
+        elif end - body > 8:
+            spi, seq = struct.unpack_from("!II", data, body)
+            self.esp[Esp(data[ip + 12:ip + 16], data[ip + 16:ip + 20],
+                         spi)].append(seq)
+            self.udp += 1
+        elif data[body:body + 1] != b"\xff":
             self.other += 1
 
     def _isakmp(self, time, data, ip, body, end):

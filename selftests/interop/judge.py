@@ -4,14 +4,13 @@
 import socket
 from dataclasses import dataclass, field
 
+import network
 import rows
 from capture import AGGRESSIVE_MODE, MAIN_MODE, QUICK_MODE
-from network import WAN
 
 # A group's public value is this long, so quick mode's first message is
 # longer than it if and only if it carries one.
 PUBLIC_VALUE = {"modp2048": 256}
-LEFT = socket.inet_aton(WAN["gw-a"])
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Evidence:
 def complaints(row, evidence):
     """Everything that is wrong, in words; empty when the row passed."""
     return (_traffic(evidence) + _exchange(row, evidence) +
-            _capture(row, evidence) + _counters(evidence))
+            _capture(row, evidence) + _counters(row, evidence))
 
 
 def _traffic(evidence):
@@ -55,7 +54,7 @@ def _exchange(row, evidence):
         return [f"{len(main)} {row.exchange} mode and {len(quick)} quick mode"
                 f" messages in the capture, not {least} and 3"]
     initiator = socket.inet_aton(
-        WAN["gw-a" if row.initiator == "left" else "gw-b"])
+        network.local(row, "gw-a" if row.initiator == "left" else "gw-b"))
     if main[0].src != initiator or quick[0].src != initiator:
         wrong.append(f"{row.exchange} mode was begun by {socket.inet_ntoa(main[0].src)}"
                      f", quick mode by {socket.inet_ntoa(quick[0].src)}")
@@ -80,8 +79,12 @@ def _capture(row, evidence):
     if evidence.wan.other:
         wrong.append(f"{evidence.wan.other} packets between the gateways "
                      "are neither ESP nor IKE")
+    packets = sum(map(len, evidence.wan.esp.values()))
+    if evidence.wan.udp != (packets if row.nat else 0):
+        wrong.append(f"{evidence.wan.udp} of {packets} packets of ESP were in UDP")
+    left = socket.inet_aton(network.local(row, "gw-a"))
     for esp, seqs in evidence.wan.esp.items():
-        sender = row.left if esp.src == LEFT else row.right
+        sender = row.left if esp.src == left else row.right
         wrong += _sequence(esp, seqs, in_order=sender == "moat")
     return wrong
 
@@ -97,7 +100,7 @@ def _sequence(esp, seqs, in_order):
             f"{len(missing)} sequence numbers missing {missing[:5]}"]
 
 
-def _counters(evidence):
+def _counters(row, evidence):
     """Sender's counter, receiver's counter and capture agree, per SPI."""
     wrong = []
     counted = set()
@@ -108,8 +111,8 @@ def _counters(evidence):
         if len(out) != 1:
             wrong.append(f"{source} has {len(out)} outbound SAs, not 1")
         for sa in out:
-            key = (socket.inet_aton(WAN[source]),
-                   socket.inet_aton(WAN[target]), sa.spi)
+            key = (socket.inet_aton(network.local(row, source)),
+                   socket.inet_aton(network.remote(row, source)), sa.spi)
             counted.add(key)
             wrong += _one_sa(sa, into.pop(sa.spi, None), target,
                              len(evidence.wan.esp.get(key, ())))

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The two sites: host-a - gw-a - gw-b - host-b, one namespace each.
 
+Rows with a NAT go another way between the gateways, which is there besides:
+
+    gw-a 172.16.1.1 - nat-a 198.51.100.1 - 198.51.100.2 nat-b - 172.16.2.1 gw-b
+
 Also what happens in them: commands, pings, files by TCP, captures.
 """
 
@@ -11,11 +15,15 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
 
 WAN = {"gw-a": "192.0.2.1", "gw-b": "192.0.2.2"}
+# on the way with NATs; what is not behind one is reached by its own address
+PRIVATE = {"gw-a": "172.16.1.1", "gw-b": "172.16.2.1"}
+PUBLIC = {"gw-a": "198.51.100.1", "gw-b": "198.51.100.2"}
 LAN = {"gw-a": "10.1.0.0/24", "gw-b": "10.2.0.0/24"}
 HOST = {"host-a": "10.1.0.2", "host-b": "10.2.0.2"}
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -31,6 +39,22 @@ CLONE_NEWNET = 0x40000000
 def other(gateway):
     """The other gateway."""
     return "gw-b" if gateway == "gw-a" else "gw-a"
+
+
+def natted(row, gateway):
+    """Is this gateway behind a NAT?"""
+    return row.nat in ("both", "left" if gateway == "gw-a" else "right")
+
+
+def local(row, gateway):
+    """The gateway's own address."""
+    return PRIVATE[gateway] if row.nat else WAN[gateway]
+
+
+def remote(row, gateway):
+    """The other gateway's address, as this one sees it."""
+    there = other(gateway)
+    return PUBLIC[there] if natted(row, there) else local(row, there)
 
 
 class Failed(Exception):
@@ -90,10 +114,66 @@ def build():
     data plane that lets it, clear text would arrive. The captures tell.
     """
     run("bash", "-c", '. "$1" && topo_site_to_site', "bash", LIB)
+    run("bash", "-c", ROUTERS, "bash", LIB)
     # what the peers would load in the middle of an exchange, or too late for
     # the fast drivers to be chosen
     run("modprobe", "-a", "aesni_intel", "sha256_ssse3", "esp4", "xfrm_user",
-        "authenc", "seqiv", "echainiv", check=False)
+        "authenc", "seqiv", "echainiv", "nf_conntrack_netlink", check=False)
+
+
+ROUTERS = """. "$1" && topo_cleanup nat-a nat-b && topo_namespace nat-a nat-b &&
+topo_wire gw-a nat-a0 172.16.1.1/24 nat-a in 172.16.1.254/24 &&
+topo_wire gw-b nat-b0 172.16.2.1/24 nat-b in 172.16.2.254/24 &&
+topo_wire nat-a out 198.51.100.1/24 nat-b out 198.51.100.2/24 &&
+ip -n nat-a route add 172.16.2.0/24 via 198.51.100.2 &&
+ip -n nat-b route add 172.16.1.0/24 via 198.51.100.1 &&
+for net in 198.51.100.0/24 172.16.2.0/24; do
+    ip -n gw-a route add $net via 172.16.1.254 || exit
+done &&
+for net in 198.51.100.0/24 172.16.1.0/24; do
+    ip -n gw-b route add $net via 172.16.2.254 || exit
+done"""
+
+# The initiator gets whatever port is free, the responder is reached by two.
+MASQUERADE = """
+table ip nat {
+    chain out {
+        type nat hook postrouting priority srcnat;
+        oifname "out" meta l4proto udp masquerade to :20000-29999
+    }
+}
+"""
+FORWARD = """
+table ip nat {
+    chain in {
+        type nat hook prerouting priority dstnat;
+        iifname "out" udp dport { 500, 4500 } dnat to %s
+    }
+    chain out {
+        type nat hook postrouting priority srcnat;
+        oifname "out" masquerade
+    }
+}
+"""
+
+
+def set_nats(row):
+    """What stands before each gateway in this row; no flow is remembered."""
+    for gateway, side in (("gw-a", "left"), ("gw-b", "right")):
+        ns = gateway.replace("gw", "nat")
+        rules = "table ip nat\ndelete table ip nat\n"
+        if natted(row, gateway):
+            rules += (MASQUERADE if row.initiator == side
+                      else FORWARD % PRIVATE[gateway])
+        subprocess.run(("ip", "netns", "exec", ns, "nft", "-f", "-"), input=rules,
+                       text=True, check=True)
+        with inside(ns), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW,
+                                       12) as ctnetlink:
+            # IPCTNL_MSG_CT_DELETE of nothing in particular: all of them
+            ctnetlink.send(struct.pack("=IHHIIBBH", 20, 0x102, 5, 1, 0, 0, 0, 0))
+            code = struct.unpack_from("=i", ctnetlink.recv(4096), 16)[0]
+        if code:
+            raise Failed(f"conntrack of {ns} was not flushed: {os.strerror(-code)}")
 
 
 def ping(source, target, count=3):

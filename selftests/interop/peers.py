@@ -58,6 +58,7 @@ class Daemon:
     def __init__(self, ns, work, psk):
         self.ns = ns
         self.local, self.remote = network.WAN[ns], network.WAN[network.other(ns)]
+        self.row = None
         self.local_net, self.remote_net = network.LAN[ns], network.LAN[network.other(ns)]
         self.psk = psk
         self.id = f"{ns}.example.org"
@@ -68,10 +69,16 @@ class Daemon:
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
 
+    def place(self, row):
+        """Where this row has both ends."""
+        self.row = row
+        self.local = network.local(row, self.ns)
+        self.remote = network.remote(row, self.ns)
+
     def names(self, row):
         """The identities of phase 1: addresses, by name where those are
-        not encrypted."""
-        if row.exchange == "main":
+        not encrypted, or not what the other side sees."""
+        if row.exchange == "main" and not row.nat:
             return {"id": self.local, "remote_id": self.remote}
         return {"id": self.id, "remote_id": self.remote_id}
 
@@ -250,7 +257,7 @@ secrets {
 
     def load(self, row):
         """Load connection and secret."""
-        self.row = row
+        self.place(row)
         write(os.path.join(self.dir, "swanctl.conf"), self.CONNECTION % {
             "local": self.local, "remote": self.remote, "psk": self.psk,
             "local_net": self.local_net, "remote_net": self.remote_net,
@@ -315,7 +322,8 @@ conn net
                           "    ikev1-policy=accept\n")
         secrets = os.path.join(self.dir, "ipsec.secrets")
         write(secrets, f'{self.local} {self.remote} : PSK "{self.psk}"\n'
-              f'@{self.id} @{self.remote_id} : PSK "{self.psk}"\n')
+              f'@{self.id} @{self.remote_id} : PSK "{self.psk}"\n'
+              f': PSK "{self.psk}"\n')
         run("certutil", "-N", "-d", f"sql:{self.dir}", "--empty-password")
         self._spawn(f"{self.bin}/pluto", "--nofork", "--stderrlog",
                     "--config", self.conf, "--secretsfile", secrets,
@@ -332,7 +340,7 @@ conn net
 
     def load(self, row):
         """Load the connection."""
-        self.row = row
+        self.place(row)
         write(self.conf, self.CONF % {
             "local": self.local, "remote": self.remote,
             "local_net": self.local_net, "remote_net": self.remote_net,
@@ -399,6 +407,7 @@ class Moat(Daemon):
 
     def load(self, row):
         """Write the configuration and start moatd with it."""
+        self.place(row)
         conf = os.path.join(self.dir, "conf")
         self.rundir = os.path.join(self.dir, "run")
         os.makedirs(conf, exist_ok=True)
@@ -449,6 +458,12 @@ class Moat(Daemon):
     def terminate(self):
         """Delete both phases, said to the other side."""
         self._moat("down", "net", "--wait")
+
+    def stop(self):
+        """End moatd, and what it has left in the kernel."""
+        Daemon.stop(self)
+        for what in ("policy", "sa"):
+            run(f"{BUILD}/moat", what, "flush", ns=self.ns)
 
     def unload(self):
         """End moatd: the next row starts it with another file."""

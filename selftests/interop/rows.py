@@ -7,12 +7,14 @@ are strongSwan's; `pfs` is a group's name or None.
 `initiator` is "left" or "right"; it is the one that sends the file, too.
 `exchange` is that of phase 1; aggressive mode names its ends by FQDN.
 `proto` is what carries the traffic; AH and NULL leave it legible.
+`nat` says who is behind one: "left", "right", "both" or nobody. The initiator's
+masquerades, the responder's forwards UDP 500 and 4500.
 """
 
 from collections import namedtuple
 
-Row = namedtuple("Row", "left right initiator esp pfs exchange ike proto",
-                 defaults=("main", "aes256-sha256-modp2048", "esp"))
+Row = namedtuple("Row", "left right initiator esp pfs exchange ike proto nat",
+                 defaults=("main", "aes256-sha256-modp2048", "esp", ""))
 
 GCM = "aes128gcm16"
 CBC = "aes128-sha256"
@@ -36,6 +38,13 @@ MATRIX += [Row("moat", peer, initiator, GCM, GROUP, exchange="aggressive")
 MATRIX += [Row("moat", "strongswan", "right", DES, None, "main", WEAK_IKE),
            Row("moat", "libreswan", "left", DES, None, "aggressive", WEAK_IKE),
            Row("moat", "libreswan", "right", NULL, GROUP)]
+MATRIX += [Row("moat", peer, initiator, GCM, None, nat=nat)
+           for peer in ("strongswan", "libreswan")
+           for initiator in ("right", "left")
+           for nat in ("left", "right", "both")]
+MATRIX += [Row("moat", "strongswan", "left", GCM, None, "aggressive", nat="left"),
+           Row("moat", "libreswan", "right", GCM, None, "aggressive", nat="both"),
+           Row("moat", "moat", "left", GCM, GROUP, nat="both")]
 
 
 def name(row):
@@ -45,6 +54,9 @@ def name(row):
     rest = [word for word, default in (
         (row.exchange, "main"), (row.ike, Row._field_defaults["ike"]),
         (row.proto, "esp")) if word != default]
+    if row.nat:
+        behind = {"left": row.left, "right": row.right, "both": "both"}[row.nat]
+        rest.append(f"{behind} behind NAT")
     return " ".join([f"{first} to {second}", row.esp, row.pfs or "no-pfs",
                      *rest])
 

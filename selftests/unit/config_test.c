@@ -72,6 +72,7 @@ static void test_defaults(void **state)
 	assert_true(t->ike.count > 0);
 	assert_true(t->esp.count > 0);
 	assert_int_equal(t->n_pairs, 1);
+	assert_int_equal(t->nat_t, MOAT_NAT_T_AUTO);
 	assert_string_equal(moat_range_str(&t->pairs[0].selector.remote, text),
 			    "10.2.0.0/24");
 	assert_int_equal(t->pairs[0].selector.local_port[1], 65535);
@@ -85,7 +86,7 @@ static void test_all_keys(void **state)
 		"local = \"2001:db8::1\"; remote = ( \"2001:db8::2\", \"2001:db8::3\" );\n"
 		"local-net = [ \"10.1.0.0/24\", \"fd00:1::/64\" ]\n"
 		"remote-net = [ \"10.2.0.0/24\", \"10.3.0.0/16\", \"fd00:2::/64\" ]\n"
-		"auth = \"psk\"; exchange = \"main\"; mode = \"tunnel\"; nat-t = \"off\"\n"
+		"auth = \"psk\"; exchange = \"main\"; mode = \"tunnel\"; nat-t = \"force\"\n"
 		"ike = [ \"aes256-sha384-ecp384\", \"aes128-sha1-modp2048\" ]\n"
 		"esp = \"aes256gcm16-dh14\"\n"
 		"start = \"up\"; local-id = \"a.example.org\"; remote-id = "
@@ -110,6 +111,7 @@ static void test_all_keys(void **state)
 	assert_int_equal(t->ike.alg[0].group, MOAT_GROUP_ECP384);
 	assert_int_equal(t->esp.alg[0].group, MOAT_GROUP_MODP2048);
 	assert_int_equal(t->start, MOAT_START_UP);
+	assert_int_equal(t->nat_t, MOAT_NAT_T_FORCE);
 	assert_int_equal(t->local_id.type, MOAT_ID_FQDN);
 	assert_memory_equal(t->local_id.data, "a.example.org", t->local_id.len);
 	assert_int_equal(t->remote_id.type, MOAT_ID_USER_FQDN);
@@ -241,6 +243,8 @@ static void test_types_and_ranges(void **state)
 	EXPECT(WITH("lifebytes = \"100X\""),
 	       "moat.conf:6: lifebytes is \"100X\", a number with K, M, G or T was "
 	       "expected (\"100G\")");
+	EXPECT(WITH("nat-t = \"on\""),
+	       "moat.conf:6: nat-t is \"on\", expected: off | auto | force");
 	EXPECT(WITH("start = \"later\""),
 	       "moat.conf:6: start is \"later\", expected: trap | up | none");
 	EXPECT("tunnels = 5",
@@ -383,9 +387,6 @@ static void test_not_built_yet(void **state)
 			(int)strcspn(keys[i], " "), keys[i]);
 		EXPECT(text, expected);
 	}
-	EXPECT(WITH("nat-t = \"auto\""),
-	       "moat.conf:6: nat-t = \"auto\" is not supported by this version (\"off\" "
-	       "is)");
 	EXPECT(WITH("dpd = 30; dpd-timeout = 30"),
 	       "moat.conf:1: tunnel \"branch\": dpd-timeout (30 s) must be longer than dpd "
 	       "(30 s), or the peer has no time to answer");

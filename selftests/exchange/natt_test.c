@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A NAT before one side or both: found, floated, kept alive, followed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+#include "wire/isakmp.h"
+
+/* The vendor ids of RFC 3947, and of draft 03. */
+static const uint8_t rfc[] = { 0x4a, 0x13, 0x1c, 0x81, 0x07, 0x03, 0x58, 0x45 };
+
+static struct sim_options natted(bool initiator, bool responder)
+{
+	enum sim_nat a = initiator ? SIM_NAT_MASQUERADE : SIM_NAT_NONE;
+	enum sim_nat b = responder ? SIM_NAT_FORWARD : SIM_NAT_NONE;
+
+	return (struct sim_options){
+		.seed = 1,
+		.nets = 2,
+		.psk = { "a secret", "a secret" },
+		.nat = { a, b },
+		.nat_t = { MOAT_NAT_T_AUTO, MOAT_NAT_T_AUTO },
+		.verbose = getenv("SIM_VERBOSE") != NULL,
+	};
+}
+
+/* Side 0 begins; then there is traffic both ways. */
+static struct sim *start(const struct sim_options *o)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 4900);
+	sim_traffic(sim, 500);
+	return sim;
+}
+
+static void assert_up(struct sim *sim)
+{
+	for (int side = 0; side < 2; side++)
+		assert_string_equal(sim_state(sim, side), "up");
+	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
+}
+
+static void assert_knows(struct sim *sim, int side)
+{
+	struct moat_endpoint remote = sim_remote(sim, side);
+	struct moat_endpoint public = sim_public(sim, !side);
+
+	assert_int_equal(remote.port, public.port);
+	assert_true(moat_addr_equal(&remote.addr, &public.addr));
+	assert_int_equal(sim_encap(sim, side), public.port);
+}
+
+/* Main and aggressive mode, and a NAT before either side or both. */
+static void found(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 8; i++) {
+		struct sim_options o = natted(i & 1, i & 2);
+		struct sim *sim;
+
+		o.aggressive = i & 4;
+		sim = start(&o);
+		sim_run(sim, 65000);
+		assert_up(sim);
+		if (!(i & 3)) {
+			assert_int_equal(sim_remote(sim, 0).port, 500);
+			assert_int_equal(sim_encap(sim, 0), 0);
+			assert_int_equal(sim_logged(sim, 0, "nat-found"), 0);
+		} else {
+			assert_knows(sim, 0);
+			assert_knows(sim, 1);
+			assert_int_equal(sim_logged(sim, 0, "nat-found"), 1);
+			assert_int_equal(sim_logged(sim, 1, "nat-found"), 1);
+		}
+		for (int side = 0; side < 2; side++) {
+			if (o.nat[side])
+				assert_in_range(sim_keepalives(sim, side), 2, 3);
+			else
+				assert_int_equal(sim_keepalives(sim, side), 0);
+		}
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+}
+
+/* Off is off on either side; force needs no NAT. */
+static void as_configured(void **state)
+{
+	static const struct {
+		enum moat_nat_t nat_t[2];
+		bool udp;
+	} rows[] = {
+		{ { MOAT_NAT_T_OFF, MOAT_NAT_T_AUTO }, false },
+		{ { MOAT_NAT_T_AUTO, MOAT_NAT_T_OFF }, false },
+		{ { MOAT_NAT_T_FORCE, MOAT_NAT_T_AUTO }, true },
+		{ { MOAT_NAT_T_AUTO, MOAT_NAT_T_FORCE }, true },
+		{ { MOAT_NAT_T_FORCE, MOAT_NAT_T_OFF }, false },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sim_options o = natted(false, false);
+		struct sim *sim;
+
+		memcpy(o.nat_t, rows[i].nat_t, sizeof(o.nat_t));
+		sim = start(&o);
+		sim_run(sim, 10000);
+		assert_up(sim);
+		for (int side = 0; side < 2; side++) {
+			assert_int_equal(sim_encap(sim, side), rows[i].udp ? 4500 : 0);
+			assert_int_equal(sim_remote(sim, side).port,
+					 rows[i].udp ? 4500 : 500);
+		}
+		sim_free(sim);
+	}
+}
+
+/* A peer that knows the drafts only: their vendor ids, payloads and modes. */
+static void draft(void **state)
+{
+	struct sim_options o = natted(true, false);
+	struct sim *sim = sim_new(&o);
+
+	(void)state;
+	sim_spoil(sim, rfc, sizeof(rfc));
+	sim_up(sim, 0);
+	sim_run(sim, 10000);
+	assert_up(sim);
+	assert_knows(sim, 1);
+	assert_non_null(strstr(sim_log_text(sim, 0, "nat-found"), "draft 03"));
+	assert_non_null(strstr(sim_ladder(sim, 0), "NAT-D"));
+	sim_free(sim);
+}
+
+/* AH cannot pass: the operator hears it, and nothing is asked of the peer. */
+static void no_ah(void **state)
+{
+	struct sim_options o = natted(true, false);
+	struct sim *sim;
+
+	(void)state;
+	o.ah = "sha256";
+	sim = start(&o);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_QUICK), 0);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_non_null(strstr(sim_log_text(sim, 0, "quick-failed"), "ESP alone"));
+	sim_free(sim);
+}
+
+/* Address and ports change under the SAs: all of them follow, nothing else. */
+static void rebound(void **state)
+{
+	(void)state;
+	for (int who = 0; who < 2; who++) {
+		struct sim_options o = natted(who == 0, who == 1);
+		struct sim *sim = start(&o);
+		unsigned long lost;
+
+		sim_run(sim, 10000);
+		assert_up(sim);
+		for (int times = 0; times < 3; times++) {
+			sim_rebind(sim, who);
+			sim_run(sim, 3000);
+			assert_knows(sim, !who);
+			lost = sim_packets_lost(sim);
+			sim_run(sim, 20000);
+			assert_int_equal(sim_packets_lost(sim), lost);
+			assert_up(sim);
+		}
+		assert_int_equal(sim_logged(sim, !who, "nat-moved"), 3);
+		sim_free(sim);
+	}
+}
+
+/* Both phases are rekeyed by whoever is first, NAT or not, and nothing is lost. */
+static void rekeyed(void **state)
+{
+	(void)state;
+	for (unsigned int i = 1; i < 4; i++) {
+		struct sim_options o = natted(i & 1, i & 2);
+		struct sim *sim;
+
+		o.ike_lifetime = 300;
+		o.lifetime = 120;
+		sim = start(&o);
+		sim_run(sim, 1000000);
+		assert_up(sim);
+		assert_in_range(sim_rekeys(sim, 0), 10, 100);
+		assert_int_equal(sim_packets_lost(sim), 0);
+		assert_in_range(sim_logged(sim, 0, "ike-established"), 3, 12);
+		sim_free(sim);
+	}
+}
+
+/* What was sent before comes from another port again: no word is believed. */
+static void not_fooled(void **state)
+{
+	struct sim_options o = natted(true, false);
+	struct sim *sim = start(&o);
+	struct moat_endpoint before;
+	const uint8_t *data;
+	size_t len;
+	int to;
+
+	(void)state;
+	sim_run(sim, 10000);
+	before = sim_remote(sim, 1);
+	for (unsigned int i = 0; (data = sim_datagram(sim, i, &len, &to)); i++) {
+		uint8_t copy[4096];
+
+		if (to != 1 || len > sizeof(copy))
+			continue;
+		sim_inject_at(sim, 1, 7777, data, len);
+		memcpy(copy, data, len);
+		copy[len - 1] ^= 1;
+		sim_inject_at(sim, 1, 7777, copy, len);
+		memcpy(copy, data, len);
+		copy[20] ^= 1; /* another message id */
+		sim_inject_at(sim, 1, 7777, copy, len);
+	}
+	assert_true(sim_remote(sim, 1).port == before.port);
+	assert_int_equal(sim_logged(sim, 1, "nat-moved"), 0);
+	sim_run(sim, 10000);
+	assert_up(sim);
+	sim_free(sim);
+}
+
+/* With loss and all the rest; each seed ends with the tunnel up. */
+static void bad_networks(void **state)
+{
+	(void)state;
+	for (unsigned int seed = 1; seed <= 60; seed++) {
+		struct sim_options o = natted(seed & 1, !(seed & 1) || seed & 2);
+		struct sim *sim;
+
+		o.seed = seed;
+		o.loss = 20;
+		o.duplicate = 10;
+		o.reorder = 10;
+		o.aggressive = seed & 4;
+		sim = start(&o);
+		sim_run(sim, 120000);
+		sim_network(sim, 0, 0, 0);
+		sim_run(sim, 200000);
+		assert_up(sim);
+		sim_free(sim);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(found),      cmocka_unit_test(as_configured),
+		cmocka_unit_test(draft),      cmocka_unit_test(no_ah),
+		cmocka_unit_test(rebound),    cmocka_unit_test(rekeyed),
+		cmocka_unit_test(not_fooled), cmocka_unit_test(bad_networks),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
