@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Path MTU as seen by the senders of inner packets. */
 #include <linux/icmpv6.h>
+#include <linux/if_ether.h>
 #include <linux/moat.h>
 #include <net/icmp.h>
 #include <net/ip.h>
@@ -35,12 +36,14 @@ static bool moat_too_big_may_fragment(const struct sk_buff *skb, u8 family,
  * Fragments of the outer packet are the rule: the peer puts them together
  * before anything else sees them. But they help nobody when the outer packet
  * has DF, or when routers on the way are known to drop what is larger: then
- * the inner packet is cut, if its header is that simple.
+ * the inner packet is cut, if its header is that simple. Every link carries
+ * ETH_MIN_MTU (RFC 791); with less, fragments would hold nothing.
  */
 static bool moat_too_big_cut_inner(const struct sk_buff *skb, u8 family,
-				   const struct moat_shape *shape)
+				   const struct moat_shape *shape,
+				   unsigned int mtu)
 {
-	return (shape->df == MOAT_DF_SET || shape->mtu) &&
+	return (shape->df == MOAT_DF_SET || shape->mtu) && mtu >= ETH_MIN_MTU &&
 	       !moat_too_big_df(skb, family) && ip_hdr(skb)->ihl == 5;
 }
 
@@ -87,7 +90,7 @@ enum moat_fit moat_too_big(struct sk_buff *skb, u8 family,
 	if (moat_too_big_fits(skb, mtu))
 		return MOAT_FIT_WHOLE;
 	if (moat_too_big_may_fragment(skb, family, shape, mtu))
-		return moat_too_big_cut_inner(skb, family, shape) ?
+		return moat_too_big_cut_inner(skb, family, shape, mtu) ?
 		       MOAT_FIT_CUT_INNER : MOAT_FIT_CUT_OUTER;
 	if (family == AF_INET6 && mtu < IPV6_MIN_MTU) {
 		/* an IPv6 sender need not go below: fragment the outer one */
