@@ -534,7 +534,8 @@ def main():
     netns.shell("load_moat")            # before esp4
     gw = gateway.Gateway()
     run = results.run
-    for algorithm in gateway.SCAPY_NAMES:
+    # one for each way the crypto API is called; all others: algorithms_test.py
+    for algorithm in ("aes128gcm16", "aes256-sha384", "null-sha1"):
         run(f"seal {algorithm}", seals, gw, algorithm)
         run(f"open {algorithm}", opens, gw, algorithm)
     run("replay window", replay_window, gw)
