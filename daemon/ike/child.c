@@ -239,8 +239,9 @@ static void resolve_collision(struct moat_child *child)
 	struct moat_child *other;
 
 	TAILQ_FOREACH(other, &child->pair->children, link) {
+		/* What was adopted is nobody's rival: its nonces are forgotten. */
 		if (other == child || !other->complete || other->old ||
-		    other->redundant || !collide(child, other))
+		    other->redundant || other->adopted || !collide(child, other))
 			continue;
 		if (lower(moat_blob_view(&child->nonce), moat_blob_view(&other->nonce)))
 			make_redundant(child);
@@ -398,7 +399,8 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 
 void moat_child_repeated(struct moat_child *child)
 {
-	if (child->switch_timer.slot)
+	/* That of a redundant one waits for something else: watch_redundant(). */
+	if (child->switch_timer.slot && !child->redundant)
 		moat_timer_after(core(child), &child->switch_timer,
 				 MOAT_SWITCH_WAIT * MOAT_SECOND);
 }
