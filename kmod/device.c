@@ -3,7 +3,9 @@
 #include <linux/if_arp.h>
 #include <linux/ipv6.h>
 #include <net/gro_cells.h>
+#include <net/ip6_route.h>
 #include <net/ip_tunnels.h>
+#include <net/route.h>
 #include <net/rtnetlink.h>
 
 #include "db.h"
@@ -189,6 +191,44 @@ void moat_device_name(const struct moat_policy *policy, char *name)
 					       policy->device);
 
 	strscpy(name, md ? md->dev->name : "(gone)", IFNAMSIZ);
+}
+
+static struct dst_entry *moat_device_route(struct net *net,
+					   const struct moat_flow *flow)
+{
+	struct flowi4 fl4 = {
+		.daddr = flow->remote.ip,
+		.saddr = flow->local.ip,
+		.flowi4_proto = flow->protocol,
+		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+	};
+	struct flowi6 fl6 = {
+		.daddr = flow->remote.in6,
+		.saddr = flow->local.in6,
+		.flowi6_proto = flow->protocol,
+	};
+	struct rtable *rt;
+
+	if (flow->family == AF_INET6)
+		return ip6_route_output(net, NULL, &fl6);
+	rt = ip_route_output_key(net, &fl4);
+	return IS_ERR(rt) ? NULL : &rt->dst;
+}
+
+u32 moat_device_towards(const struct moat_net *mn,
+			const struct moat_flow *flow)
+{
+	struct dst_entry *dst = moat_device_route(mn->net, flow);
+	const struct moat_device *md;
+	u32 id = 0;
+
+	if (dst && !dst->error && moat_device_is(dst->dev)) {
+		md = netdev_priv(dst->dev);
+		if (md->mn == mn)
+			id = md->id;
+	}
+	dst_release(dst);
+	return id;
 }
 
 /* --- the MTU ------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 
 #include "counter.h"
 
+struct moat_flow;
 struct moat_net;
 struct moat_policy;
 struct moat_sa;
@@ -48,6 +49,17 @@ void moat_device_unbind(struct moat_policy *policy);
  * Context: rcu_read_lock().
  */
 void moat_device_name(const struct moat_policy *policy, char *name);
+
+/**
+ * moat_device_towards() - By which of our devices a packet would leave.
+ * @mn: namespace
+ * @flow: packet
+ *
+ * Context: process, rcu_read_lock().
+ * Return: moat_device.id, 0 for none or one created from elsewhere.
+ */
+u32 moat_device_towards(const struct moat_net *mn,
+			const struct moat_flow *flow);
 
 /**
  * moat_device_follow() - A policy may have another SA: adapt the MTU.

@@ -376,6 +376,21 @@ static int moat_nl_flow(struct moat_flow *flow, struct nlattr **tb,
 	return 0;
 }
 
+/* As the hooks, or as the device that the packet would be routed to. */
+static enum moat_verdict moat_nl_verdict(struct moat_net *mn,
+					 const struct moat_flow *flow,
+					 struct moat_policy **policy)
+{
+	struct moat_flow routed = *flow;
+	enum moat_verdict verdict;
+
+	routed.device = moat_device_towards(mn, flow);
+	verdict = moat_classify(mn, &routed, policy);
+	if (routed.device && verdict == MOAT_VERDICT_CLEAR)
+		return MOAT_VERDICT_DISCARD;
+	return verdict;
+}
+
 static int moat_nl_put_verdict(struct sk_buff *msg, struct moat_net *mn,
 			       const struct moat_flow *flow)
 {
@@ -383,7 +398,7 @@ static int moat_nl_put_verdict(struct sk_buff *msg, struct moat_net *mn,
 	struct moat_policy *policy;
 	struct moat_sa *sa = NULL;
 
-	verdict = moat_classify(mn, flow, &policy);
+	verdict = moat_nl_verdict(mn, flow, &policy);
 	if (verdict == MOAT_VERDICT_PROTECT)
 		sa = rcu_dereference(policy->sa);
 	if (verdict == MOAT_VERDICT_HOLD && READ_ONCE(policy->acquire_off))

@@ -160,6 +160,17 @@ def trim(data):
     return data[:40 + int.from_bytes(data[4:6], "big")]
 
 
+def without_udp(data):
+    """ESP out of UDP, of an outer header without options."""
+    start = 20 if data[0] >> 4 == 4 else 40
+    protocol = 9 if start == 20 else 6
+    if data[protocol] != 17:
+        raise ValueError(f"protocol {data[protocol]} is not UDP")
+    outer = bytearray(data[:start] + data[start + 8:])
+    outer[protocol] = 50
+    return bytes(outer)
+
+
 def interesting(data):
     """Not what a gateway says about itself: IGMP, MLD, router and neighbour messages."""
     if data[0] >> 4 == 4:
@@ -182,7 +193,8 @@ class Tunnel:
     """One pair on a gateway: its policy, both SAs, and the peer's side of them."""
 
     def __init__(self, gateway, inner=4, outer=4, algorithm="aes128gcm16", number=7,
-                 spis=(0xc0ffee01, 0xc0ffee02), switch=True, window=64, more=None):
+                 spis=(0xc0ffee01, 0xc0ffee02), switch=True, window=64, more=None, encap=None):
+        self.ports = {"encap-sport": encap, "encap-dport": encap} if encap else {}
         self.gateway, self.inner, self.outer = gateway, inner, outer
         self.algorithm, self.number = algorithm, number
         self.spi_in, self.spi_out = spis
@@ -195,7 +207,7 @@ class Tunnel:
             number, LOCAL[inner], REMOTE[inner], ours, peers, **(more or {}))})
         gateway.nl.request("sa-add", {"sa": moatnl.sa(
             moatnl.IN, self.spi_in, peers, ours, algorithm, self.keys_in, policy=number,
-            replay=window)})
+            replay=window, **self.ports)})
         if switch:
             self.switch()
 
@@ -204,7 +216,8 @@ class Tunnel:
         self.gateway.nl.request("policy-switch", {
             "policy": {"id": self.number},
             "sa": moatnl.sa(moatnl.OUT, self.spi_out, OURS[self.outer], PEERS[self.outer],
-                            self.algorithm, self.keys_out, policy=self.number)})
+                            self.algorithm, self.keys_out, policy=self.number,
+                            **self.ports)})
 
     def seal(self, inner, seq):
         """What the peer sends for an inner packet, as bytes."""
@@ -212,6 +225,8 @@ class Tunnel:
 
     def open(self, data):
         """The inner packet of what the gateway sent, as bytes; wrong ICVs raise."""
+        if self.ports:
+            data = without_udp(data)
         return bytes(self.opener.decrypt(LAYER[self.outer](data)))
 
     def sa_in(self):

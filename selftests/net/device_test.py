@@ -113,6 +113,17 @@ def open_wire(ns, device):
     return Wire(ns, device)
 
 
+def why(ends):
+    """The kernel says which policy a packet meets, as it is routed."""
+    def asked(dst):
+        return json.loads(netns.run("ip", "netns", "exec", "gw-a", str(MOAT), "why", "10.1.0.2",
+                                    dst, "--json"))
+    answer = asked("10.2.0.2")
+    same((answer["verdict"], answer["policy"]["id"], answer["policy"]["device"]),
+         ("protect", 7, "moat0"), "what is routed to the device")
+    same(asked("192.0.2.99")["verdict"], "clear", "what is not")
+
+
 def not_by_policy(ends):
     """A device's policy is met by what is routed there only: the rest stays in clear."""
     before = packets(ends.nl["gw-a"], 7)
@@ -345,6 +356,7 @@ def main():
     run = results.run
     up(ends)
     run("hosts and gateways, IPv4 and IPv6", carries, ends)
+    run("why", why, ends)
     run("what is not routed there", not_by_policy, ends)
     run("the MTU follows the SA", mtu_follows, ends)
     run("an MTU that was chosen", mtu_chosen, ends)

@@ -40,6 +40,7 @@ class Case:
     route: int = 0              # MTU of the route to the peer, when smaller
     df: bool = True             # of the inner IPv4 packet
     over: str = "told"          # told, or outer or inner fragments
+    encap: int = 0              # UDP port, when ESP goes in UDP
     more: dict = dataclasses.field(default_factory=dict)
 
 
@@ -57,6 +58,8 @@ CASES = [
     Case("NULL, SHA-256, IPv4 in IPv6", 1434, outer=6, algorithm="null-sha256"),
     Case("jumbo frames", 8946, link=9000),
     Case("jumbo frames, IPv6 in IPv6", 8926, inner=6, outer=6, link=9000),
+    Case("in UDP", 1438, encap=4500),
+    Case("in UDP, IPv6 in IPv6", 1418, inner=6, outer=6, encap=4500),
     Case("a route of 1300", 1246, route=1300),
     Case("a route of 576", 522, route=576),
     Case("a policy's mtu", 1400, more={"mtu": 1400}),
@@ -105,7 +108,7 @@ def whole(tunnel, data):
     ip = tunnel_header(tunnel)(data)
     if tunnel.outer == 4:
         same((ip.flags.MF, ip.frag), (0, 0), "fragment of the outer packet")
-    check(is_esp(data), "no ESP at the front of the outer packet")
+    check(is_esp(data) or tunnel.ports, "no ESP at the front of the outer packet")
     return tunnel.opener and trim(tunnel.open(data))
 
 
@@ -179,7 +182,8 @@ def limit(gw, case):
     if case.route:
         netns.ip(f"route add {PEERS[4]} dev wan mtu {case.route}", ns=gw.name)
     try:
-        tunnel = Tunnel(gw, case.inner, case.outer, case.algorithm, more=case.more)
+        tunnel = Tunnel(gw, case.inner, case.outer, case.algorithm, more=case.more,
+                        encap=case.encap)
         same(tunnel.sa_out()["mtu"], case.limit, "MTU that the SA says")
         one = sized(case.inner, case.limit, case.df)
         gw.send("lan", one)
