@@ -145,8 +145,7 @@ static int moat_check_cipher(const struct moat_alg *alg,
 	if (!c) {
 		if (!req->enc_key_len)
 			return 0;
-		NL_SET_ERR_MSG_FMT(extack,
-				   "AH encrypts nothing, but an enc-key of %u bytes is given",
+		NL_SET_ERR_MSG_FMT(extack, "AH takes no enc-key, but one of %u bytes is given",
 				   req->enc_key_len);
 		return -EINVAL;
 	}

@@ -44,6 +44,9 @@ const char * const moat_drop_names[MOAT_DROP_MAX] = {
 	[MOAT_DROP_IN_DUMMY] = "in_dummy",
 	[MOAT_DROP_LIFE_HARD] = "life_hard",
 	[MOAT_DROP_FRAGMENT] = "fragment",
+	[MOAT_DROP_OUT_FRAGMENT] = "out_fragment",
+	[MOAT_DROP_IN_AH_LENGTH] = "in_ah_length",
+	[MOAT_DROP_IN_BUNDLE] = "in_bundle",
 	[MOAT_DROP_NO_DAEMON] = "no_daemon",
 };
 

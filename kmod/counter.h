@@ -61,6 +61,9 @@ enum moat_drop {
 	/* both */
 	MOAT_DROP_LIFE_HARD,	/* SA is at its hard limit */
 	MOAT_DROP_FRAGMENT,	/* fragment that can never become whole */
+	MOAT_DROP_OUT_FRAGMENT,	/* a fragment, and its SA is of transport mode */
+	MOAT_DROP_IN_AH_LENGTH,	/* AH's length is not what its SA's ICV takes */
+	MOAT_DROP_IN_BUNDLE,	/* only one layer of AH over ESP, or another SA's */
 	MOAT_DROP_NO_DAEMON,	/* UDP 500 or 4500 from a peer, and no socket is bound */
 
 	MOAT_DROP_MAX

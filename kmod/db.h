@@ -48,7 +48,14 @@ int moat_sa_insert(struct moat_net *mn, struct moat_sa **sas, unsigned int n,
 		   struct netlink_ext_ack *extack);
 
 /**
- * moat_sa_del() - Delete an SA or a reserved SPI; locked.
+ * moat_sa_join() - Make a bundle of two SAs that are in no database yet.
+ * @esp: its lead, which takes a reference to the other
+ * @ah: SA around it
+ */
+void moat_sa_join(struct moat_sa *esp, struct moat_sa *ah);
+
+/**
+ * moat_sa_del() - Delete an SA with its bundle, or a reserved SPI; locked.
  * @sa: in the database
  */
 void moat_sa_del(struct moat_sa *sa);
@@ -143,7 +150,8 @@ int moat_policy_follow(struct moat_policy *policy,
 /**
  * moat_policy_switch() - Add an outbound SA and move the policy to it; locked.
  * @policy: in the database
- * @sa: complete; its reference is taken over if all is well
+ * @sa: complete; its reference is taken over if all is well, and so is that
+ *	of the SA above
  * @extack: gets the sentence of a refusal
  *
  * Held packets are sent, in order.

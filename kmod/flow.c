@@ -61,3 +61,28 @@ bool moat_selector_covers(const struct moat_selector *outer,
 	       moat_prefix_match(outer->family, &outer->remote,
 				 outer->remote_prefix, &inner->remote);
 }
+
+void moat_selector_hosts(struct moat_selector *sel, u8 family,
+			 const union nf_inet_addr *local,
+			 const union nf_inet_addr *remote)
+{
+	memset(sel, 0, sizeof(*sel));
+	sel->family = family;
+	sel->local = *local;
+	sel->remote = *remote;
+	sel->local_prefix = moat_addr_bits(family);
+	sel->remote_prefix = moat_addr_bits(family);
+	sel->local_port_max = U16_MAX;
+	sel->remote_port_max = U16_MAX;
+}
+
+bool moat_selector_is_hosts(const struct moat_selector *sel, u8 family,
+			    const union nf_inet_addr *local,
+			    const union nf_inet_addr *remote)
+{
+	return sel->family == family &&
+	       sel->local_prefix == moat_addr_bits(family) &&
+	       sel->remote_prefix == moat_addr_bits(family) &&
+	       moat_addr_equal(&sel->local, local) &&
+	       moat_addr_equal(&sel->remote, remote);
+}

@@ -113,6 +113,30 @@ static inline bool moat_selector_has_ports(const struct moat_selector *sel)
 }
 
 /**
+ * moat_selector_hosts() - Make a selector of all between two hosts.
+ * @sel: where to
+ * @family: AF_INET or AF_INET6
+ * @local: address on our side
+ * @remote: address on the peer's side
+ */
+void moat_selector_hosts(struct moat_selector *sel, u8 family,
+			 const union nf_inet_addr *local,
+			 const union nf_inet_addr *remote);
+
+/**
+ * moat_selector_is_hosts() - Whether a selector's networks are two hosts.
+ * @sel: selector, of whatever protocol and ports
+ * @family: AF_INET or AF_INET6
+ * @local: address on our side
+ * @remote: address on the peer's side
+ *
+ * Return: true if they are these.
+ */
+bool moat_selector_is_hosts(const struct moat_selector *sel, u8 family,
+			    const union nf_inet_addr *local,
+			    const union nf_inet_addr *remote);
+
+/**
  * moat_selector_covers() - Whether one selector lies inside another.
  * @outer: the larger
  * @inner: the smaller, or an equal one

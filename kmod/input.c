@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The path in: SPI -> SA -> replay check -> open -> in order: replay check
- * again and advance -> padding -> inner packet -> selector -> deliver. Then,
+ * again and advance -> padding -> AH of a bundle: again for its ESP -> inner
+ * packet -> selector -> deliver. Then,
  * at PRE_ROUTING: what a policy protects must have come out of an SA.
  */
 #include <linux/if_arp.h>
@@ -13,9 +14,9 @@
 #include <net/gro_cells.h>
 #include <net/xfrm.h>
 
+#include "chain.h"
 #include "device.h"
 #include "encap.h"
-#include "esp.h"
 #include "frag.h"
 #include "input.h"
 #include "mark.h"
@@ -55,7 +56,8 @@ static enum moat_drop moat_input_inner(struct moat_job *job, u8 family)
 	skb_trim(skb, len);	/* RFC 4303 2.7: padding against analysis */
 	if (!moat_parse_match(&sa->selector, skb, family, false, &flow))
 		return MOAT_DROP_IN_SELECTOR;
-	if (moat_outer_ecn(sa, skb, family, job->dsfield))
+	if (sa->mode == MOAT_MODE_TUNNEL &&
+	    moat_outer_ecn(sa, skb, family, job->dsfield))
 		return MOAT_DROP_IN_ECN;
 	if (!moat_sa_account(sa, len))
 		return MOAT_DROP_LIFE_HARD;
@@ -105,11 +107,24 @@ static void moat_input_heard(const struct moat_job *job)
 	moat_mapping_heard(job->sa, &from);
 }
 
-/* An opened packet, whose turn has come: may it be delivered? */
-static enum moat_drop moat_input_accept(struct moat_job *job)
+/* Transport mode: the packet is the outer IP header with what was opened. */
+static enum moat_drop moat_input_transport(struct moat_job *job,
+					   u8 next_header)
+{
+	if (next_header == IPPROTO_NONE)
+		return MOAT_DROP_IN_DUMMY;
+	if (next_header == NEXTHDR_FRAGMENT)	/* RFC 4301 4.1: whole ones */
+		return MOAT_DROP_IN_NEXT_HEADER;
+	moat_layer_restore(job, next_header);
+	skb_push(job->skb, job->head_len);
+	moat_input_strip(job->skb, job->family);
+	return moat_input_inner(job, job->family);
+}
+
+/* An opened packet, whose turn has come: is it one to go on with? */
+static enum moat_drop moat_input_accept(struct moat_job *job, u8 *next_header)
 {
 	enum moat_drop why;
-	u8 next_header;
 
 	if (job->err == -EBADMSG)
 		return MOAT_DROP_IN_ICV;
@@ -121,10 +136,25 @@ static enum moat_drop moat_input_accept(struct moat_job *job)
 	    job->slot.seq == READ_ONCE(job->sa->replay.top))
 		moat_input_heard(job);
 	if (!why)
-		why = moat_esp_unwrap(job, &next_header);
-	if (!why)
-		why = moat_input_tunnel(job, next_header);
+		why = moat_layer_unwrap(job, next_header);
 	return why;
+}
+
+/* The SA of a packet; skb->data is its ESP or AH header. */
+static struct moat_sa *moat_input_find(struct moat_net *mn,
+				       const struct sk_buff *skb, u8 family,
+				       u8 protocol)
+{
+	union nf_inet_addr dst = { };
+	struct ip_esp_hdr id;
+
+	if (family == AF_INET)
+		dst.ip = ip_hdr(skb)->daddr;
+	else
+		dst.in6 = ipv6_hdr(skb)->daddr;
+	if (!moat_parse_id(skb, 0, protocol, &id))
+		return NULL;
+	return moat_sa_find_in(mn, family, &dst, protocol, id.spi);
 }
 
 /* To the stack again, as a packet that arrived; taken unless it is dropped. */
@@ -142,33 +172,70 @@ static enum moat_drop moat_input_receive(const struct moat_sa *sa,
 	return MOAT_DROP_NONE;
 }
 
+/* AH of a bundle: what it covers is ESP of the same bundle, or nothing. */
+static enum moat_drop moat_input_below(struct moat_job *job, u8 next_header)
+{
+	struct moat_sa *ah = job->sa, *esp;
+
+	if (next_header != IPPROTO_ESP)
+		return MOAT_DROP_IN_BUNDLE;
+	moat_layer_restore(job, next_header);
+	esp = moat_input_find(ah->mn, job->skb, job->family, IPPROTO_ESP);
+	if (!esp || esp->above != ah)
+		return MOAT_DROP_IN_BUNDLE;
+	moat_input_sa(esp, job->skb, job->family);
+	return MOAT_DROP_NONE;
+}
+
 static void moat_input_deliver(struct moat_slot *slot)
 {
 	struct moat_job *job = container_of(slot, struct moat_job, slot);
-	struct sk_buff *skb = job->skb;
-	enum moat_drop why = moat_input_accept(job);
+	struct moat_sa *sa = job->sa;
+	u8 next_header;
+	enum moat_drop why = moat_input_accept(job, &next_header);
 
-	if (!why)
-		why = moat_input_receive(job->sa, skb);
+	if (!why && sa->below) {
+		why = moat_input_below(job, next_header);
+	} else if (!why) {
+		why = sa->mode == MOAT_MODE_TUNNEL ?
+		      moat_input_tunnel(job, next_header) :
+		      moat_input_transport(job, next_header);
+		if (!why)
+			why = moat_input_receive(sa, job->skb);
+	}
 	if (why) {
-		moat_drop(job->sa->mn, job->sa, NULL, why);
-		kfree_skb(skb);
+		moat_drop(sa->mn, sa, NULL, why);
+		kfree_skb(job->skb);
 	}
 	moat_job_free(job);
 }
 
 /* What can be told before the packet is opened. */
 static enum moat_drop moat_input_check(struct moat_sa *sa,
-				       const struct sk_buff *skb, u64 *seq)
+				       struct sk_buff *skb, u64 *seq)
 {
-	const struct ip_esp_hdr *esp = (const struct ip_esp_hdr *)skb->data;
+	enum moat_drop why;
+	u32 low;
 
 	if (!moat_sa_usable(sa))
 		return MOAT_DROP_IN_STATE;
-	if (!moat_esp_check(&sa->alg, skb->len))
-		return MOAT_DROP_IN_SHORT;
-	return moat_replay_check(&sa->replay, sa->esn, ntohl(esp->seq_no),
-				 seq);
+	why = moat_layer_check(sa, skb, &low);
+	return why ?: moat_replay_check(&sa->replay, sa->esn, low, seq);
+}
+
+/* What a job remembers of the headers before ESP or AH; UDP is none of them. */
+static void moat_input_outer(struct moat_job *job, u8 family)
+{
+	const struct sk_buff *skb = job->skb;
+
+	job->family = family;
+	job->dsfield = moat_parse_dsfield(skb, family);
+	job->head_len = -skb_network_offset(skb);
+	if (job->sa->encap_sport)
+		job->head_len -= sizeof(struct udphdr);
+	job->next_offset = family == AF_INET ?
+			   offsetof(struct iphdr, protocol) :
+			   IP6CB(skb)->nhoff;
 }
 
 void moat_input_sa(struct moat_sa *sa, struct sk_buff *skb, u8 family)
@@ -186,8 +253,7 @@ void moat_input_sa(struct moat_sa *sa, struct sk_buff *skb, u8 family)
 	job = moat_job_alloc(sa, skb, moat_input_deliver);
 	if (!job)
 		goto drop;
-	job->family = family;
-	job->dsfield = moat_parse_dsfield(skb, family);
+	moat_input_outer(job, family);
 	job->slot.seq = seq;
 	job->dev = skb->dev;
 	dev_hold(job->dev);
@@ -195,7 +261,7 @@ void moat_input_sa(struct moat_sa *sa, struct sk_buff *skb, u8 family)
 	why = MOAT_DROP_RING_FULL;
 	if (moat_ring_reserve(&sa->ring, &job->slot, 0))
 		goto drop;
-	moat_esp_open(job);
+	moat_layer_open(job);
 	return;
 drop:
 	if (job)
@@ -204,25 +270,19 @@ drop:
 	kfree_skb(skb);
 }
 
-int moat_input_esp(struct sk_buff *skb, u8 family)
+int moat_input_packet(struct sk_buff *skb, u8 family, u8 protocol)
 {
-	union nf_inet_addr dst = { };
-	const struct ip_esp_hdr *esp;
 	struct moat_sa *sa;
 
-	if (!pskb_may_pull(skb, sizeof(*esp)))
+	if (!pskb_may_pull(skb, sizeof(struct ip_esp_hdr)))
 		return -EINVAL;
-	if (family == AF_INET)
-		dst.ip = ip_hdr(skb)->daddr;
-	else
-		dst.in6 = ipv6_hdr(skb)->daddr;
-	esp = (const struct ip_esp_hdr *)skb->data;
-	sa = moat_sa_find_in(moat_net(dev_net(skb->dev)), family, &dst,
-			     IPPROTO_ESP, esp->spi);
+	sa = moat_input_find(moat_net(dev_net(skb->dev)), skb, family,
+			     protocol);
 	if (!sa)
 		return -EINVAL;
-	if (sa->encap_sport) {
-		moat_drop(sa->mn, sa, NULL, MOAT_DROP_IN_ENCAP);
+	if (sa->encap_sport || sa->above) {
+		moat_drop(sa->mn, sa, NULL, sa->above ? MOAT_DROP_IN_BUNDLE :
+							MOAT_DROP_IN_ENCAP);
 		kfree_skb(skb);
 	} else {
 		moat_input_sa(sa, skb, family);

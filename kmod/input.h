@@ -14,14 +14,15 @@ int moat_input_init(void);
 void moat_input_exit(void);
 
 /**
- * moat_input_esp() - An ESP packet for this host has arrived.
- * @skb: the packet; skb->data is the ESP header
+ * moat_input_packet() - An ESP or AH packet for this host has arrived.
+ * @skb: the packet; skb->data is the ESP or AH header
  * @family: of its IP header
+ * @protocol: IPPROTO_ESP or IPPROTO_AH
  *
  * Context: softirq, rcu_read_lock().
  * Return: 0: taken; -EINVAL: no SA of ours.
  */
-int moat_input_esp(struct sk_buff *skb, u8 family);
+int moat_input_packet(struct sk_buff *skb, u8 family, u8 protocol);
 
 /**
  * moat_input_sa() - Open a packet of an SA.

@@ -58,10 +58,12 @@ static u64 moat_life_soft_seq(const struct moat_sa *sa)
 
 void moat_life_seq(struct moat_sa *sa, u64 seq)
 {
-	moat_life_soft(sa, MOAT_SA_SOFT_SEQ);
+	struct moat_sa *lead = moat_sa_lead(sa);
+
+	moat_life_soft(lead, MOAT_SA_SOFT_SEQ);
 	WRITE_ONCE(sa->trip_seq, moat_sa_last_seq(sa));
 	if (seq == moat_sa_last_seq(sa))
-		moat_life_hard(sa);
+		moat_life_hard(lead);
 }
 
 void moat_sa_first_use(struct moat_sa *sa)

@@ -94,7 +94,7 @@ int moat_nl_missing(const char *name, struct netlink_ext_ack *extack);
 int moat_nl_one_of(u8 *out, const struct nlattr *attr, u8 first, u8 last,
 		   const char *name, struct netlink_ext_ack *extack);
 
-/** moat_nl_mode() - Read a mode, and refuse what is not supported. */
+/** moat_nl_mode() - Read a mode; it stays as it is without the attribute. */
 int moat_nl_mode(u8 *mode, const struct nlattr *attr, const char *name,
 		 struct netlink_ext_ack *extack);
 
@@ -134,18 +134,35 @@ int moat_nl_shape(struct moat_policy *policy, struct nlattr **tb,
 int moat_nl_sa_key(struct moat_sa_key *key, struct nlattr **tb, bool spi,
 		   struct netlink_ext_ack *extack);
 
+/* Inbound SAs that one request adds. */
+#define MOAT_SAS_MAX 8
+
 /**
- * moat_nl_sa_make() - Make an SA as requested, in no database yet.
+ * moat_nl_sas_make() - Make the SAs of a request, in no database yet.
  * @mn: namespace
- * @nest: attribute
+ * @sas: gets them, MOAT_SAS_MAX at most; bundles are joined
  * @direction: enum moat_direction that is asked for
- * @extack: gets the sentence of a refusal
+ * @info: request
  *
  * Context: may sleep; without moat_net.lock, for it loads modules.
- * Return: the SA, or a negative error as pointer.
+ * Return: how many, or a negative error.
  */
-struct moat_sa *moat_nl_sa_make(struct moat_net *mn, const struct nlattr *nest,
-				u8 direction, struct netlink_ext_ack *extack);
+int moat_nl_sas_make(struct moat_net *mn, struct moat_sa **sas, u8 direction,
+		     struct genl_info *info);
+
+/**
+ * moat_nl_bundles() - Join the SAs of a request that are bundles.
+ * @sas: in no database yet
+ * @n: how many
+ * @extack: gets the sentence of a refusal
+ *
+ * Return: 0 or -EINVAL.
+ */
+int moat_nl_bundles(struct moat_sa **sas, unsigned int n,
+		    struct netlink_ext_ack *extack);
+
+/** moat_nl_sas_put() - Drop what moat_nl_sas_make() made. */
+void moat_nl_sas_put(struct moat_sa **sas, int n);
 
 /**
  * moat_nl_sa_inherit() - Check an SA against its policy; locked.

@@ -188,14 +188,8 @@ static int moat_nl_selector_ports(struct moat_selector *sel,
 int moat_nl_mode(u8 *mode, const struct nlattr *attr, const char *name,
 		 struct netlink_ext_ack *extack)
 {
-	int err;
-
-	err = moat_nl_one_of(mode, attr, MOAT_MODE_TUNNEL, MOAT_MODE_TRANSPORT,
-			     name, extack);
-	if (err || *mode == MOAT_MODE_TUNNEL)
-		return err;
-	NL_SET_ERR_MSG_FMT(extack, "%s: transport mode is not supported", name);
-	return -EOPNOTSUPP;
+	return moat_nl_one_of(mode, attr, MOAT_MODE_TUNNEL,
+			      MOAT_MODE_TRANSPORT, name, extack);
 }
 
 int moat_nl_selector(struct moat_selector *sel, const struct nlattr *nest,
@@ -320,9 +314,9 @@ static int moat_nl_protocol(struct moat_sa_key *key, const struct nlattr *attr,
 			    struct netlink_ext_ack *extack)
 {
 	key->protocol = attr ? nla_get_u8(attr) : IPPROTO_ESP;
-	if (key->protocol == IPPROTO_ESP)
+	if (key->protocol == IPPROTO_ESP || key->protocol == IPPROTO_AH)
 		return 0;
-	NL_SET_ERR_MSG_FMT(extack, "sa.protocol %u is not supported, only ESP (50) is",
+	NL_SET_ERR_MSG_FMT(extack, "sa.protocol %u is neither ESP (50) nor AH (51)",
 			   key->protocol);
 	return -EPROTONOSUPPORT;
 }

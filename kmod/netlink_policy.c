@@ -120,6 +120,20 @@ static int moat_nl_policy_insert(struct moat_policy *policy,
 	return err;
 }
 
+/* Transport mode: between two hosts, who are the endpoints. */
+static int moat_nl_policy_hosts(const struct moat_policy *policy,
+				const struct moat_ends_key *ends,
+				struct netlink_ext_ack *extack)
+{
+	if (policy->mode != MOAT_MODE_TRANSPORT ||
+	    moat_selector_is_hosts(&policy->selector, ends->family,
+				   &ends->local, &ends->remote))
+		return 0;
+	NL_SET_ERR_MSG_FMT(extack, "policy %u of transport mode: selector and endpoints differ",
+			   policy->id);
+	return -EINVAL;
+}
+
 int moat_nl_policy_add(struct sk_buff *skb, struct genl_info *info)
 {
 	struct moat_net *mn = moat_net(genl_info_net(info));
@@ -144,6 +158,8 @@ int moat_nl_policy_add(struct sk_buff *skb, struct genl_info *info)
 		err = moat_nl_ends(&ends, &given, tb, info->extack);
 	if (!err)
 		err = moat_nl_ends_fit(policy->action, given, info->extack);
+	if (!err && given)
+		err = moat_nl_policy_hosts(policy, &ends, info->extack);
 	if (!err)
 		err = moat_nl_policy_insert(policy, tb[MOAT_A_POLICY_DEVICE],
 					    given ? &ends : NULL,
@@ -187,6 +203,8 @@ static int moat_nl_policy_apply(struct moat_policy *policy, struct nlattr **tb,
 		err = moat_nl_ends_fit(action, given ||
 				       rcu_access_pointer(policy->ends),
 				       extack);
+	if (!err && given)
+		err = moat_nl_policy_hosts(policy, &ends, extack);
 	if (err)
 		return err;
 	return moat_policy_set(policy, action,
@@ -241,6 +259,14 @@ static int moat_nl_switch_check(struct moat_policy *policy, struct moat_sa *sa,
 	return moat_nl_sa_inherit(sa, policy, extack);
 }
 
+/* The one SA of a request, or what leads its bundle; NULL otherwise. */
+static struct moat_sa *moat_nl_switch_lead(struct moat_sa **sas, int n)
+{
+	if (n == 1)
+		return sas[0];
+	return n == 2 && sas[0]->bundle ? moat_sa_lead(sas[0]) : NULL;
+}
+
 static int moat_nl_switch_to(struct moat_net *mn, struct genl_info *info,
 			     struct moat_sa *sa)
 {
@@ -252,6 +278,8 @@ static int moat_nl_switch_to(struct moat_net *mn, struct genl_info *info,
 	if (IS_ERR(policy))
 		return PTR_ERR(policy);
 	err = moat_nl_switch_check(policy, sa, info->extack);
+	if (!err && sa->above)
+		err = moat_nl_switch_check(policy, sa->above, info->extack);
 	if (err)
 		return err;
 	return moat_policy_switch(policy, sa, info->extack);
@@ -260,21 +288,26 @@ static int moat_nl_switch_to(struct moat_net *mn, struct genl_info *info,
 int moat_nl_policy_switch(struct sk_buff *skb, struct genl_info *info)
 {
 	struct moat_net *mn = moat_net(genl_info_net(info));
-	struct moat_sa *sa;
-	int err;
+	struct moat_sa *sas[MOAT_SAS_MAX], *lead;
+	int n, err;
 
-	err = moat_nl_once(info, 0);
+	err = moat_nl_once(info, MOAT_A_MAIN_SA);
 	if (err)
 		return err;
-	sa = moat_nl_sa_make(mn, info->attrs[MOAT_A_MAIN_SA],
-			     MOAT_DIRECTION_OUT, info->extack);
-	if (IS_ERR(sa))
-		return PTR_ERR(sa);
-	mutex_lock(&mn->lock);
-	err = moat_nl_switch_to(mn, info, sa);
-	mutex_unlock(&mn->lock);
+	n = moat_nl_sas_make(mn, sas, MOAT_DIRECTION_OUT, info);
+	if (n < 0)
+		return n;
+	lead = moat_nl_switch_lead(sas, n);
+	if (lead) {
+		mutex_lock(&mn->lock);
+		err = moat_nl_switch_to(mn, info, lead);
+		mutex_unlock(&mn->lock);
+	} else {
+		NL_SET_ERR_MSG(info->extack, "policy-switch takes one SA, or one bundle");
+		err = -EINVAL;
+	}
 	if (err)
-		moat_sa_put(sa);
+		moat_nl_sas_put(sas, n);
 	return err;
 }
 
@@ -406,6 +439,7 @@ static int moat_nl_put_verdict(struct sk_buff *msg, struct moat_net *mn,
 	if (moat_nl_put_flow(msg, flow) ||
 	    nla_put_u8(msg, MOAT_A_MAIN_VERDICT, verdict) ||
 	    (policy && moat_nl_put_policy(msg, policy)) ||
+	    (sa && sa->above && moat_nl_put_sa(msg, sa->above)) ||
 	    (sa && moat_nl_put_sa(msg, sa)))
 		return -EMSGSIZE;
 	return 0;

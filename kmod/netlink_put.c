@@ -120,13 +120,14 @@ static int moat_nl_put_drops(struct sk_buff *skb, int type,
 
 static int moat_nl_fill_sa_id(struct sk_buff *skb, const struct moat_sa *sa)
 {
+	const struct moat_sa *lead = sa->below ?: sa;
 	const struct moat_sa_key *key = &sa->key;
 
 	if (nla_put_u8(skb, MOAT_A_SA_DIRECTION, key->direction) ||
 	    nla_put_u8(skb, MOAT_A_SA_PROTOCOL, key->protocol) ||
 	    nla_put_u32(skb, MOAT_A_SA_SPI, be32_to_cpu(key->spi)) ||
 	    moat_nl_put_addr(skb, MOAT_A_SA_DST, key->family, &key->dst) ||
-	    nla_put_u8(skb, MOAT_A_SA_STATE, READ_ONCE(sa->state)))
+	    nla_put_u8(skb, MOAT_A_SA_STATE, READ_ONCE(lead->state)))
 		return -EMSGSIZE;
 	if (sa->policy_id &&
 	    nla_put_u32(skb, MOAT_A_SA_POLICY, sa->policy_id))
@@ -184,15 +185,17 @@ static int moat_nl_put_u64(struct sk_buff *skb, int type, u64 value)
 
 static int moat_nl_put_use(struct sk_buff *skb, struct moat_sa *sa)
 {
+	struct moat_sa *lead = moat_sa_lead(sa);
 	u64 seq = sa->key.direction == MOAT_DIRECTION_OUT ?
 		  moat_ring_seq(&sa->ring) :
 		  moat_replay_top(&sa->replay);
-	u32 last_used = READ_ONCE(sa->last_used);
+	u32 last_used = READ_ONCE(lead->last_used);
 
 	if (moat_nl_put_u64(skb, MOAT_A_SA_SEQ, seq) ||
 	    moat_nl_put_u64(skb, MOAT_A_SA_PACKETS,
-			    atomic64_read(&sa->packets)) ||
-	    moat_nl_put_u64(skb, MOAT_A_SA_BYTES, atomic64_read(&sa->bytes)) ||
+			    atomic64_read(&lead->packets)) ||
+	    moat_nl_put_u64(skb, MOAT_A_SA_BYTES,
+			    atomic64_read(&lead->bytes)) ||
 	    moat_nl_put_u64(skb, MOAT_A_SA_CREATED, sa->created) ||
 	    moat_nl_put_u64(skb, MOAT_A_SA_ASYNC,
 			    (u32)atomic_read(&sa->async)))
@@ -260,7 +263,7 @@ static int moat_nl_put_direction(struct sk_buff *skb, struct moat_sa *sa)
 		return moat_nl_put_late(skb, sa);
 	}
 	rcu_read_lock();
-	mtu = moat_sa_mtu(sa);
+	mtu = moat_sa_mtu(moat_sa_lead(sa));
 	rcu_read_unlock();
 	return nla_put_u32(skb, MOAT_A_SA_MTU, mtu);
 }
@@ -301,7 +304,7 @@ static int moat_nl_fill_sa(struct sk_buff *skb, struct moat_sa *sa)
 				  sa->owner)) ||
 	    moat_nl_put_selector(skb, MOAT_A_SA_SELECTOR, &sa->selector) ||
 	    moat_nl_put_alg(skb, sa) || moat_nl_put_direction(skb, sa) ||
-	    moat_nl_put_encap(skb, sa) || moat_nl_put_life(skb, &sa->life) ||
+	    moat_nl_put_encap(skb, sa) || moat_nl_put_life(skb, &moat_sa_lead(sa)->life) ||
 	    moat_nl_put_use(skb, sa))
 		return -EMSGSIZE;
 	return moat_nl_put_drops(skb, MOAT_A_SA_DROP, READ_ONCE(sa->drops));

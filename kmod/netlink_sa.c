@@ -7,9 +7,6 @@
 
 #include "netlink.h"
 
-/* Inbound SAs that one request adds. */
-#define MOAT_SAS_MAX 8
-
 #define MOAT_SPI_DEFAULT_MIN 0x1000
 
 static int moat_nl_sa_alg(struct moat_sa *sa, struct nlattr **tb,
@@ -31,7 +28,7 @@ static int moat_nl_sa_alg(struct moat_sa *sa, struct nlattr **tb,
 		.esn = sa->esn,
 	};
 
-	if (!tb[MOAT_A_SA_ENC])
+	if (!tb[MOAT_A_SA_ENC] && req.protocol == IPPROTO_ESP)
 		return moat_nl_missing("sa.enc", extack);
 	return moat_alg_init(&sa->alg, &req, extack);
 }
@@ -92,6 +89,10 @@ static int moat_nl_sa_encap(struct moat_sa *sa, struct nlattr **tb,
 
 	if (!sport && !dport)
 		return 0;
+	if (sa->key.protocol == IPPROTO_AH || sa->bundle) {
+		NL_SET_ERR_MSG(extack, "UDP encapsulation is for ESP alone, not AH");
+		return -EINVAL;
+	}
 	if (!sport || !dport || !nla_get_u16(sport) || !nla_get_u16(dport)) {
 		NL_SET_ERR_MSG(extack, "UDP encapsulation needs both its ports, and none is 0");
 		return -EINVAL;
@@ -169,10 +170,8 @@ static int moat_nl_sa_mode(struct moat_sa *sa, struct nlattr **tb,
 			   struct netlink_ext_ack *extack)
 {
 	sa->mode = MOAT_MODE_TUNNEL;
-	if (tb[MOAT_A_SA_BUNDLE]) {
-		NL_SET_ERR_MSG(extack, "sa.bundle: AH over ESP is not supported");
-		return -EOPNOTSUPP;
-	}
+	if (tb[MOAT_A_SA_BUNDLE])
+		sa->bundle = nla_get_u32(tb[MOAT_A_SA_BUNDLE]);
 	return moat_nl_mode(&sa->mode, tb[MOAT_A_SA_MODE], "sa.mode", extack);
 }
 
@@ -210,8 +209,9 @@ static int moat_nl_sa_fill(struct moat_sa *sa, struct nlattr **tb,
 	return err;
 }
 
-struct moat_sa *moat_nl_sa_make(struct moat_net *mn, const struct nlattr *nest,
-				u8 direction, struct netlink_ext_ack *extack)
+static struct moat_sa *moat_nl_sa_make(struct moat_net *mn,
+				       const struct nlattr *nest, u8 direction,
+				       struct netlink_ext_ack *extack)
 {
 	struct nlattr *tb[MOAT_A_SA_MAX + 1];
 	struct moat_sa_key key;
@@ -246,6 +246,26 @@ struct moat_sa *moat_nl_sa_make(struct moat_net *mn, const struct nlattr *nest,
 	return sa;
 }
 
+/* Transport mode: between two hosts, who are the ends of the SA. */
+static int moat_nl_sa_hosts(struct moat_sa *sa, struct netlink_ext_ack *extack)
+{
+	bool in = sa->key.direction == MOAT_DIRECTION_IN;
+	const union nf_inet_addr *local = in ? &sa->key.dst : &sa->src;
+	const union nf_inet_addr *remote = in ? &sa->src : &sa->key.dst;
+
+	if (sa->mode != MOAT_MODE_TRANSPORT)
+		return 0;
+	if (!sa->selector.family)
+		moat_selector_hosts(&sa->selector, sa->key.family, local,
+				    remote);
+	if (moat_selector_is_hosts(&sa->selector, sa->key.family, local,
+				   remote))
+		return 0;
+	NL_SET_ERR_MSG_FMT(extack, "transport mode: SPI 0x%08x has other ends than its selector",
+			   be32_to_cpu(sa->key.spi));
+	return -EINVAL;
+}
+
 int moat_nl_sa_inherit(struct moat_sa *sa, const struct moat_policy *policy,
 		       struct netlink_ext_ack *extack)
 {
@@ -259,7 +279,7 @@ int moat_nl_sa_inherit(struct moat_sa *sa, const struct moat_policy *policy,
 	if (!sa->selector.family)
 		sa->selector = policy->selector;
 	if (moat_selector_covers(&policy->selector, &sa->selector))
-		return 0;
+		return moat_nl_sa_hosts(sa, extack);
 	NL_SET_ERR_MSG_FMT(extack, "selector of SPI 0x%08x is not inside that of policy %u",
 			   be32_to_cpu(sa->key.spi), policy->id);
 	return -EINVAL;
@@ -274,6 +294,9 @@ static int moat_nl_sa_commit(struct moat_net *mn, struct moat_sa **sas,
 	int err;
 
 	for (i = 0; i < n; i++) {
+		err = sas[i]->policy_id ? 0 : moat_nl_sa_hosts(sas[i], extack);
+		if (err)
+			return err;
 		if (!sas[i]->policy_id)
 			continue;
 		policy = xa_load(&mn->policies, sas[i]->policy_id);
@@ -298,9 +321,14 @@ static bool moat_nl_sa_twice(struct moat_sa **sas, unsigned int n,
 	return false;
 }
 
-/* Makes the SAs of a request; returns their number or a negative error. */
-static int moat_nl_sas_make(struct moat_net *mn, struct moat_sa **sas,
-			    struct genl_info *info)
+void moat_nl_sas_put(struct moat_sa **sas, int n)
+{
+	while (n--)
+		moat_sa_put(sas[n]);
+}
+
+int moat_nl_sas_make(struct moat_net *mn, struct moat_sa **sas, u8 direction,
+		     struct genl_info *info)
 {
 	struct netlink_ext_ack *extack = info->extack;
 	const struct nlattr *attr;
@@ -315,7 +343,7 @@ static int moat_nl_sas_make(struct moat_net *mn, struct moat_sa **sas,
 					   MOAT_SAS_MAX);
 			goto free;
 		}
-		sa = moat_nl_sa_make(mn, attr, MOAT_DIRECTION_IN, extack);
+		sa = moat_nl_sa_make(mn, attr, direction, extack);
 		if (IS_ERR(sa)) {
 			err = PTR_ERR(sa);
 			goto free;
@@ -327,11 +355,13 @@ static int moat_nl_sas_make(struct moat_net *mn, struct moat_sa **sas,
 			goto free;
 		}
 	}
-	return n ?: moat_nl_missing("sa", extack);
-
+	if (!n)
+		return moat_nl_missing("sa", extack);
+	err = moat_nl_bundles(sas, n, extack);
+	if (!err)
+		return n;
 free:
-	while (n--)
-		moat_sa_put(sas[n]);
+	moat_nl_sas_put(sas, n);
 	return err;
 }
 
@@ -344,14 +374,14 @@ int moat_nl_sa_add(struct sk_buff *skb, struct genl_info *info)
 	err = moat_nl_once(info, MOAT_A_MAIN_SA);
 	if (err)
 		return err;
-	n = moat_nl_sas_make(mn, sas, info);
+	n = moat_nl_sas_make(mn, sas, MOAT_DIRECTION_IN, info);
 	if (n < 0)
 		return n;
 	mutex_lock(&mn->lock);
 	err = moat_nl_sa_commit(mn, sas, n, info->extack);
 	mutex_unlock(&mn->lock);
-	while (err && n--)
-		moat_sa_put(sas[n]);
+	if (err)
+		moat_nl_sas_put(sas, n);
 	return err;
 }
 

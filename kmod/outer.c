@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The outer IP header of a tunnel, IPv4 or IPv6. */
+/* The outer IP header, IPv4 or IPv6. */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
@@ -11,8 +11,8 @@
 #include <net/ipv6.h>
 #include <net/route.h>
 
+#include "chain.h"
 #include "encap.h"
-#include "esp.h"
 #include "netns.h"
 #include "outer.h"
 #include "parse.h"
@@ -77,13 +77,21 @@ struct dst_entry *moat_outer_route(const struct moat_sa *sa)
 }
 
 unsigned int moat_outer_mtu(const struct moat_sa *sa,
-			    const struct dst_entry *dst)
+			    const struct dst_entry *dst, unsigned int head_len)
 {
 	unsigned int mtu = dst_mtu(dst), len = moat_outer_len(sa);
+	unsigned int payload;
 
-	if (mtu <= len)
+	if (sa->mode == MOAT_MODE_TUNNEL)
+		head_len = 0;
+	else if (head_len)
+		len = head_len;
+	else
+		head_len = len;
+	payload = mtu > len ? moat_chain_payload(sa, mtu - len) : 0;
+	if (!payload)
 		return 0;
-	mtu = moat_esp_payload(&sa->alg, mtu - len);
+	mtu = payload + head_len;
 	return sa->shape.mtu ? min_t(unsigned int, mtu, sa->shape.mtu) : mtu;
 }
 
@@ -130,7 +138,7 @@ unsigned int moat_sa_mtu(const struct moat_sa *sa)
 
 	if (IS_ERR(dst))
 		return 0;
-	mtu = moat_outer_mtu(sa, dst);
+	mtu = moat_outer_mtu(sa, dst, 0);
 	dst_release(dst);
 	return mtu;
 }
@@ -199,22 +207,19 @@ bool moat_outer_ours(struct moat_net *mn, const struct moat_flow *flow,
 	struct moat_sa_key key = {
 		.dst = flow->remote,
 		.family = flow->family,
-		.protocol = IPPROTO_ESP,
+		.protocol = flow->protocol == IPPROTO_UDP ? IPPROTO_ESP :
+							    flow->protocol,
 		.direction = MOAT_DIRECTION_OUT,
 	};
 	bool udp = flow->protocol == IPPROTO_UDP;
-	const struct ip_esp_hdr *esp;
 	const struct moat_sa *sa;
-	struct ip_esp_hdr buf;
+	struct ip_esp_hdr id;
 
-	if ((flow->protocol != IPPROTO_ESP && !udp) || skb->skb_iif)
+	if (skb->skb_iif ||
+	    !moat_parse_id(skb, skb_transport_offset(skb) +
+			   (udp ? sizeof(struct udphdr) : 0), key.protocol, &id))
 		return false;
-	esp = skb_header_pointer(skb, skb_transport_offset(skb) +
-				 (udp ? sizeof(struct udphdr) : 0),
-				 sizeof(buf), &buf);
-	if (!esp)
-		return false;
-	key.spi = esp->spi;
+	key.spi = id.spi;
 	sa = moat_sa_find(mn, &key);
 	return sa && (!udp || flow->local_port == ntohs(sa->encap_sport));
 }

@@ -27,11 +27,14 @@ struct dst_entry *moat_outer_route(const struct moat_sa *sa);
  * moat_outer_mtu() - Largest inner packet that leaves unfragmented.
  * @sa: outbound SA
  * @dst: its route
+ * @head_len: transport mode: bytes of IP header and its options, in front of
+ *	what is protected; 0 is a header without any
  *
  * Return: bytes, 0 if none fits.
  */
 unsigned int moat_outer_mtu(const struct moat_sa *sa,
-			    const struct dst_entry *dst);
+			    const struct dst_entry *dst,
+			    unsigned int head_len);
 
 /**
  * moat_outer_dsfield() - DSCP and ECN of the outer header.

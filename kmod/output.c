@@ -9,8 +9,8 @@
 #include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 
+#include "chain.h"
 #include "device.h"
-#include "esp.h"
 #include "frag.h"
 #include "mss.h"
 #include "nat.h"
@@ -19,6 +19,7 @@
 #include "output.h"
 #include "parse.h"
 #include "toobig.h"
+#include "transport.h"
 #include "verdict.h"
 
 /**
@@ -28,6 +29,8 @@
  * @dst: route of the outer packet
  * @mtu: largest inner packet that leaves unfragmented, in bytes
  * @fit: whether this one does
+ * @head_len: transport mode: bytes before what is protected
+ * @next_offset: transport mode: offset in them of the byte that names it
  * @family: of the inner packet
  */
 struct moat_out {
@@ -36,6 +39,8 @@ struct moat_out {
 	struct dst_entry *dst;
 	unsigned int mtu;
 	enum moat_fit fit;
+	unsigned int head_len;
+	unsigned int next_offset;
 	u8 family;
 };
 
@@ -44,21 +49,6 @@ static void moat_output_drop(struct moat_policy *policy, struct moat_sa *sa,
 {
 	moat_drop(policy->mn, sa, policy, why);
 	kfree_skb(skb);
-}
-
-/* A sealed packet's turn has come. */
-static void moat_output_deliver(struct moat_slot *slot)
-{
-	struct moat_job *job = container_of(slot, struct moat_job, slot);
-	struct moat_sa *sa = job->sa;
-
-	if (job->err) {
-		moat_drop(sa->mn, sa, NULL, MOAT_DROP_OUT_CRYPTO);
-		kfree_skb(job->skb);
-	} else {
-		moat_outer_send(sa, job->skb);
-	}
-	moat_job_free(job);
 }
 
 static enum moat_drop moat_output_reserve(struct moat_job *job)
@@ -75,6 +65,54 @@ static enum moat_drop moat_output_reserve(struct moat_job *job)
 	default:
 		return MOAT_DROP_RING_FULL;
 	}
+}
+
+static void moat_output_deliver(struct moat_slot *slot);
+
+/* A bundle: ESP is sealed, AH goes around it. */
+static enum moat_drop moat_output_above(struct moat_sa *sa,
+					struct sk_buff *skb)
+{
+	enum moat_drop why = MOAT_DROP_OUT_NOMEM;
+	unsigned int next_offset;
+	struct moat_job *job;
+	int len;
+
+	job = moat_job_alloc(sa, skb, moat_output_deliver);
+	if (!job)
+		return why;
+	why = MOAT_DROP_OUT_MALFORMED;
+	len = moat_layer_split(skb, sa->key.family, &next_offset);
+	if (len > 0)
+		why = moat_output_reserve(job);
+	if (why) {
+		moat_job_free(job);
+		return why;
+	}
+	moat_layer_insert(job, len, next_offset);
+	moat_layer_seal(job);
+	return MOAT_DROP_NONE;
+}
+
+/* A sealed packet's turn has come. */
+static void moat_output_deliver(struct moat_slot *slot)
+{
+	struct moat_job *job = container_of(slot, struct moat_job, slot);
+	enum moat_drop why = MOAT_DROP_NONE;
+	struct moat_sa *sa = job->sa;
+
+	if (job->err)
+		why = job->err == -EPROTO ? MOAT_DROP_OUT_MALFORMED :
+					    MOAT_DROP_OUT_CRYPTO;
+	else if (sa->above)
+		why = moat_output_above(sa->above, job->skb);
+	else
+		moat_outer_send(sa, job->skb);
+	if (why) {
+		moat_drop(sa->mn, sa, NULL, why);
+		kfree_skb(job->skb);
+	}
+	moat_job_free(job);
 }
 
 /* Whether routers may be forbidden to fragment the outer packet. */
@@ -100,10 +138,29 @@ static unsigned int moat_output_tfc(const struct moat_out *out,
 {
 	unsigned int to = min_t(unsigned int, out->sa->shape.tfc, out->mtu);
 
-	return to > skb->len ? to - skb->len : 0;
+	/* only an inner IP header tells where the packet ends */
+	return to > skb->len && !out->head_len ? to - skb->len : 0;
 }
 
-/* Put ESP and outer header around a packet that is owned and has its place. */
+/*
+ * Transport mode: the packet keeps its own header, behind which ESP or AH
+ * goes. Too large with DF, it is fragmented all the same, and needs an
+ * identification for that.
+ */
+static void moat_output_transport(const struct moat_out *out,
+				  struct moat_job *job)
+{
+	struct sk_buff *skb = job->skb;
+
+	if (out->family == AF_INET && out->fit == MOAT_FIT_CUT_OUTER &&
+	    ip_hdr(skb)->frag_off & htons(IP_DF)) {
+		ip_hdr(skb)->frag_off = 0;
+		ip_select_ident(out->sa->mn->net, skb, NULL);
+	}
+	moat_layer_insert(job, out->head_len, out->next_offset);
+}
+
+/* Put ESP or AH and outer header around a packet that is owned and has its place. */
 static void moat_output_wrap(const struct moat_out *out, struct moat_job *job)
 {
 	struct sk_buff *skb = job->skb;
@@ -123,7 +180,12 @@ static void moat_output_wrap(const struct moat_out *out, struct moat_job *job)
 	skb_clear_hash(skb);
 	if (tfc)
 		skb_put_zero(skb, tfc);
-	moat_esp_wrap(job, out->family == AF_INET ? IPPROTO_IPIP : IPPROTO_IPV6);
+	if (out->sa->mode == MOAT_MODE_TRANSPORT) {
+		moat_output_transport(out, job);
+		return;
+	}
+	moat_layer_wrap(job, out->family == AF_INET ? IPPROTO_IPIP :
+						      IPPROTO_IPV6);
 	moat_outer_push(out->sa, skb, dsfield, flowlabel, df);
 }
 
@@ -132,13 +194,14 @@ static enum moat_drop moat_output_prepare(const struct moat_out *out,
 {
 	const struct moat_sa *sa = out->sa;
 	unsigned int tfc = moat_output_tfc(out, skb);
-	unsigned int size = moat_esp_size(&sa->alg, skb->len + tfc);
+	unsigned int payload = skb->len - out->head_len + tfc;
 
-	if (size + moat_outer_len(sa) > IP_MAX_MTU)
+	if (moat_chain_size(sa, payload) +
+	    (out->head_len ?: moat_outer_len(sa)) > IP_MAX_MTU)
 		return MOAT_DROP_OUT_LONG;
 	if (moat_skb_own(skb, LL_RESERVED_SPACE(out->dst->dev) +
-			 moat_outer_len(sa) + moat_esp_head(&sa->alg),
-			 tfc + moat_esp_tail(&sa->alg)))
+			 moat_outer_len(sa) + moat_chain_head(sa),
+			 tfc + moat_chain_tail(sa)))
 		return MOAT_DROP_OUT_NOMEM;
 	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_hwoffload_help(skb, 0))
 		return MOAT_DROP_OUT_MALFORMED;
@@ -172,7 +235,7 @@ static void moat_output_one(const struct moat_out *out, struct sk_buff *skb)
 	moat_count(sa->mn, OUT_PACKETS, 1);
 	moat_count(sa->mn, OUT_BYTES, len);
 	moat_output_wrap(out, job);
-	moat_esp_seal(job);
+	moat_layer_seal(job);
 	return;
 drop:
 	if (job)
@@ -221,7 +284,7 @@ static void moat_output_gso(const struct moat_out *out, struct sk_buff *skb)
 {
 	unsigned int head = LL_RESERVED_SPACE(out->dst->dev) +
 			    moat_outer_len(out->sa) +
-			    moat_esp_head(&out->sa->alg);
+			    moat_chain_head(out->sa);
 	struct sk_buff *segs, *next;
 
 	if (skb_headroom(skb) < head &&
@@ -247,6 +310,16 @@ static bool moat_output_loops(const struct moat_out *out,
 	return out->dst->dev == skb->dev && moat_device_is(skb->dev);
 }
 
+static enum moat_fit moat_output_fit(const struct moat_out *out,
+				     struct sk_buff *skb)
+{
+	if (out->sa->mode == MOAT_MODE_TUNNEL)
+		return moat_too_big(skb, out->family, &out->sa->shape,
+				    out->mtu);
+	return moat_transport_fit(skb, out->family, out->mtu) ?
+	       MOAT_FIT_WHOLE : MOAT_FIT_CUT_OUTER;
+}
+
 /* Send a packet whose way is known; consumes it. Returns as moat_output_sa(). */
 static int moat_output_routed(struct moat_out *out, struct sk_buff *skb)
 {
@@ -255,8 +328,8 @@ static int moat_output_routed(struct moat_out *out, struct sk_buff *skb)
 				 MOAT_DROP_OUT_ROUTE);
 		return -ELOOP;
 	}
-	out->mtu = moat_outer_mtu(out->sa, out->dst);
-	out->fit = moat_too_big(skb, out->family, &out->sa->shape, out->mtu);
+	out->mtu = moat_outer_mtu(out->sa, out->dst, out->head_len);
+	out->fit = moat_output_fit(out, skb);
 	if (out->fit == MOAT_FIT_NOT) {
 		moat_output_drop(out->policy, out->sa, skb,
 				 MOAT_DROP_OUT_MTU);
@@ -267,6 +340,28 @@ static int moat_output_routed(struct moat_out *out, struct sk_buff *skb)
 	else
 		moat_output_segment(out, skb);
 	return 0;
+}
+
+/*
+ * The route of the outer packet; in transport mode it is the packet's own,
+ * which knows what its sender's socket asked for.
+ */
+static enum moat_drop moat_output_route(struct moat_out *out,
+					struct sk_buff *skb)
+{
+	enum moat_drop why;
+
+	if (out->sa->mode == MOAT_MODE_TUNNEL) {
+		out->dst = moat_outer_route(out->sa);
+		return IS_ERR(out->dst) ? MOAT_DROP_OUT_ROUTE : MOAT_DROP_NONE;
+	}
+	why = moat_transport_check(skb, out->family, &out->head_len,
+				   &out->next_offset);
+	if (!why && !skb_dst_force(skb))
+		why = MOAT_DROP_OUT_ROUTE;
+	if (!why)
+		out->dst = dst_clone(skb_dst(skb));
+	return why;
 }
 
 /*
@@ -290,11 +385,11 @@ static int moat_output_sa(struct moat_policy *policy, struct moat_sa *sa,
 	why = MOAT_DROP_OUT_SELECTOR;
 	if (!moat_parse_match(&sa->selector, skb, flow->family, true, flow))
 		goto drop;
-	why = MOAT_DROP_OUT_ROUTE;
-	out.dst = moat_outer_route(sa);
-	err = PTR_ERR_OR_ZERO(out.dst);
-	if (err)
+	why = moat_output_route(&out, skb);
+	if (why) {
+		err = why == MOAT_DROP_OUT_ROUTE ? -EHOSTUNREACH : -EPERM;
 		goto drop;
+	}
 	err = moat_output_routed(&out, skb);
 	dst_release(out.dst);
 	return err;

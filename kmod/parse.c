@@ -4,7 +4,9 @@
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <net/ah.h>
 #include <net/dsfield.h>
+#include <net/esp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 
@@ -181,4 +183,14 @@ unsigned int moat_parse_len(const struct sk_buff *skb, u8 family)
 	if (family == AF_INET)
 		return ntohs(ip_hdr(skb)->tot_len);
 	return sizeof(struct ipv6hdr) + ntohs(ipv6_hdr(skb)->payload_len);
+}
+
+bool moat_parse_id(const struct sk_buff *skb, int offset, u8 protocol,
+		   struct ip_esp_hdr *id)
+{
+	if (protocol == IPPROTO_AH)
+		offset += offsetof(struct ip_auth_hdr, spi);
+	else if (protocol != IPPROTO_ESP)
+		return false;
+	return !skb_copy_bits(skb, offset, id, sizeof(*id));
 }

@@ -7,6 +7,8 @@
 
 #include "flow.h"
 
+struct ip_esp_hdr;
+
 /**
  * moat_parse_flow() - Read what a packet is classified by.
  * @skb: packet, skb_network_header() set; need not be linear
@@ -63,5 +65,17 @@ u8 moat_parse_dsfield(const struct sk_buff *skb, u8 family);
  * Return: bytes, header included.
  */
 unsigned int moat_parse_len(const struct sk_buff *skb, u8 family);
+
+/**
+ * moat_parse_id() - Read SPI and sequence number of an ESP or AH packet.
+ * @skb: packet, or the beginning of one
+ * @offset: of its ESP or AH header, from skb->data
+ * @protocol: IPPROTO_ESP, IPPROTO_AH, or what has no SPI
+ * @id: gets both, as on the wire; AH has them in the order of ESP
+ *
+ * Return: false if they are not there.
+ */
+bool moat_parse_id(const struct sk_buff *skb, int offset, u8 protocol,
+		   struct ip_esp_hdr *id);
 
 #endif /* _MOAT_PARSE_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How the paths are hooked in. Inbound ESP comes through XFRM's list of
+ * How the paths are hooked in. Inbound ESP and AH come through XFRM's list of
  * protocol handlers, beside and before XFRM's own: what is no SA of ours is
  * answered with -EINVAL and goes on to the next. XFRM calls the other
  * functions of every entry unconditionally, for its packets too.
@@ -18,18 +18,29 @@
 #include "input.h"
 #include "netns.h"
 #include "output.h"
+#include "parse.h"
 
 /* Before esp4 and its relatives, which have less. */
 #define MOAT_XFRM_PRIORITY 200
 
 static int moat_path_esp4(struct sk_buff *skb)
 {
-	return moat_input_esp(skb, AF_INET);
+	return moat_input_packet(skb, AF_INET, IPPROTO_ESP);
 }
 
 static int moat_path_esp6(struct sk_buff *skb)
 {
-	return moat_input_esp(skb, AF_INET6);
+	return moat_input_packet(skb, AF_INET6, IPPROTO_ESP);
+}
+
+static int moat_path_ah4(struct sk_buff *skb)
+{
+	return moat_input_packet(skb, AF_INET, IPPROTO_AH);
+}
+
+static int moat_path_ah6(struct sk_buff *skb)
+{
+	return moat_input_packet(skb, AF_INET6, IPPROTO_AH);
 }
 
 /* ESP that a socket was told to decapsulate: XFRM's. */
@@ -54,21 +65,18 @@ static bool moat_path_quoted(struct net *net, struct moat_sa_key *key,
 			     const union nf_inet_addr *src,
 			     const struct sk_buff *skb, int offset)
 {
-	const struct ip_esp_hdr *esp;
-	struct ip_esp_hdr buf;
+	struct ip_esp_hdr id;
 	struct moat_sa *sa;
 
-	esp = skb_header_pointer(skb, offset, sizeof(buf), &buf);
-	if (!esp)
+	if (!moat_parse_id(skb, offset, key->protocol, &id))
 		return false;
-	key->protocol = IPPROTO_ESP;
 	key->direction = MOAT_DIRECTION_OUT;
-	key->spi = esp->spi;
+	key->spi = id.spi;
 	sa = moat_sa_find(moat_net(net), key);
 	if (!sa)
 		return false;
 	if (moat_addr_equal(&sa->src, src) &&
-	    moat_ring_sent(&sa->ring, ntohl(esp->seq_no)))
+	    moat_ring_sent(&sa->ring, ntohl(id.seq_no)))
 		return true;
 	moat_count(sa->mn, ICMP_REFUSED, 1);
 	return false;
@@ -78,7 +86,11 @@ static bool moat_path_quoted(struct net *net, struct moat_sa_key *key,
 static int moat_path_err4(struct sk_buff *skb, u32 info)
 {
 	const struct iphdr *ip = (const struct iphdr *)skb->data;
-	struct moat_sa_key key = { .family = AF_INET, .dst.ip = ip->daddr };
+	struct moat_sa_key key = {
+		.dst.ip = ip->daddr,
+		.family = AF_INET,
+		.protocol = ip->protocol,
+	};
 	const union nf_inet_addr src = { .ip = ip->saddr };
 	struct net *net = dev_net(skb->dev);
 
@@ -86,15 +98,19 @@ static int moat_path_err4(struct sk_buff *skb, u32 info)
 		return -ENOENT;
 	if (icmp_hdr(skb)->type == ICMP_DEST_UNREACH &&
 	    icmp_hdr(skb)->code == ICMP_FRAG_NEEDED)
-		ipv4_update_pmtu(skb, net, info, 0, IPPROTO_ESP);
+		ipv4_update_pmtu(skb, net, info, 0, key.protocol);
 	return 0;
 }
 
-static int moat_path_err6(struct sk_buff *skb, struct inet6_skb_parm *opt,
-			  u8 type, u8 code, int offset, __be32 info)
+static int moat_path_err6(struct sk_buff *skb, u8 protocol, u8 type,
+			  int offset, __be32 info)
 {
 	const struct ipv6hdr *ip = (const struct ipv6hdr *)skb->data;
-	struct moat_sa_key key = { .family = AF_INET6, .dst.in6 = ip->daddr };
+	struct moat_sa_key key = {
+		.dst.in6 = ip->daddr,
+		.family = AF_INET6,
+		.protocol = protocol,
+	};
 	const union nf_inet_addr src = { .in6 = ip->saddr };
 	struct net *net = dev_net(skb->dev);
 
@@ -104,6 +120,18 @@ static int moat_path_err6(struct sk_buff *skb, struct inet6_skb_parm *opt,
 		ip6_update_pmtu(skb, net, info, 0, 0,
 				sock_net_uid(net, NULL));
 	return 0;
+}
+
+static int moat_path_esp6_err(struct sk_buff *skb, struct inet6_skb_parm *opt,
+			      u8 type, u8 code, int offset, __be32 info)
+{
+	return moat_path_err6(skb, IPPROTO_ESP, type, offset, info);
+}
+
+static int moat_path_ah6_err(struct sk_buff *skb, struct inet6_skb_parm *opt,
+			     u8 type, u8 code, int offset, __be32 info)
+{
+	return moat_path_err6(skb, IPPROTO_AH, type, offset, info);
 }
 
 static struct xfrm4_protocol moat_esp4 = {
@@ -118,7 +146,23 @@ static struct xfrm6_protocol moat_esp6 = {
 	.handler = moat_path_esp6,
 	.input_handler = moat_path_encap,
 	.cb_handler = moat_path_cb,
-	.err_handler = moat_path_err6,
+	.err_handler = moat_path_esp6_err,
+	.priority = MOAT_XFRM_PRIORITY,
+};
+
+static struct xfrm4_protocol moat_ah4 = {
+	.handler = moat_path_ah4,
+	.input_handler = moat_path_encap,
+	.cb_handler = moat_path_cb,
+	.err_handler = moat_path_err4,
+	.priority = MOAT_XFRM_PRIORITY,
+};
+
+static struct xfrm6_protocol moat_ah6 = {
+	.handler = moat_path_ah6,
+	.input_handler = moat_path_encap,
+	.cb_handler = moat_path_cb,
+	.err_handler = moat_path_ah6_err,
 	.priority = MOAT_XFRM_PRIORITY,
 };
 
@@ -221,12 +265,27 @@ int moat_path_start(void)
 		return err;
 	err = xfrm6_protocol_register(&moat_esp6, IPPROTO_ESP);
 	if (err)
-		xfrm4_protocol_deregister(&moat_esp4, IPPROTO_ESP);
+		goto esp4;
+	err = xfrm4_protocol_register(&moat_ah4, IPPROTO_AH);
+	if (err)
+		goto esp6;
+	err = xfrm6_protocol_register(&moat_ah6, IPPROTO_AH);
+	if (err)
+		goto ah4;
+	return 0;
+ah4:
+	xfrm4_protocol_deregister(&moat_ah4, IPPROTO_AH);
+esp6:
+	xfrm6_protocol_deregister(&moat_esp6, IPPROTO_ESP);
+esp4:
+	xfrm4_protocol_deregister(&moat_esp4, IPPROTO_ESP);
 	return err;
 }
 
 void moat_path_stop(void)
 {
+	xfrm6_protocol_deregister(&moat_ah6, IPPROTO_AH);
+	xfrm4_protocol_deregister(&moat_ah4, IPPROTO_AH);
 	xfrm6_protocol_deregister(&moat_esp6, IPPROTO_ESP);
 	xfrm4_protocol_deregister(&moat_esp4, IPPROTO_ESP);
 }

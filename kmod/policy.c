@@ -181,11 +181,12 @@ int moat_policy_follow(struct moat_policy *policy,
 int moat_policy_switch(struct moat_policy *policy, struct moat_sa *sa,
 		       struct netlink_ext_ack *extack)
 {
+	struct moat_sa *sas[] = { sa, sa->above };
 	int err;
 
 	lockdep_assert_held(&policy->mn->lock);
 
-	err = moat_sa_insert(policy->mn, &sa, 1, extack);
+	err = moat_sa_insert(policy->mn, sas, sa->above ? 2 : 1, extack);
 	if (err)
 		return err;
 	sa->policy = policy;

@@ -48,6 +48,7 @@ static void moat_sa_free(struct moat_sa *sa)
 {
 	struct moat_net *mn = sa->mn;
 
+	moat_sa_put(sa->above);
 	moat_alg_free(&sa->alg);
 	moat_replay_free(&sa->replay);
 	kfree(sa->owner);
@@ -227,11 +228,9 @@ static void moat_sa_leave_policy(struct moat_sa *sa)
 		moat_hold_release(policy, NULL);
 }
 
-void moat_sa_del(struct moat_sa *sa)
+static void moat_sa_del_one(struct moat_sa *sa)
 {
 	struct moat_net *mn = sa->mn;
-
-	lockdep_assert_held(&mn->lock);
 
 	WRITE_ONCE(sa->state, MOAT_SA_STATE_DEAD);
 	trace_moat_sa_state(sa, MOAT_SA_STATE_DEAD);
@@ -241,6 +240,23 @@ void moat_sa_del(struct moat_sa *sa)
 	moat_life_stop(sa);
 	mn->generation++;
 	moat_sa_put(sa);
+}
+
+void moat_sa_join(struct moat_sa *esp, struct moat_sa *ah)
+{
+	refcount_inc(&ah->ref);
+	esp->above = ah;
+	ah->below = esp;
+}
+
+void moat_sa_del(struct moat_sa *sa)
+{
+	lockdep_assert_held(&sa->mn->lock);
+
+	sa = moat_sa_lead(sa);
+	if (sa->above)
+		moat_sa_del_one(sa->above);
+	moat_sa_del_one(sa);
 }
 
 void moat_sa_flush(struct moat_net *mn)

@@ -107,6 +107,9 @@ enum moat_sa_flag {
  * @owner: opaque to the kernel, echoed in dumps
  * @owner_len: bytes
  * @bundle: number of its bundle, 0 is none
+ * @above: ESP of a bundle: the SA of AH around it, with a reference; constant
+ * @below: AH of a bundle: the SA of ESP in it, which lives as long as this one
+ *	is in the database
  * @drops: allocated at the first drop
  * @serial: key in moat_net.serials, what dumps are ordered by
  * @policy_node: outbound: in moat_policy.outbound, under moat_net.lock
@@ -116,6 +119,9 @@ enum moat_sa_flag {
  * @followed: inbound, UDP: what the last mapping event told; moat_net.lock
  * @moving: in moat_net.moved, holds a reference; MOAT_SA_MOVED guards it
  * @dead: in the list of SAs that wait for a grace period
+ *
+ * A bundle (AH over ESP) is led by its ESP, which alone counts, has limits and
+ * is its policy's SA; both are added and deleted as one.
  *
  * An SA dies in this order: out of the hash table and its policy
  * (moat_sa_del(), under moat_net.lock), its database reference dropped, the
@@ -140,6 +146,7 @@ struct moat_sa {
 	__be16 encap_dport;
 	struct moat_moved __rcu *moved;
 	unsigned long flags;
+	struct moat_sa *above;
 
 	/* written for each packet */
 	struct moat_replay replay ____cacheline_aligned_in_smp;
@@ -160,6 +167,7 @@ struct moat_sa {
 	u8 *owner;
 	u16 owner_len;
 	u32 bundle;
+	struct moat_sa *below;
 	struct moat_drops *drops;
 	unsigned long serial;
 	struct list_head policy_node;
@@ -197,6 +205,17 @@ struct moat_sa *moat_sa_find(struct moat_net *mn,
 struct moat_sa *moat_sa_find_in(struct moat_net *mn, u8 family,
 				const union nf_inet_addr *dst, u8 protocol,
 				__be32 spi);
+
+/**
+ * moat_sa_lead() - The SA that counts for all of its bundle.
+ * @sa: SA
+ *
+ * Context: moat_net.lock, or rcu_read_lock() when @sa was found by its lead.
+ */
+static inline struct moat_sa *moat_sa_lead(struct moat_sa *sa)
+{
+	return sa->below ?: sa;
+}
 
 /** moat_sa_get() - Take a reference; under rcu_read_lock(), false if dead. */
 static inline bool moat_sa_get(struct moat_sa *sa)
