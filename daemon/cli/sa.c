@@ -30,6 +30,7 @@ enum sa_word {
 	W_HARD_BYTES,
 	W_SOFT_PACKETS,
 	W_HARD_PACKETS,
+	W_OVER,
 };
 
 static const char *const sa_words[] = {
@@ -37,7 +38,7 @@ static const char *const sa_words[] = {
 	"replay",	"esn",		"policy",	"mode",	      "encap",
 	"seq",		"local",	"remote",	"protocol",   "local-port",
 	"remote-port",	"soft-seconds", "hard-seconds", "soft-bytes", "hard-bytes",
-	"soft-packets", "hard-packets", NULL,
+	"soft-packets", "hard-packets", "over",		NULL,
 };
 
 static const char *const protocol_names[] = { "esp", "ah", NULL };
@@ -158,6 +159,8 @@ static void take_words(struct moat_args *args, struct sa_request *r, uint32_t al
 		if (r->seen & 1U << word)
 			moat_usage("moat: %s is given twice", sa_words[word]);
 		r->seen |= 1U << word;
+		if (word == W_OVER)
+			break;
 		take_word(args, r, word);
 	}
 	for (i = 0; sa_words[i]; i++) {
@@ -209,41 +212,85 @@ static struct moat_key_layout take_alg(struct sa_request *r)
 	return layout;
 }
 
-static int add_keyed(struct sa_request *r, struct moat_key_layout layout, uint8_t *key)
+/*
+ * "over esp …": AH over ESP, a bundle. What both have in common was said
+ * before; what is counted and selected stands with ESP.
+ */
+static void take_inner(struct moat_args *args, struct sa_request *outer,
+		       struct sa_request *inner)
 {
+	static const struct moat_selector any = { .local_port = { 0, 65535 },
+						  .remote_port = { 0, 65535 } };
+	struct moat_nl_sa *ah = &outer->sa, *esp = &inner->sa;
+
+	args->what = "over";
+	if (ah->protocol != IPPROTO_AH || moat_args_choice(args, protocol_names) != 0)
+		moat_usage("moat: over: a bundle is ah over esp");
+	*esp = *ah;
+	esp->protocol = IPPROTO_ESP;
+	esp->esn = false;
+	esp->seq = 0;
+	take_words(args, inner,
+		   1U << W_SPI | 1U << W_ALG | 1U << W_KEY | 1U << W_ESN | 1U << W_SEQ,
+		   1U << W_SPI | 1U << W_ALG | 1U << W_KEY);
+	if (!strcmp(outer->key, "-") && !strcmp(inner->key, "-"))
+		moat_usage("moat: key: standard input holds one key, a bundle has two");
+	ah->bundle = esp->bundle = esp->spi;
+	ah->selector = any;
+	ah->soft_seconds = ah->hard_seconds = 0;
+	ah->soft_bytes = ah->hard_bytes = 0;
+	ah->soft_packets = ah->hard_packets = 0;
+}
+
+static int read_key(struct sa_request *r, struct moat_nl_sa *sa, uint8_t *key)
+{
+	struct moat_key_layout layout = take_alg(r);
+
+	*sa = r->sa;
+	sa->enc_key = key;
+	sa->enc_key_len = layout.enc_len;
+	sa->auth_key = key + layout.enc_len;
+	sa->auth_key_len = layout.auth_len;
+	return moat_key_read(r->key, r->alg, layout.enc_len, layout.auth_len, key);
+}
+
+static int add_keyed(struct sa_request *r, size_t n, uint8_t (*key)[2 * MOAT_KEY_MAX])
+{
+	struct moat_nl_sa sas[2];
 	struct moat_nl *nl;
 	int err;
 
-	err = moat_key_read(r->key, r->alg, layout.enc_len, layout.auth_len, key);
-	if (err)
-		return err;
-	r->sa.enc_key = key;
-	r->sa.enc_key_len = layout.enc_len;
-	r->sa.auth_key = key + layout.enc_len;
-	r->sa.auth_key_len = layout.auth_len;
+	for (size_t i = 0; i < n; i++) {
+		err = read_key(&r[i], &sas[i], key[i]);
+		if (err)
+			return err;
+	}
 	nl = moat_kernel_open();
 	if (!nl)
 		return MOAT_EXIT_FAILED;
-	if (r->sa.direction == MOAT_DIRECTION_IN)
-		err = moat_nl_sa_add(nl, &r->sa, 1);
+	if (sas[0].direction == MOAT_DIRECTION_IN)
+		err = moat_nl_sa_add(nl, sas, n);
 	else
-		err = moat_nl_policy_switch(nl, r->sa.policy, &r->sa, 1);
+		err = moat_nl_policy_switch(nl, sas[0].policy, sas, n);
 	return moat_kernel_done(nl, err);
 }
 
 static int run_add(const struct moat_cli *cli, int argc, char **argv)
 {
 	struct moat_args args = { .argc = argc, .argv = argv };
-	struct sa_request r = { 0 };
-	uint8_t key[2 * MOAT_KEY_MAX];
+	struct sa_request r[2] = { 0 };
+	uint8_t key[2][2 * MOAT_KEY_MAX];
+	size_t n = 1;
 	int status;
 
 	(void)cli;
-	start_sa(&args, &r.sa);
-	take_words(&args, &r, UINT32_MAX,
+	start_sa(&args, &r[0].sa);
+	take_words(&args, &r[0], UINT32_MAX,
 		   1U << W_SPI | 1U << W_SRC | 1U << W_DST | 1U << W_ALG | 1U << W_KEY);
-	check_request(&r);
-	status = add_keyed(&r, take_alg(&r), key);
+	check_request(&r[0]);
+	if (r[0].seen & 1U << W_OVER)
+		take_inner(&args, &r[0], &r[n++]);
+	status = add_keyed(r, n, key);
 	explicit_bzero(key, sizeof(key));
 	return status;
 }
@@ -308,15 +355,16 @@ static int run_list(const struct moat_cli *cli, int argc, char **argv)
 
 const struct moat_command moat_sa_commands[] = {
 	{ "add",
-	  "in|out esp spi SPI src ADDR dst ADDR alg NAME key @FILE|- [policy ID]\n"
+	  "in|out esp|ah spi SPI src ADDR dst ADDR alg NAME key @FILE|- [policy ID]\n"
 	  "      [mode tunnel|transport] [replay PACKETS] [esn] [encap SPORT DPORT]\n"
 	  "      [seq LAST]\n"
 	  "      [local NET remote NET [protocol P] [local-port P] [remote-port P]]\n"
 	  "      [soft-seconds|hard-seconds|soft-bytes|hard-bytes|soft-packets|\n"
-	  "       hard-packets N]…",
+	  "       hard-packets N]…\n"
+	  "      [over esp spi SPI alg NAME key @FILE|- [esn] [seq LAST]]",
 	  "add an SA; the key is hexadecimal: cipher key, its salt, integrity key",
 	  run_add, NULL },
-	{ "del", "in|out esp spi SPI dst ADDR", "delete an SA", run_del, NULL },
+	{ "del", "in|out esp|ah spi SPI dst ADDR", "delete an SA", run_del, NULL },
 	{ "list", "", "all SAs", run_list, NULL },
 	{ "flush", "", "delete all SAs; policies stay", run_flush, NULL },
 	{ 0 },
