@@ -128,12 +128,14 @@ def receive_all(server, result):
     result.update(length=length, hash=digest.hexdigest())
 
 
-def tcp(family, data, back=False, port=5001):
-    """Data from host-a to host-b arrives whole; `back` turns that around."""
-    here, there, address = ("host-a", "host-b", HOST_B[family])
-    if back:
-        here, there, address = ("host-b", "host-a", HOST_A[family])
-    result = {}
+HOSTS = (("host-a", HOST_A), ("host-b", HOST_B))
+GATEWAYS = (("gw-a", OURS), ("gw-b", PEERS))
+
+
+def tcp(family, data, back=False, port=5001, ends=HOSTS):
+    """Data from the first of the ends to the second arrives whole; `back` turns it around."""
+    (here, _), (there, addresses) = reversed(ends) if back else ends
+    address, result = addresses[family], {}
     with listen(there, family, socket.SOCK_STREAM, port) as server:
         thread = threading.Thread(target=receive_all, args=(server, result))
         thread.start()
@@ -149,16 +151,17 @@ def tcp(family, data, back=False, port=5001):
         raise AssertionError(f"received {result}, sent {expected}")
 
 
-def udp_exchange(family, count=20, size=200):
-    """Datagrams to an echo at host-b, one after the other; all must come back."""
-    with listen("host-b", family, socket.SOCK_DGRAM, 7007) as server:
-        with netns.inside("host-a"):
+def udp_exchange(family, count=20, size=200, ends=HOSTS, sizes=None):
+    """Datagrams to an echo at the second end, one by one; all must come back."""
+    (here, _), (there, addresses) = ends
+    with listen(there, family, socket.SOCK_DGRAM, 7007) as server:
+        with netns.inside(here):
             client = socket.socket(FAMILY[family], socket.SOCK_DGRAM)
         with client:
             client.settimeout(10)
-            client.connect((HOST_B[family], 7007))
-            for _ in range(count):
-                sent = os.urandom(size)
+            client.connect((addresses[family], 7007))
+            for length in sizes or [size] * count:
+                sent = os.urandom(length)
                 client.send(sent)
                 data, where = server.recvfrom(65536)
                 server.sendto(data, where)

@@ -131,6 +131,22 @@ def set_and_delete(nl):
     nl.request("policy-del", {"policy": {"id": 20}})
 
 
+def transport_mode(nl):
+    """An SA of transport mode is between its own two ends, by default or as asked."""
+    nl.request("sa-add", {"sa": inbound(0x6100, mode=moatnl.TRANSPORT)})
+    hosts = moatnl.selector(f"{OURS}/32", f"{PEERS}/32")
+    found = nl.sa_of(0x6100)
+    same((found["mode"], {k: found["selector"][k] for k in hosts}),
+         (moatnl.TRANSPORT, hosts), "mode and selector")
+    nl.request("sa-del", {"sa": {"direction": IN, "protocol": 50, "spi": 0x6100, "dst": OURS}})
+    nl.request("policy-add", {"policy": protect(21, f"{OURS}/32", f"{PEERS}/32", mode=2)})
+    refused(nl, "policy-set", {"policy": {"id": 21, "local": OURS, "remote": "192.0.2.3"}},
+            errno.EINVAL, "policy 21 of transport mode: selector and endpoints differ")
+    nl.request("policy-switch", {"policy": {"id": 21}, "sa": outbound(0x4100, mode=2)})
+    same(nl.policy_of(21).get("spi"), 0x4100, "current SA")
+    nl.request("policy-del", {"policy": {"id": 21}})
+
+
 def flows(nl):
     """What would happen to a packet."""
     def verdict(src, dst, **more):
@@ -335,7 +351,7 @@ def main():
     reserved, since = reserve(spare)["spi"], time.monotonic()
     for name, case in (("rmmod while in use", removal), ("dump, without keys", dump_shows),
                        ("spi-alloc", spi_alloc), ("policy-set and current SAs", set_and_delete),
-                       ("flow-get", flows), ("dumps of hundreds", many),
+                       ("transport mode", transport_mode), ("flow-get", flows), ("dumps of hundreds", many),
                        ("root of another user namespace", other_user_namespace),
                        ("nobody", other_user), ("truncated messages", truncated_messages),
                        ("generated messages", generated)):

@@ -10,8 +10,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import contract
 import moatnl
 import netns
-from contract import (CBC, EEXIST, EINVAL, ENOENT, ERANGE, GCM, KEY16, KEY20, OURS, PEERS,
-                      inbound, outbound, protect, refused, selector)
+from contract import (CBC, EEXIST, EINVAL, ENOENT, ERANGE, GCM, KEY16, KEY20, KEY32, OURS,
+                      PEERS, inbound, outbound, protect, refused, selector)
 from ktap import Results, check, same
 from moatnl import IN, OUT, Refused, attr, attributes
 
@@ -43,8 +43,12 @@ def sa_refusals():
     yield one("direction 3", EINVAL, "sa.direction is 3, not one of 1 to 2", direction=3)
     yield one("direction out", EINVAL,
               "sa-add takes inbound SAs; policy-switch takes outbound ones", direction=OUT)
-    yield one("AH", errno.EPROTONOSUPPORT,
-              "sa.protocol 51 is not supported, only ESP (50) is", protocol=51)
+    yield one("GRE", errno.EPROTONOSUPPORT, "sa.protocol 47 is neither ESP (50) nor AH (51)",
+              protocol=47)
+    yield one("transport mode of other ends", EINVAL,
+              "transport mode: SPI 0x00002000 has other ends than its selector", mode=2,
+              selector=selector())
+    yield from chain_refusals(one)
     yield one("mode 3", EINVAL, "sa.mode is 3, not one of 1 to 2", mode=3)
     yield one("short source", EINVAL, "sa.src has 3 bytes; an address has 4 or 16",
               src=b"abc")
@@ -122,6 +126,45 @@ def sa_refusals():
               "selector of SPI 0x00002000 is not inside that of policy 1", policy=1,
               selector=moatnl.selector("10.1.0.0/16", "10.2.0.0/24"))
     yield from shape_refusals(one)
+
+
+def chain_refusals(one):
+    """AH, and bundles of AH over ESP."""
+    ah = ("ah-sha256", (b"", KEY32))
+    yield one("AH that encrypts", EINVAL, "AH encrypts nothing: enc must be none, not 5", ah,
+              enc=5)
+    yield one("AH with a cipher's key", EINVAL,
+              "AH takes no enc-key, but one of 16 bytes is given", ah, enc_key=KEY16)
+    yield one("AH without auth", EINVAL, "auth 0 is no integrity algorithm of AH", ah, auth=0)
+    yield one("auth 999 of AH", EINVAL, "auth 999 is no integrity algorithm of AH", ah, auth=999)
+    yield one("AH key one short", EINVAL, "hmac-sha256 wants a key of 32 bytes, not 31", ah,
+              auth_key=KEY32[1:])
+    yield one("AH ICV of 20", EINVAL, "hmac-sha256 has an ICV of 16 or 12 bytes, not 20", ah,
+              icv_len=20)
+    yield one("AH in UDP", EINVAL, "UDP encapsulation is for ESP alone, not AH", ah,
+              encap_sport=4500, encap_dport=4500)
+    lonely = "bundle 5 wants one AH and one ESP in one request"
+    yield one("bundle of one ESP", EINVAL, lonely, bundle=5)
+    yield one("bundle of one AH", EINVAL, lonely, ah, bundle=5)
+
+    def two(name, sentence, first=None, second=None):
+        return f"bundle, {name}", {"sa": [
+            inbound(0x2000, ah, **{"bundle": 5, **(first or {})}),
+            inbound(0x2001, **{"bundle": 5, **(second or {})})]}, EINVAL, sentence
+
+    yield two("of two ESP", lonely, {"protocol": 50, "enc": 1, "auth": 3})
+    yield two("of other numbers", lonely, {"bundle": 6})
+    ends = "SAs of bundle 5 differ in ends, mode or policy"
+    yield two("other destination", ends, {"dst": "192.0.2.9"})
+    yield two("other source", ends, {"src": "192.0.2.9"})
+    yield two("other mode", ends, {"mode": 2})
+    yield two("other policy", ends, {"policy": 1})
+    differ = "SAs of bundle 5 differ in selector or limits"
+    yield two("other limits", differ, {"hard_packets": 7}, {"hard_packets": 8})
+    yield two("other selector", differ, {"selector": selector()}, {"selector": selector(
+        remote_addr="10.3.0.0")})
+    yield two("in UDP", "UDP encapsulation is for ESP alone, not AH", None,
+              {"encap_sport": 4500, "encap_dport": 4500})
 
 
 def selector_refusals(one):
@@ -275,6 +318,8 @@ def test_policies(results, nl):
     add("tfc 0", EINVAL, "policy.tfc of 0 bytes: the least is 1", tfc=0)
     add("dscp of a bypass", EINVAL, "dscp, df, mtu, mss and tfc need a policy that protects",
         action=moatnl.BYPASS, dscp=1)
+    add("transport mode between networks", EINVAL,
+        "policy 7 of transport mode: selector and endpoints differ", mode=2)
     for name, values, code, sentence in selector_refusals(
             lambda name, code, sentence, selector: (name, protect(selector=selector), code,
                                                     sentence)):
@@ -317,8 +362,10 @@ def test_switch(results, nl):
            "SPI 0x00001001 is in use by another SA")
     switch("bad key", {"policy": one, "sa": outbound(enc_key=KEY16)}, EINVAL,
            "aes-gcm wants a key of 20, 28 or 36 bytes with its salt, not 16")
-    switch("transport mode", {"policy": one, "sa": outbound(mode=2)}, errno.EOPNOTSUPP,
-           "sa.mode: transport mode is not supported")
+    switch("transport mode", {"policy": one, "sa": outbound(mode=2)}, EINVAL,
+           "SPI 0x00003000 and policy 1 differ in their mode")
+    switch("two SAs", {"policy": one, "sa": [outbound(), outbound(0x3001)]}, EINVAL,
+           "policy-switch takes one SA, or one bundle")
     switch("SA of another policy", {"policy": one, "sa": outbound(policy=2)}, EINVAL,
            "SPI 0x00003000 is of policy 2, not 1")
     switch("other endpoints", {"policy": one, "sa": outbound(dst="192.0.2.9")}, EINVAL,
