@@ -75,6 +75,24 @@ static int moat_parse_v4(const struct sk_buff *skb, int offset, bool outbound,
 	return 0;
 }
 
+/*
+ * What a later fragment is of, when ipv6_find_hdr() would look behind that: AH,
+ * or options.
+ */
+static int moat_parse_later6(const struct sk_buff *skb, int offset)
+{
+	unsigned int start = offset;
+	unsigned short fragment = 0;
+	const struct frag_hdr *header;
+	struct frag_hdr buf;
+
+	if (ipv6_find_hdr(skb, &start, NEXTHDR_FRAGMENT, &fragment, NULL) < 0 ||
+	    !fragment)
+		return -EINVAL;
+	header = skb_header_pointer(skb, start, sizeof(buf), &buf);
+	return header ? header->nexthdr : -EINVAL;
+}
+
 static int moat_parse_v6(const struct sk_buff *skb, int offset, bool outbound,
 			 struct moat_flow *flow, int *payload)
 {
@@ -90,8 +108,12 @@ static int moat_parse_v6(const struct sk_buff *skb, int offset, bool outbound,
 	flow->local.in6 = ip->saddr;
 	flow->remote.in6 = ip->daddr;
 	protocol = ipv6_find_hdr(skb, &start, -1, &fragment, &flags);
-	if (protocol < 0)
-		return -EINVAL;
+	if (protocol < 0) {
+		protocol = moat_parse_later6(skb, offset);
+		if (protocol < 0)
+			return protocol;
+		fragment = 1;
+	}
 	flow->protocol = protocol;
 	*payload = 0;
 	if (fragment)

@@ -108,6 +108,8 @@ def main():
             if (kind, mode) == ("esp", "tunnel"):
                 continue                # manual_test
             for inner, outer in families:
+                if (kind, mode) == ("ah+esp", "tunnel") and inner != outer:
+                    continue            # XFRM takes none; packet/chain_test has them
                 results.run(f"{kind}, {mode}, {inner} in {outer}", meets_xfrm, nl,
                             chains.Chain(kind, mode, inner, outer))
     results.run("ah+esp by command", by_command, nl)
