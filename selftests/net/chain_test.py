@@ -9,9 +9,8 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import chains
 import gateways
-import moatnl
 import netns
-from ktap import Results, check, same, wait_for
+from ktap import Results, same, wait_for
 
 TUNNELS = [(4, 4), (6, 4), (4, 6), (6, 6)]
 SIZES = [0, 1, 64, 1300]
