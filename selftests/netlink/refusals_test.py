@@ -153,7 +153,7 @@ def chain_refusals(one):
             inbound(0x2001, **{"bundle": 5, **(second or {})})]}, EINVAL, sentence
 
     yield two("of two ESP", lonely, {"protocol": 50, "enc": 1, "auth": 3})
-    yield two("of other numbers", lonely, {"bundle": 6})
+    yield two("of other numbers", lonely.replace("5", "6"), {"bundle": 6})
     ends = "SAs of bundle 5 differ in ends, mode or policy"
     yield two("other destination", ends, {"dst": "192.0.2.9"})
     yield two("other source", ends, {"src": "192.0.2.9"})
