@@ -235,15 +235,16 @@ static void keepalive(struct moat_ike *ike, void *owner)
 void moat_natt_established(struct moat_isakmp *sa)
 {
 	const struct moat_natt *natt = &sa->natt;
+	const struct vendor *dialect = spoken(sa);
 
-	if (!moat_natt_udp(sa))
+	if (!dialect || !moat_natt_udp(sa))
 		return;
 	moat_act_log(sa->ike->acts, MOAT_LOG_INFO, "nat-found", sa->tunnel->conf.name,
 		     "%s (%s): IKE goes on at port %u, ESP goes in UDP",
 		     natt->here && natt->there ? "both sides are behind a NAT"
 		     : natt->here	       ? "we are behind a NAT"
 					       : "the peer is behind a NAT",
-		     spoken(sa)->name, sa->remote.port);
+		     dialect->name, sa->remote.port);
 	if (!natt->here)
 		return;
 	sa->keepalive_timer = (struct moat_timer){ .fire = keepalive, .owner = sa };
