@@ -33,6 +33,7 @@ class Capture:
         self.udp = 0
         self.isakmp = []
         self.other = 0
+        self._cut = set()  # whose first fragment was IKE
         self.paths = paths
         for path in paths:
             with open(path, "rb") as f, \
@@ -57,7 +58,11 @@ class Capture:
     def _packet(self, time, data, ip, end):
         protocol = data[ip + 9]
         body = ip + (data[ip] & 15) * 4
-        if protocol == ESP:
+        offset = struct.unpack_from("!H", data, ip + 6)[0] & 0x1fff
+        whole = data[ip + 12:ip + 20] + data[ip + 4:ip + 6]
+        if offset:  # certificates make messages longer than a packet
+            self.other += whole not in self._cut
+        elif protocol == ESP:
             spi, seq = struct.unpack_from("!II", data, body)
             self.esp[Esp(data[ip + 12:ip + 16], data[ip + 16:ip + 20],
                          spi)].append(seq)
@@ -66,8 +71,12 @@ class Capture:
             self.esp[Esp(data[ip + 12:ip + 16], data[ip + 16:ip + 20],
                          spi)].append(seq)
         elif protocol == UDP and NAT_T in struct.unpack_from("!HH", data, body):
+            if data[ip + 6] & 0x20:
+                self._cut.add(whole)
             self._natt(time, data, ip, body + 8, end)
         elif protocol == UDP and IKE in struct.unpack_from("!HH", data, body):
+            if data[ip + 6] & 0x20:
+                self._cut.add(whole)
             self._isakmp(time, data, ip, body + 8, end)
         else:
             self.other += 1

@@ -28,6 +28,7 @@ Sa = namedtuple("Sa", "direction spi packets bytes")
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("MOAT_BUILD", os.path.realpath(
     os.path.join(HERE, os.pardir, os.pardir, "build")))
+CERTS = os.path.join(HERE, os.pardir, "certs")  # gw-a's comes with a chain
 UNPACKED = os.path.join(BUILD, "peers")
 
 START = 90  # seconds for a daemon's first start after boot, under emulation
@@ -75,9 +76,24 @@ class Daemon:
         self.local = network.local(row, self.ns)
         self.remote = network.remote(row, self.ns)
 
+    DN = "C=DE, O=Moat test, CN=%s"
+
+    def credentials(self, cert, key, ca):
+        """Put our certificate, its key and the CA's certificate there."""
+        for source, target, mode in ((f"{self.ns}.pem", cert, 0o644),
+                                     (f"{self.ns}.key", key, 0o600),
+                                     ("ca.pem", ca, 0o644)):
+            target = os.path.join(self.dir, target)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with open(os.path.join(CERTS, source)) as f:
+                write(target, f.read(), mode)
+
     def names(self, row):
         """The identities of phase 1: addresses, by name where those are
         not encrypted, or not what the other side sees."""
+        if row.auth == "rsa":
+            return {"id": self.DN % self.ns,
+                    "remote_id": self.DN % network.other(self.ns)}
         if row.exchange == "main" and not row.nat:
             return {"id": self.local, "remote_id": self.remote}
         return {"id": self.id, "remote_id": self.remote_id}
@@ -173,7 +189,7 @@ class Strongswan(XfrmDaemon):
     # ESP to user space
     CONF = """
 charon-systemd {
-    load = random nonce openssl kdf kernel-netlink socket-default vici
+    load = random nonce openssl kdf pem pkcs1 pkcs8 x509 pubkey constraints kernel-netlink socket-default vici
     # kernel routes stand already; nothing else may depend on ours
     install_routes = no
     # on two CPUs XFRM sends out of order by more than the default of 32
@@ -200,7 +216,7 @@ charon-systemd {
     }
 }
 swanctl {
-    load = random openssl
+    load = random openssl pem pkcs1 pkcs8 x509
 }
 """
     CONNECTION = """
@@ -212,12 +228,13 @@ connections {
         proposals = %(ike)s
         aggressive = %(aggressive)s
         local {
-            auth = psk
-            id = %(id)s
+            auth = %(auth)s
+            %(cert)s
+            id = "%(id)s"
         }
         remote {
-            auth = psk
-            id = %(remote_id)s
+            auth = %(auth)s
+            id = "%(remote_id)s"
         }
         children {
             net {
@@ -230,8 +247,8 @@ connections {
 }
 secrets {
     ike {
-        id-1 = %(id)s
-        id-2 = %(remote_id)s
+        id-1 = "%(id)s"
+        id-2 = "%(remote_id)s"
         secret = %(psk)s
     }
 }
@@ -246,6 +263,7 @@ secrets {
         write(conf, self.CONF % {"dir": self.dir})
         self.env = {"STRONGSWAN_CONF": conf, "SWANCTL_DIR": self.dir,
                     "LD_LIBRARY_PATH": "/usr/lib/ipsec"}
+        self.credentials("x509/gw.pem", "private/gw.key", "x509ca/ca.pem")
         self._spawn(os.path.join(self.bin, "charon-systemd"), env=self.env)
         until("charon's control socket",
               lambda: self._listening(self.dir + "/vici"), START)
@@ -262,6 +280,8 @@ secrets {
             "local": self.local, "remote": self.remote, "psk": self.psk,
             "local_net": self.local_net, "remote_net": self.remote_net,
             "ike": row.ike, **self.names(row),
+            "auth": "pubkey" if row.auth == "rsa" else "psk",
+            "cert": "certs = gw.pem" if row.auth == "rsa" else "",
             "aggressive": "yes" if row.exchange == "aggressive" else "no",
             "esp": row.esp + (f"-{row.pfs}" if row.pfs else "")})
         self._swanctl("--load-all", "--clear", "--noprompt")
@@ -294,15 +314,16 @@ config setup
 
 conn net
     ikev2=no
-    authby=secret
+    authby=%(authby)s
+    %(cert)s
     aggressive=%(aggressive)s
     left=%(local)s
-    leftid=%(id)s
+    leftid="%(id)s"
     leftsubnet=%(local_net)s
     # routes stand already; the script would need what is not installed
     leftupdown=%%disabled
     right=%(remote)s
-    rightid=%(remote_id)s
+    rightid="%(remote_id)s"
     rightsubnet=%(remote_net)s
     ike=%(ike)s
     esp=%(esp)s
@@ -325,6 +346,7 @@ conn net
               f'@{self.id} @{self.remote_id} : PSK "{self.psk}"\n'
               f': PSK "{self.psk}"\n')
         run("certutil", "-N", "-d", f"sql:{self.dir}", "--empty-password")
+        self._import()
         self._spawn(f"{self.bin}/pluto", "--nofork", "--stderrlog",
                     "--config", self.conf, "--secretsfile", secrets,
                     "--nssdir", self.dir, "--rundir", self.dir,
@@ -333,6 +355,17 @@ conn net
         until("pluto's control socket",
               lambda: self._listening(self.control), START)
         self._whack("--listen")
+
+    def _import(self):
+        """Certificates and key go into the store, as PKCS #12."""
+        self.credentials("gw.pem", "gw.key", "ca.pem")
+        store = f"sql:{self.dir}"
+        run("openssl", "pkcs12", "-export", "-name", "gw", "-passout", "pass:x",
+            "-in", f"{self.dir}/gw.pem", "-inkey", f"{self.dir}/gw.key",
+            "-out", f"{self.dir}/gw.p12")
+        run("certutil", "-A", "-d", store, "-n", "ca", "-t", "CT,C,C", "-a",
+            "-i", f"{self.dir}/ca.pem")
+        run("pk12util", "-d", store, "-W", "x", "-i", f"{self.dir}/gw.p12")
 
     def _whack(self, *args, **kwargs):
         return run(f"{self.bin}/whack", "--rundir", self.dir, *args,
@@ -345,8 +378,10 @@ conn net
             "local": self.local, "remote": self.remote,
             "local_net": self.local_net, "remote_net": self.remote_net,
             "ike": row.ike, "pfs": "yes" if row.pfs else "no",
-            **{key: name if name[0].isdigit() else "@" + name
+            **{key: name if name[0].isdigit() or "=" in name else "@" + name
                for key, name in self.names(row).items()},
+            "authby": "rsasig" if row.auth == "rsa" else "secret",
+            "cert": "leftcert=gw" if row.auth == "rsa" else "",
             "aggressive": "yes" if row.exchange == "aggressive" else "no",
             "esp": self.ESP[row.esp] + (f";{row.pfs}" if row.pfs else "")})
         run(f"{self.bin}/addconn", "--config", self.conf, "--ctlsocket",
@@ -381,8 +416,14 @@ class Moat(Daemon):
     ike        = [ "%(ike)s" ]
     %(proto)-10s = [ "%(esp)s" ]
     weak       = %(weak)s
-  }
+%(auth)s  }
 }
+"""
+
+    RSA = """    auth       = "rsa-sig"
+    cert       = "gw.pem"
+    key        = "gw.key"
+    ca         = "ca.pem"
 """
 
     def start(self):
@@ -412,17 +453,23 @@ class Moat(Daemon):
         self.rundir = os.path.join(self.dir, "run")
         os.makedirs(conf, exist_ok=True)
         os.chmod(self.dir, 0o755)
+        rsa = row.auth == "rsa"
+        names = self.names(row)
+        if rsa:
+            self.credentials("conf/gw.pem", "conf/gw.key", "conf/ca.pem")
+            names = {key: "dn:" + dn for key, dn in names.items()}
         write(os.path.join(conf, "moat.conf"), self.CONF % {
             "local": self.local, "remote": self.remote,
             "local_net": self.local_net, "remote_net": self.remote_net,
             "ike": row.ike, "exchange": row.exchange, "proto": row.proto,
-            **self.names(row),
-            "weak": "true" if (row.exchange == "aggressive" or
+            **names, "auth": self.RSA if rsa else "",
+            "weak": "true" if (row.exchange == "aggressive" and not rsa or
                                "3des" in row.ike + row.esp) else "false",
             "esp": row.esp + (f"-{row.pfs}" if row.pfs else "")}, 0o644)
-        write(os.path.join(conf, "secrets.conf"),
-               f'secrets = ( {{ remote = "{self.remote}", '
-               f'psk = "{self.psk}" }} )\n')
+        if not rsa:
+            write(os.path.join(conf, "secrets.conf"),
+                  f'secrets = ( {{ remote = "{self.remote}", '
+                  f'psk = "{self.psk}" }} )\n')
         self._spawn(f"{BUILD}/moatd", "-c", conf, "-r", self.rundir)
         until("moatd's tunnel", self._ready, START)
 

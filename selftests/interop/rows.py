@@ -6,6 +6,8 @@
 are strongSwan's; `pfs` is a group's name or None.
 `initiator` is "left" or "right"; it is the one that sends the file, too.
 `exchange` is that of phase 1; aggressive mode names its ends by FQDN.
+`auth` is that of phase 1: "psk", or "rsa" for signatures with certificates;
+its ends are named by DN.
 `proto` is what carries the traffic; AH and NULL leave it legible.
 `nat` says who is behind one: "left", "right", "both" or nobody. The initiator's
 masquerades, the responder's forwards UDP 500 and 4500.
@@ -13,8 +15,9 @@ masquerades, the responder's forwards UDP 500 and 4500.
 
 from collections import namedtuple
 
-Row = namedtuple("Row", "left right initiator esp pfs exchange ike proto nat",
-                 defaults=("main", "aes256-sha256-modp2048", "esp", ""))
+Row = namedtuple("Row",
+                 "left right initiator esp pfs exchange ike proto nat auth",
+                 defaults=("main", "aes256-sha256-modp2048", "esp", "", "psk"))
 
 GCM = "aes128gcm16"
 CBC = "aes128-sha256"
@@ -45,6 +48,10 @@ MATRIX += [Row("moat", peer, initiator, GCM, None, nat=nat)
 MATRIX += [Row("moat", "strongswan", "left", GCM, None, "aggressive", nat="left"),
            Row("moat", "libreswan", "right", GCM, None, "aggressive", nat="both"),
            Row("moat", "moat", "left", GCM, GROUP, nat="both")]
+MATRIX += [Row("moat", peer, initiator, GCM, GROUP, exchange, auth="rsa")
+           for peer in ("strongswan", "libreswan")
+           for initiator in ("right", "left")
+           for exchange in ("main", "aggressive")]
 
 
 def name(row):
@@ -53,7 +60,7 @@ def name(row):
                      else (row.right, row.left))
     rest = [word for word, default in (
         (row.exchange, "main"), (row.ike, Row._field_defaults["ike"]),
-        (row.proto, "esp")) if word != default]
+        (row.proto, "esp"), (row.auth, "psk")) if word != default]
     if row.nat:
         behind = {"left": row.left, "right": row.right, "both": "both"}[row.nat]
         rest.append(f"{behind} behind NAT")
