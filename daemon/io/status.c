@@ -173,8 +173,9 @@ static json_t *sa_row(const struct moat_ipc *info)
 static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
 			const struct moat_dump *dump, struct moat_totals *totals)
 {
-	json_t *row = json_object(), *sas = json_array(), *mtu = json_null();
+	json_t *row = json_object(), *sas = json_array();
 	uint32_t policy = moat_policies_kernel(&io->policies, pair->policy);
+	uint32_t mtu = 0;
 	unsigned int n;
 	const struct moat_ipc *list = moat_dump_sas(dump, policy, &n);
 
@@ -183,15 +184,16 @@ static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
 			continue;
 		json_array_append_new(sas, sa_row(&list[i]));
 		moat_totals_add(totals, &list[i]);
+		/* While one SA replaces another there are two. */
 		if (list[i].sa_info.sa.direction == MOAT_DIRECTION_OUT &&
 		    list[i].sa_info.mtu)
-			mtu = json_integer(list[i].sa_info.mtu);
+			mtu = list[i].sa_info.mtu;
 	}
 	json_object_set_new(row, "local_net", network(&pair->selector.local));
 	json_object_set_new(row, "remote_net", network(&pair->selector.remote));
 	json_object_set_new(row, "policy", json_integer(policy));
 	json_object_set_new(row, "state", json_string(pair->state));
-	json_object_set_new(row, "mtu", mtu);
+	json_object_set_new(row, "mtu", mtu ? json_integer(mtu) : json_null());
 	json_object_set_new(row, "proposal",
 			    pair->proposal[0] ? json_string(pair->proposal)
 					      : json_null());

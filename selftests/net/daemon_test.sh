@@ -364,7 +364,7 @@ no_secret_in_logs()
 
 sanitizers_silent()
 {
-	! grep -E 'Sanitizer|runtime error' "$dir"/*.log
+	! grep -h -A 40 -E 'ERROR: .*Sanitizer|runtime error' "$dir"/*.log
 }
 
 world_readable_secrets()
