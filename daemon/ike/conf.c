@@ -88,8 +88,9 @@ bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
 	}
 	return a->action == b->action && a->auth == b->auth &&
 	       moat_creds_same(a->creds, b->creds) && a->exchange == b->exchange &&
-	       a->nat_t == b->nat_t && a->ike_lifetime == b->ike_lifetime &&
-	       a->dpd == b->dpd && a->dpd_timeout == b->dpd_timeout &&
+	       a->nat_t == b->nat_t && a->fragmentation == b->fragmentation &&
+	       a->ike_lifetime == b->ike_lifetime && a->dpd == b->dpd &&
+	       a->dpd_timeout == b->dpd_timeout &&
 	       same_identity(&a->local_id, &b->local_id) &&
 	       same_identity(&a->remote_id, &b->remote_id) && same_ike(&a->ike, &b->ike);
 }

@@ -57,6 +57,16 @@ void moat_core_forget(struct moat_ike *ike, const void *owner)
 	}
 }
 
+unsigned int moat_core_waits(const struct moat_ike *ike)
+{
+	const struct moat_wait *wait;
+	unsigned int count = 0;
+
+	LIST_FOREACH(wait, &ike->waits, link)
+		count++;
+	return count;
+}
+
 static void answer(struct moat_ike *ike, const struct moat_event *event)
 {
 	struct moat_wait *wait;
@@ -173,8 +183,11 @@ void moat_ike_step(struct moat_ike *ike, const struct moat_event *event,
 		   struct moat_acts *acts)
 {
 	ike->acts = acts;
-	if (event->now > ike->now)
-		ike->now = event->now;
+	/* Should it go back all the same, timers must not stand still so long. */
+	if (event->now < ike->clock)
+		ike->ahead += ike->clock - event->now;
+	ike->clock = event->now;
+	ike->now = event->now + ike->ahead;
 	ike->sequence++;
 	run_timers(ike);
 	dispatch(ike, event);
@@ -187,7 +200,9 @@ uint64_t moat_ike_wake(const struct moat_ike *ike)
 {
 	const struct moat_timer *timer = moat_timer_next(&ike->timers);
 
-	return timer ? timer->due : UINT64_MAX;
+	if (!timer)
+		return UINT64_MAX;
+	return timer->due > ike->ahead ? timer->due - ike->ahead : 0;
 }
 
 struct moat_ike *moat_ike_new(moat_random_fn random, void *ctx)

@@ -76,6 +76,8 @@ TAILQ_HEAD(moat_isakmps, moat_isakmp);
 
 /**
  * struct moat_ike - a core
+ * @now: the events' clock, and what it once went back by
+ * @clock: what the last event said; @ahead: how much @now is before it
  * @acts: where this step's actions go; NULL between steps
  * @dead_isakmps: removed, memory goes at the end of the step; @dead_quicks likewise
  * @refused: messages that were not taken, by reason
@@ -88,6 +90,8 @@ struct moat_ike {
 	moat_random_fn random;
 	void *random_ctx;
 	uint64_t now;
+	uint64_t clock;
+	uint64_t ahead;
 	uint64_t sequence;
 	struct moat_acts *acts;
 	struct moat_timers timers;
@@ -118,6 +122,9 @@ typedef void (*moat_answer_fn)(struct moat_ike *ike, void *owner,
 void moat_core_ask(struct moat_ike *ike, struct moat_act *act, void *owner,
 		   moat_answer_fn answer);
 void moat_core_forget(struct moat_ike *ike, const void *owner);
+
+/** moat_core_waits() - how many questions have no answer yet */
+unsigned int moat_core_waits(const struct moat_ike *ike);
 
 void moat_core_random(struct moat_ike *ike, void *buf, size_t len);
 /** moat_core_jitter() - a random number from 0 to @max */

@@ -491,6 +491,24 @@ bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int
 		   struct moat_pair_view *view);
 
 /**
+ * struct moat_burden - how much a core keeps: all of it is bounded
+ * @half_open: ISAKMP SAs that are not established and that a peer began
+ * @fragments: octets of messages that are not complete
+ * @waits: questions without an answer yet
+ */
+struct moat_burden {
+	unsigned int isakmps;
+	unsigned int half_open;
+	unsigned int quicks;
+	unsigned int children;
+	unsigned int waits;
+	unsigned int timers;
+	size_t fragments;
+};
+
+void moat_ike_burden(const struct moat_ike *ike, struct moat_burden *burden);
+
+/**
  * moat_ike_refused() - how many messages were refused for one reason
  * @why: from 1 (enum moat_refuse)
  * @name: the counter's name

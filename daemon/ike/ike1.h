@@ -118,6 +118,8 @@ struct moat_natt {
  *	digest of the message that they came in
  * @natt: what the exchange found out about NATs
  * @keepalive_timer: while we are behind one
+ * @fragments: the peer announced that it takes fragments, and we did
+ * @parts: fragments of a message of the peer
  * @hint: what an unauthenticated notification said
  * @heard_at: when the last authentic message came
  * @seen: message ids that had an exchange: each may have but one
@@ -165,6 +167,8 @@ struct moat_isakmp {
 	struct moat_blob opened[2];
 	uint8_t opened_of[32];
 	struct moat_natt natt;
+	bool fragments;
+	struct moat_parts *parts;
 	char hint[160];
 	struct moat_flight flight;
 	LIST_HEAD(, moat_quick) quicks;
@@ -498,6 +502,30 @@ bool moat_enc_used(const struct moat_isakmp *sa);
 void moat_enc_put_values(struct moat_isakmp *sa, struct moat_build *b);
 /** moat_enc_verify_values() - the same of the peer; waits until they are opened */
 int moat_enc_verify_values(struct moat_ike1_in *in);
+
+/* ---- IKE fragmentation: ike1_fragment.c ---- */
+
+/** moat_fragment_put_vendor() - that we can, in messages 1 and 2 */
+void moat_fragment_put_vendor(const struct moat_isakmp *sa, struct moat_build *b);
+void moat_fragment_take_vendor(const struct moat_ike1_in *in);
+/** moat_fragment_needed() - shall a message of this length go in fragments? */
+bool moat_fragment_needed(const struct moat_isakmp *sa, size_t len);
+/** moat_fragment_send() - send a message in fragments, with @send each */
+void moat_fragment_send(struct moat_isakmp *sa, struct moat_view message,
+			void (*send)(struct moat_isakmp *sa, const void *data,
+				     size_t len));
+/**
+ * moat_fragment_take() - keep a fragment of the peer
+ * @in: the datagram, in->sa is known
+ * @whole: the message, once all of it is there; the caller's to clear
+ *
+ * Return: 0, or -1 with in->no.
+ */
+int moat_fragment_take(struct moat_ike1_in *in, struct moat_blob *whole);
+/** moat_fragment_octets() - how much of the peer's is kept */
+size_t moat_fragment_octets(const struct moat_isakmp *sa);
+/** moat_fragment_forget() - drop what is not complete */
+void moat_fragment_forget(struct moat_isakmp *sa);
 
 /* ---- NAT traversal: ike1_natt.c ---- */
 

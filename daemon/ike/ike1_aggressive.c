@@ -40,6 +40,7 @@ static void send_1(struct moat_isakmp *sa)
 		moat_auth_put_id(sa, &out.b);
 	moat_dpd_put_vendor(&out.b);
 	moat_natt_put_vendor(sa, &out.b);
+	moat_fragment_put_vendor(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 1, MOAT_AG_NO_STATE))
 		moat_isakmp_fail(sa, "message 1 could not be written");
 	else
@@ -59,6 +60,7 @@ static void send_2(struct moat_isakmp *sa)
 	moat_auth_put_proof(sa, &out.b);
 	moat_dpd_put_vendor(&out.b);
 	moat_natt_put_vendor(sa, &out.b);
+	moat_fragment_put_vendor(sa, &out.b);
 	moat_natt_put_discovery(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 2, MOAT_AG_INIT_EXCH))
 		moat_isakmp_fail(sa, "message 2 could not be written");

@@ -17,6 +17,7 @@ void moat_main_begin(struct moat_isakmp *sa)
 		      out.b.used - MOAT_HDR_LEN - MOAT_GENERIC_LEN);
 	moat_dpd_put_vendor(&out.b);
 	moat_natt_put_vendor(sa, &out.b);
+	moat_fragment_put_vendor(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 1, MOAT_MM_NO_STATE))
 		moat_isakmp_fail(sa, "message 1 could not be written");
 	else
@@ -33,6 +34,7 @@ void moat_main_answer_1(struct moat_ike1_in *in)
 	moat_ike_answer_build(&out.b, &in->choice);
 	moat_dpd_put_vendor(&out.b);
 	moat_natt_put_vendor(sa, &out.b);
+	moat_fragment_put_vendor(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 2, in->row->sent))
 		moat_isakmp_fail(sa, "message 2 could not be written");
 }

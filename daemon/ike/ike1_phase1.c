@@ -260,6 +260,7 @@ int moat_phase1_verify_offer(struct moat_ike1_in *in)
 	/* SAi_b goes into both HASHes: the whole offer as it was sent. */
 	moat_blob_set(&sa->sai, p->body.data, p->body.len);
 	moat_natt_take_vendor(in);
+	moat_fragment_take_vendor(in);
 	return 0;
 }
 
@@ -285,6 +286,7 @@ int moat_phase1_verify_answer(struct moat_ike1_in *in)
 	sa->alg = in->choice.alg;
 	sa->life = in->choice.life_seconds;
 	moat_natt_take_vendor(in);
+	moat_fragment_take_vendor(in);
 	return 0;
 }
 

@@ -393,6 +393,27 @@ static void informational(struct moat_ike1_in *in)
 	handle(in);
 }
 
+/* What the fragments are together takes the way of any datagram. */
+static void fragment(struct moat_ike1_in *in)
+{
+	struct moat_event event = { .type = MOAT_EV_DATAGRAM, .now = in->ike->now };
+	struct moat_blob whole = { 0 };
+
+	if (!in->sa) {
+		no_place(in, "a fragment with unknown cookies");
+	} else if (moat_fragment_take(in, &whole)) {
+		refused(in, MOAT_LOG_DEBUG);
+	} else if (whole.len) {
+		event.datagram.local = in->local;
+		event.datagram.remote = in->remote;
+		event.datagram.marker = in->marker;
+		event.datagram.data = whole.data;
+		event.datagram.len = whole.len;
+		moat_ike1_datagram(in->ike, &event);
+	}
+	moat_blob_clear(&whole);
+}
+
 static void dispatch(struct moat_ike1_in *in)
 {
 	struct moat_view parts[1] = { in->data };
@@ -401,6 +422,10 @@ static void dispatch(struct moat_ike1_in *in)
 	if (!in->sa) {
 		in->sa = find_moved(in);
 		in->moved = in->sa;
+	}
+	if (in->hdr.next_payload == MOAT_P_FRAGMENT) {
+		fragment(in);
+		return;
 	}
 	if (moat_hash(MOAT_HASH_SHA256, parts, 1, in->digest))
 		return;

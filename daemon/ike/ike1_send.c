@@ -61,7 +61,7 @@ void moat_ike1_trace(struct moat_isakmp *sa, const char *exchange, bool sent,
 	act->trace.repeated = repeated;
 }
 
-static void transmit(struct moat_isakmp *sa, const void *data, size_t len)
+static void transmit_whole(struct moat_isakmp *sa, const void *data, size_t len)
 {
 	struct moat_act *act = moat_act_new(sa->ike->acts, MOAT_ACT_SEND);
 
@@ -70,6 +70,14 @@ static void transmit(struct moat_isakmp *sa, const void *data, size_t len)
 	act->send.marker = sa->marker;
 	act->send.data = moat_dup(data, len);
 	act->send.len = len;
+}
+
+static void transmit(struct moat_isakmp *sa, const void *data, size_t len)
+{
+	if (moat_fragment_needed(sa, len))
+		moat_fragment_send(sa, moat_view(data, len), transmit_whole);
+	else
+		transmit_whole(sa, data, len);
 }
 
 static void payload_names(const struct moat_ike1_out *out, size_t len, bool encrypted,

@@ -70,6 +70,7 @@ void moat_isakmp_remove(struct moat_isakmp *sa)
 	moat_timer_stop(&ike->timers, &sa->dpd.timer);
 	moat_timer_stop(&ike->timers, &sa->keepalive_timer);
 	moat_flight_clear(ike, &sa->flight);
+	moat_fragment_forget(sa);
 	while (!LIST_EMPTY(&sa->quicks))
 		moat_quick_fail(LIST_FIRST(&sa->quicks), "its ISAKMP SA has gone");
 }

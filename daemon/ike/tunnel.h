@@ -64,6 +64,7 @@ struct moat_pair_conf {
  * @remote_id: identity we demand; type 0 is the remote address in use
  * @exchange: main or aggressive
  * @nat_t: NAT traversal: off, where there is a NAT, or always
+ * @fragmentation: IKE messages may go in fragments, if the peer can as well
  * @auth: authentication method, RFC 2409 appendix A (1 is PSK)
  * @creds: what RSA methods need, shared with others; NULL with PSK
  * @ike: acceptable phase 1 transforms, best first
@@ -97,6 +98,7 @@ struct moat_tunnel_conf {
 	struct moat_identity remote_id;
 	enum moat_phase1 exchange;
 	enum moat_nat_t nat_t;
+	bool fragmentation;
 	uint16_t auth;
 	struct moat_creds *creds;
 	struct moat_ike_algs ike;

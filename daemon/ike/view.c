@@ -15,6 +15,12 @@ static const struct moat_isakmp *isakmp_at(const struct moat_ike *ike, unsigned 
 	return sa;
 }
 
+/* A time of ours by the clock of the events; 0 is none. */
+static uint64_t by_clock(const struct moat_ike *ike, uint64_t time)
+{
+	return time > ike->ahead ? time - ike->ahead : 0;
+}
+
 bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
 		     struct moat_isakmp_view *view)
 {
@@ -34,8 +40,8 @@ bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
 	memcpy(view->cookies[1], sa->cky.r, MOAT_COOKIE_LEN);
 	if (sa->alg.cipher)
 		moat_ike_alg_print(&sa->alg, view->proposal, sizeof(view->proposal));
-	view->established = sa->established;
-	view->expires = sa->expires;
+	view->established = by_clock(ike, sa->established);
+	view->expires = by_clock(ike, sa->expires);
 	view->sent = sa->sent;
 	view->received = sa->received;
 	return true;
@@ -102,8 +108,8 @@ bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int
 	view->spi_in = sa->spi_in;
 	view->spi_out = sa->spi_out;
 	moat_sa_alg_print(&sa->alg, view->proposal, sizeof(view->proposal));
-	view->established = pair->current->established;
-	view->expires = pair->current->expires;
+	view->established = by_clock(ike, pair->current->established);
+	view->expires = by_clock(ike, pair->current->expires);
 	return true;
 }
 
@@ -113,4 +119,37 @@ uint64_t moat_ike_refused(const struct moat_ike *ike, unsigned int why, const ch
 		return UINT64_MAX;
 	*name = moat_refuse_name(why);
 	return ike->refused[why];
+}
+
+static unsigned int children_of(const struct moat_tunnel *tunnel)
+{
+	const struct moat_child *child;
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		TAILQ_FOREACH(child, &tunnel->pairs[i].children, link)
+			count++;
+	}
+	return count;
+}
+
+void moat_ike_burden(const struct moat_ike *ike, struct moat_burden *burden)
+{
+	const struct moat_tunnel *tunnel;
+	const struct moat_isakmp *sa;
+	const struct moat_quick *quick;
+
+	*burden = (struct moat_burden){
+		.waits = moat_core_waits(ike),
+		.timers = ike->timers.count,
+	};
+	TAILQ_FOREACH(sa, &ike->isakmps, link) {
+		burden->isakmps++;
+		burden->half_open += !sa->initiator && sa->state != MOAT_QM_IDLE;
+		burden->fragments += moat_fragment_octets(sa);
+		LIST_FOREACH(quick, &sa->quicks, link)
+			burden->quicks++;
+	}
+	TAILQ_FOREACH(tunnel, &ike->tunnels, link)
+		burden->children += children_of(tunnel);
 }

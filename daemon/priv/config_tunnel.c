@@ -161,6 +161,11 @@ static void read_narrow(struct draft *draft, config_setting_t *setting)
 	moat_value_bool(draft->reader, setting, &draft->tunnel->narrow);
 }
 
+static void read_fragmentation(struct draft *draft, config_setting_t *setting)
+{
+	moat_value_bool(draft->reader, setting, &draft->tunnel->fragmentation);
+}
+
 static void read_routes(struct draft *draft, config_setting_t *setting)
 {
 	moat_value_bool(draft->reader, setting, &draft->tunnel->routes);
@@ -237,6 +242,7 @@ static const struct key {
 	{ "replay", read_replay },
 	{ "esn", read_esn },
 	{ "narrow", read_narrow },
+	{ "fragmentation", read_fragmentation },
 	{ "routes", read_routes },
 	{ "secpath", read_secpath },
 	{ "weak", read_weak },
@@ -302,6 +308,7 @@ static void set_defaults(struct moat_tunnel_conf *tunnel)
 	tunnel->dpd_timeout = 120;
 	tunnel->lifetime = 3600;
 	tunnel->replay = 1024;
+	tunnel->fragmentation = true;
 	tunnel->routes = true;
 	moat_ike_algs_default(&tunnel->ike);
 	moat_sa_algs_default(&tunnel->esp);

@@ -150,6 +150,16 @@ void moat_build_delete(struct moat_build *b, uint8_t protocol, uint8_t spi_size,
 	moat_build_close(b);
 }
 
+void moat_build_fragment(struct moat_build *b, const struct moat_fragment *f)
+{
+	moat_build_open(b, MOAT_P_FRAGMENT);
+	moat_build_u16(b, f->id);
+	moat_build_u8(b, f->number);
+	moat_build_u8(b, f->last ? MOAT_FRAGMENT_LAST : 0);
+	moat_build_octets(b, f->data);
+	moat_build_close(b);
+}
+
 void moat_build_sa(struct moat_build *b)
 {
 	moat_build_open(b, MOAT_P_SA);

@@ -96,6 +96,11 @@ void moat_build_delete(struct moat_build *b, uint8_t protocol, uint8_t spi_size,
 		       struct moat_view spis);
 
 /**
+ * moat_build_fragment() - a FRAGMENT payload
+ */
+void moat_build_fragment(struct moat_build *b, const struct moat_fragment *f);
+
+/**
  * moat_build_sa() - open an SA payload: IPsec DOI, SIT_IDENTITY_ONLY
  */
 void moat_build_sa(struct moat_build *b);

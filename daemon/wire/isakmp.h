@@ -19,6 +19,7 @@
 #define MOAT_SIT_IDENTITY    1
 #define MOAT_NONCE_MIN	     8
 #define MOAT_NONCE_MAX	     256
+#define MOAT_FRAGMENT_LAST   0x01
 
 /* RFC 2408 §3.1, RFC 3947 §3.2, §5.2 */
 enum moat_payload_type {
@@ -41,7 +42,7 @@ enum moat_payload_type {
 	MOAT_P_NAT_OA = 21,
 	MOAT_P_NAT_D_DRAFT = 130,
 	MOAT_P_NAT_OA_DRAFT = 131,
-	MOAT_P_FRAGMENT = 132,
+	MOAT_P_FRAGMENT = 132, /* private use, as Cisco, racoon and others have it */
 };
 
 /* RFC 2408 §3.1, RFC 2409 appendix A */

@@ -290,6 +290,28 @@ int moat_delete_parse(struct moat_view body, struct moat_delete *d,
 int moat_nat_oa_parse(struct moat_view body, struct moat_id *id, struct moat_refusal *no);
 
 /**
+ * struct moat_fragment - part of a message, as peers' implementations have it
+ * @id: of the message; many use 1 for all
+ * @number: from 1
+ * @last: there is no higher number
+ * @data: octets of the message, whose header is in the first one
+ */
+struct moat_fragment {
+	uint16_t id;
+	uint8_t number;
+	bool last;
+	struct moat_view data;
+};
+
+/**
+ * moat_fragment_parse() - read a FRAGMENT payload
+ *
+ * Return: 0, or -1 with @no.
+ */
+int moat_fragment_parse(struct moat_view body, struct moat_fragment *f,
+			struct moat_refusal *no);
+
+/**
  * moat_nonce_check() - nonces are 8 to 256 octets (RFC 2409 §5)
  *
  * Return: 0, or -1 with @no.

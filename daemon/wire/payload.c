@@ -146,6 +146,22 @@ int moat_delete_parse(struct moat_view body, struct moat_delete *d,
 	return 0;
 }
 
+int moat_fragment_parse(struct moat_view body, struct moat_fragment *f,
+			struct moat_refusal *no)
+{
+	if (need(body, 5, "FRAGMENT", no) < 0)
+		return -1;
+	f->id = moat_get16(body.data);
+	f->number = body.data[2];
+	f->last = body.data[3] & MOAT_FRAGMENT_LAST;
+	f->data = skip(body, 4);
+	if (!f->number)
+		return moat_refuse(no, MOAT_REFUSE_FRAGMENT,
+				   "fragment of message %u has number 0, they begin at 1",
+				   f->id);
+	return 0;
+}
+
 int moat_nonce_check(struct moat_view body, struct moat_refusal *no)
 {
 	if (body.len >= MOAT_NONCE_MIN && body.len <= MOAT_NONCE_MAX)

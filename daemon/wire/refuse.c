@@ -41,6 +41,7 @@ static const struct {
 	[MOAT_REFUSE_CHOICE] = { "choice", MOAT_N_NO_PROPOSAL_CHOSEN },
 	[MOAT_REFUSE_LIMIT] = { "limit", MOAT_N_INVALID_COOKIE },
 	[MOAT_REFUSE_UNKNOWN] = { "unknown", MOAT_N_INVALID_COOKIE },
+	[MOAT_REFUSE_FRAGMENT] = { "fragment", MOAT_N_PAYLOAD_MALFORMED },
 };
 
 void moat_refuse_say(struct moat_refusal *no, enum moat_refuse why, const char *fmt, ...)

@@ -91,12 +91,13 @@ enum moat_refuse {
 	MOAT_REFUSE_KEY,	      /* public value is wrong for the group */
 	MOAT_REFUSE_NONCE,	      /* nonce outside 8..256 octets (RFC 2409 §5) */
 	MOAT_REFUSE_PADDING,	      /* ciphertext is no whole number of blocks */
-	MOAT_REFUSE_FLAGS,   /* in clear what must be encrypted, or the reverse */
-	MOAT_REFUSE_HASH,    /* HASH is missing or wrong */
-	MOAT_REFUSE_STATE,   /* no such message is expected now */
-	MOAT_REFUSE_CHOICE,  /* authentic, but not what we have configured */
-	MOAT_REFUSE_LIMIT,   /* too many at once */
-	MOAT_REFUSE_UNKNOWN, /* from an address that no tunnel has */
+	MOAT_REFUSE_FLAGS,    /* in clear what must be encrypted, or the reverse */
+	MOAT_REFUSE_HASH,     /* HASH is missing or wrong */
+	MOAT_REFUSE_STATE,    /* no such message is expected now */
+	MOAT_REFUSE_CHOICE,   /* authentic, but not what we have configured */
+	MOAT_REFUSE_LIMIT,    /* too many at once */
+	MOAT_REFUSE_UNKNOWN,  /* from an address that no tunnel has */
+	MOAT_REFUSE_FRAGMENT, /* not announced, or does not fit with the others */
 	MOAT_REFUSE_MAX,
 };
 

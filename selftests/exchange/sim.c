@@ -87,7 +87,7 @@ void sim_step(struct sim *sim, int side, struct moat_event *event)
 
 	if (!sim->side[side].ike)
 		return;
-	event->now = sim->now;
+	event->now = sim->now + (uint64_t)sim->side[side].skew;
 	moat_acts_init(&acts);
 	moat_ike_step(sim->side[side].ike, event, &acts);
 	for (struct moat_act *act = acts.first; act; act = act->next)
@@ -151,7 +151,7 @@ static void deliver(struct sim *sim, const struct moat_act *act, int to)
 	item->marker = act->send.marker;
 	for (size_t i = 0; sim->spoil_len && i + sim->spoil_len <= item->len; i++) {
 		if (!memcmp(item->data + i, sim->spoil, sim->spoil_len))
-			item->data[i] ^= 1;
+			item->data[i + sim->spoil_at] ^= sim->spoil_by;
 	}
 }
 
@@ -471,6 +471,18 @@ static void run_item(struct sim *sim, struct sim_item *item)
 	free_item(item);
 }
 
+/* When a core wants to be called, by the clock of the simulation. */
+static uint64_t wakes_at(const struct sim_side *side)
+{
+	uint64_t wake = side->ike ? moat_ike_wake(side->ike) : UINT64_MAX;
+
+	if (wake == UINT64_MAX)
+		return wake;
+	if (side->skew > 0 && wake < (uint64_t)side->skew)
+		return 0;
+	return wake - (uint64_t)side->skew;
+}
+
 void sim_run(struct sim *sim, uint64_t ms)
 {
 	uint64_t end = sim->now + ms;
@@ -481,8 +493,7 @@ void sim_run(struct sim *sim, uint64_t ms)
 		int side = -1;
 
 		for (int i = 0; i < 2; i++) {
-			const struct moat_ike *ike = sim->side[i].ike;
-			uint64_t wake = ike ? moat_ike_wake(ike) : UINT64_MAX;
+			uint64_t wake = wakes_at(&sim->side[i]);
 
 			if (wake < due) {
 				due = wake;
@@ -571,6 +582,15 @@ void sim_reboot(struct sim *sim, int side)
 	sim_configure(sim, side);
 }
 
+void sim_jump(struct sim *sim, int side, int64_t ms)
+{
+	struct sim_side *s = &sim->side[side];
+
+	if (ms < 0 && sim->now + (uint64_t)s->skew < (uint64_t)-ms)
+		ms = -(int64_t)(sim->now + (uint64_t)s->skew);
+	s->skew += ms;
+}
+
 void sim_traffic(struct sim *sim, unsigned int every)
 {
 	bool runs = sim->options.traffic;
@@ -585,10 +605,17 @@ void sim_rebind(struct sim *sim, int side)
 	sim->side[side].rebound++;
 }
 
-void sim_spoil(struct sim *sim, const uint8_t *what, size_t len)
+void sim_spoil_by(struct sim *sim, const uint8_t *what, size_t len, size_t at, uint8_t by)
 {
 	sim->spoil = what;
 	sim->spoil_len = len;
+	sim->spoil_at = at;
+	sim->spoil_by = by;
+}
+
+void sim_spoil(struct sim *sim, const uint8_t *what, size_t len)
+{
+	sim_spoil_by(sim, what, len, 0, 1);
 }
 
 void sim_set_filter(struct sim *sim, sim_filter filter)

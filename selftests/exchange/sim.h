@@ -43,6 +43,7 @@ enum sim_nat { SIM_NAT_NONE, SIM_NAT_MASQUERADE, SIM_NAT_FORWARD };
  * @split: a tunnel for each local network instead of one for all
  * @nat: what stands before each side
  * @nat_t: of both sides, as configured; off when nothing is said
+ * @whole: a side that does not have IKE fragmentation
  * @other_nets: the networks that side 1 has for side 0 are others
  * @narrow: side 1 has wider networks than side 0, and narrow = true
  * @spare: side 0 has another address of side 1 first, where nobody answers
@@ -79,6 +80,7 @@ struct sim_options {
 	bool split;
 	enum sim_nat nat[2];
 	enum moat_nat_t nat_t[2];
+	bool whole[2];
 	bool other_nets;
 	bool narrow;
 	bool spare;
@@ -127,6 +129,8 @@ typedef bool (*sim_filter)(int from, uint8_t exchange, unsigned int nth);
 void sim_set_filter(struct sim *sim, sim_filter filter);
 /** sim_reboot() - a side forgets everything and is configured afresh */
 void sim_reboot(struct sim *sim, int side);
+/** sim_jump() - the clock of a side's daemon jumps */
+void sim_jump(struct sim *sim, int side, int64_t ms);
 /** sim_crash() - a side's daemon is gone; its kernel goes on */
 void sim_crash(struct sim *sim, int side);
 /** sim_restart() - a new daemon comes, and finds what the kernel has */
@@ -144,6 +148,9 @@ void sim_inject_at(struct sim *sim, int to, uint16_t port, const uint8_t *data,
 		   size_t len);
 /** sim_spoil() - change octets in all datagrams: an old dialect out of a new one */
 void sim_spoil(struct sim *sim, const uint8_t *what, size_t len);
+/** sim_spoil_by() - the same with the octet at @at, and the bits of @by */
+void sim_spoil_by(struct sim *sim, const uint8_t *what, size_t len, size_t at,
+		  uint8_t by);
 
 /* What was seen. */
 unsigned int sim_keepalives(const struct sim *sim, int side);
@@ -172,6 +179,8 @@ unsigned int sim_reserved(const struct sim *sim, int side);
 /** sim_keys_named() - how many keys of ISAKMP SAs were given out */
 unsigned int sim_keys_named(const struct sim *sim, int side);
 unsigned int sim_isakmps(struct sim *sim, int side);
+/** sim_burden() - how much a side's core keeps */
+struct moat_burden sim_burden(struct sim *sim, int side);
 const char *sim_state(struct sim *sim, int side);
 uint64_t sim_rekeys(struct sim *sim, int side);
 /** sim_datagram() - the @index-th datagram of all that were sent */
@@ -187,5 +196,13 @@ const uint8_t *sim_datagram(const struct sim *sim, unsigned int index, size_t *l
  * Return: NULL, or what is wrong.
  */
 const char *sim_agree(struct sim *sim);
+
+/**
+ * sim_equal() - have both sides the same live SAs, and nothing else?
+ *
+ * Each outbound SA of either side is the inbound one of the other and the reverse,
+ * and sim_agree() has nothing to say.
+ */
+bool sim_equal(struct sim *sim);
 
 #endif

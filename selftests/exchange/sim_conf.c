@@ -115,6 +115,7 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 		conf->lifetime = o->shorter;
 	conf->lifebytes = o->lifebytes;
 	conf->nat_t = o->nat_t[side];
+	conf->fragmentation = !o->whole[side];
 	conf->replay = 1024;
 	conf->narrow = o->narrow && side == 1;
 	conf->routes = true;
@@ -272,6 +273,15 @@ unsigned int sim_isakmps(struct sim *sim, int side)
 	return count;
 }
 
+struct moat_burden sim_burden(struct sim *sim, int side)
+{
+	struct moat_burden burden = { 0 };
+
+	if (sim->side[side].ike)
+		moat_ike_burden(sim->side[side].ike, &burden);
+	return burden;
+}
+
 const char *sim_state(struct sim *sim, int side)
 {
 	struct moat_tunnel_view view;
@@ -372,9 +382,10 @@ const char *sim_agree(struct sim *sim)
 				why = agree_on(sim, side, &policy->out->inner->params);
 			if (!why)
 				continue;
-			snprintf(sim->wrong, sizeof(sim->wrong), "side %c policy %u: %s",
-				 'A' + side, policy->params.id, why);
-			return sim->wrong;
+			snprintf(sim->differs, sizeof(sim->differs),
+				 "side %c policy %u: %s", 'A' + side, policy->params.id,
+				 why);
+			return sim->differs;
 		}
 	}
 	return NULL;
@@ -383,4 +394,35 @@ const char *sim_agree(struct sim *sim)
 void sim_change_nets(struct sim *sim, unsigned int nets)
 {
 	sim->options.nets = nets;
+}
+
+static unsigned int meeting(const struct sim *sim, int side)
+{
+	const struct sim_sa *sa = sim->side[side].kernel.sas;
+	unsigned int count = 0;
+
+	for (; sa; sa = sa->next) {
+		const struct sim_sa *in = sim->side[!side].kernel.sas;
+
+		if (sa->reserved || sa->params.direction != MOAT_DIRECTION_OUT)
+			continue;
+		while (in && (in->reserved || in->params.direction != MOAT_DIRECTION_IN ||
+			      in->params.spi != sa->params.spi ||
+			      in->params.protocol != sa->params.protocol))
+			in = in->next;
+		count += in != NULL;
+	}
+	return count;
+}
+
+bool sim_equal(struct sim *sim)
+{
+	for (int side = 0; side < 2; side++) {
+		unsigned int met = meeting(sim, side);
+
+		if (!met || met != sim_count(sim, side, MOAT_DIRECTION_OUT) ||
+		    met != sim_count(sim, !side, MOAT_DIRECTION_IN))
+			return false;
+	}
+	return !sim_agree(sim);
 }

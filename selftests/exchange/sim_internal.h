@@ -56,13 +56,14 @@ struct sim_record {
 	int to;
 };
 
-/* @starting: a new core meets the policies of its predecessor */
+/* @skew: of its clock, ms; @starting: a new core meets the policies of its predecessor */
 struct sim_side {
 	struct moat_ike *ike;
 	struct moat_addr addr;
 	unsigned int rebound;
 	unsigned int keepalives;
 	uint64_t random;
+	int64_t skew;
 	unsigned int boot;
 	bool starting;
 	struct sim_kernel kernel;
@@ -78,6 +79,7 @@ struct sim_side {
 	struct moat_rsa_keys keys;
 };
 
+/* @wrong: what a kernel refused, for good; @differs: what sim_agree() saw last */
 struct sim {
 	struct sim_options options;
 	uint64_t random;
@@ -86,6 +88,8 @@ struct sim {
 	sim_filter filter;
 	const uint8_t *spoil;
 	size_t spoil_len;
+	size_t spoil_at;
+	uint8_t spoil_by;
 	unsigned int fail;
 	struct sim_item *queue;
 	struct sim_record records[SIM_RECORDS];
@@ -93,6 +97,7 @@ struct sim {
 	unsigned long lost;
 	unsigned long delivered;
 	char wrong[256];
+	char differs[256];
 	struct moat_x509 *x509;
 };
 

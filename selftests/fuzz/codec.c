@@ -92,6 +92,7 @@ static int read_body(const struct moat_payload *p)
 {
 	struct moat_refusal no = { .why = MOAT_REFUSE_NONE };
 	struct moat_notify n;
+	struct moat_fragment f;
 	struct moat_delete d;
 	struct moat_cert cert;
 	struct moat_id id;
@@ -128,6 +129,12 @@ static int read_body(const struct moat_payload *p)
 			return refused(&no);
 		inside(p->body, d.spis);
 		CHECK(d.spis.len == (size_t)d.count * d.spi_size);
+		return 0;
+	case MOAT_P_FRAGMENT:
+		if (moat_fragment_parse(p->body, &f, &no) < 0)
+			return refused(&no);
+		inside(p->body, f.data);
+		CHECK(f.number > 0 && f.data.len > 0);
 		return 0;
 	default:
 		return 0;

@@ -203,6 +203,65 @@ static void test_damaged_when_established(void **state)
 	sim_free(sim);
 }
 
+/* One of the parts into which somebody cuts a recorded message. */
+static size_t part_of(unsigned int pick, uint16_t id, uint8_t buf[2 * SIZE])
+{
+	struct moat_view whole = moat_view(recorded[pick].data, recorded[pick].len);
+	uint8_t parts = (uint8_t)(1 + damage_below(5));
+	struct moat_fragment f = {
+		.id = id,
+		.number = (uint8_t)(1 + damage_below(parts)),
+	};
+	size_t each = whole.len / parts;
+	struct moat_hdr hdr = { .exchange = MOAT_X_MAIN };
+	struct moat_build b;
+
+	f.last = f.number == parts;
+	f.data = moat_view(whole.data + each * (f.number - 1u),
+			   f.last ? whole.len - each * (parts - 1u) : each);
+	/* Cookies of a message that has both. */
+	memcpy(hdr.cookie_i, recorded[2].data, MOAT_COOKIE_LEN);
+	memcpy(hdr.cookie_r, recorded[2].data + MOAT_COOKIE_LEN, MOAT_COOKIE_LEN);
+	moat_build_start(&b, buf, 2 * SIZE, &hdr);
+	moat_build_fragment(&b, &f);
+	return moat_build_finish(&b);
+}
+
+/* Fragments, whole and damaged, of messages that are good or not. */
+static void test_fragments(void **state)
+{
+	struct sim_options o = options(12);
+	struct holdings before;
+	uint8_t buf[2 * SIZE];
+	uint64_t kept = 0;
+	struct sim *sim;
+
+	(void)state;
+	record(12);
+	sim = sim_new(&o);
+	establish(sim);
+	before = take_stock(sim);
+	for (unsigned int i = 0; i < 60000; i++) {
+		unsigned int pick = (unsigned int)damage_below(recorded_count);
+		size_t len = part_of(pick, damage_below(50) ? 1 : 2, buf);
+
+		if (damage_below(3) == 0) {
+			len = damage(buf, len, sizeof(buf), recorded[pick].data,
+				     recorded[pick].len);
+			damage_fix_length(buf, len);
+		}
+		sim_inject(sim, (int)(i & 1), buf, len);
+		unchanged(sim, &before);
+		assert_true(sim_burden(sim, (int)(i & 1)).fragments <=
+			    MOAT_HDR_LEN + MOAT_MESSAGE_MAX);
+		kept += sim_burden(sim, (int)(i & 1)).fragments > 0;
+	}
+	assert_true(kept > 10000);
+	assert_true(sim_core(sim, 0)->refused[MOAT_REFUSE_FRAGMENT] > 100);
+	works_again(sim);
+	sim_free(sim);
+}
+
 /* Cut at each octet, and each bit flipped, as they are on the wire. */
 static void test_cut_and_flipped(void **state)
 {
@@ -444,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_when_established),
 		cmocka_unit_test(test_cut_and_flipped),
 		cmocka_unit_test(test_damaged_in_every_state),
+		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_insider),
 	};

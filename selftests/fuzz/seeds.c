@@ -120,6 +120,23 @@ static void informational_seeds(struct fuzz_seeds *s)
 	finish(s, &b);
 }
 
+static void fragment_seeds(struct fuzz_seeds *s)
+{
+	for (uint8_t number = 1; number <= 2; number++) {
+		struct moat_fragment f = {
+			.id = 1,
+			.number = number,
+			.last = number == 2,
+			.data = moat_view(octets, 64),
+		};
+		struct moat_build b;
+
+		start(s, &b, MOAT_X_MAIN, 0);
+		moat_build_fragment(&b, &f);
+		finish(s, &b);
+	}
+}
+
 static size_t from_hex(const char *hex, uint8_t *out, size_t size)
 {
 	size_t len = hex ? strlen(hex) / 2 : 0;
@@ -206,6 +223,7 @@ void fuzz_seeds_fill(struct fuzz_seeds *s)
 	phase1_seeds(s);
 	quick_seeds(s);
 	informational_seeds(s);
+	fragment_seeds(s);
 	for (size_t i = 0; i < sizeof(recorded) / sizeof(recorded[0]); i++)
 		recorded_seeds(s, recorded[i]);
 }

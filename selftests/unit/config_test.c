@@ -69,6 +69,7 @@ static void test_defaults(void **state)
 	assert_int_equal(t->replay, 1024);
 	assert_true(t->routes);
 	assert_false(t->narrow);
+	assert_true(t->fragmentation);
 	assert_true(t->ike.count > 0);
 	assert_true(t->esp.count > 0);
 	assert_int_equal(t->n_pairs, 1);
@@ -93,6 +94,7 @@ static void test_all_keys(void **state)
 		"\"b@example.org\"\n"
 		"ike-lifetime = 3600; lifetime = 600; lifebytes = \"100G\"; dpd = 0\n"
 		"priority = 7; replay = 4096; esn = \"off\"; narrow = true\n"
+		"fragmentation = false\n"
 		"routes = false; secpath = false; weak = false\n"
 		"} }\n";
 	struct moat_config config = { 0 };
@@ -119,6 +121,7 @@ static void test_all_keys(void **state)
 	assert_int_equal(t->priority, 7);
 	assert_int_equal(t->replay, 4096);
 	assert_true(t->narrow);
+	assert_false(t->fragmentation);
 	assert_false(t->routes);
 	moat_config_free(&config);
 }

@@ -494,6 +494,32 @@ static void test_notify(void **state)
 	assert_string_equal(no.text, "NOTIFY says an SPI of 4 bytes, 3 remain");
 }
 
+static void test_fragment(void **state)
+{
+	struct data d = data_hex("0102 03 01 aabb");
+	struct moat_fragment f;
+	struct moat_refusal no;
+
+	(void)state;
+	assert_int_equal(moat_fragment_parse(data_view(&d), &f, &no), 0);
+	assert_int_equal(f.id, 0x0102);
+	assert_int_equal(f.number, 3);
+	assert_true(f.last);
+	assert_int_equal(f.data.len, 2);
+	assert_int_equal(f.data.data[0], 0xaa);
+	/* Of the flags only this one has a meaning. */
+	d.octets[3] = 0xfe;
+	assert_int_equal(moat_fragment_parse(data_view(&d), &f, &no), 0);
+	assert_false(f.last);
+	assert_int_equal(moat_fragment_parse(moat_view(d.octets, 4), &f, &no), -1);
+	assert_string_equal(no.text, "FRAGMENT needs 5 bytes, has 4");
+	d.octets[2] = 0;
+	assert_int_equal(moat_fragment_parse(data_view(&d), &f, &no), -1);
+	assert_int_equal(no.why, MOAT_REFUSE_FRAGMENT);
+	assert_string_equal(no.text,
+			    "fragment of message 258 has number 0, they begin at 1");
+}
+
 static void test_delete(void **state)
 {
 	static const struct {
@@ -596,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_nat_oa),
 		cmocka_unit_test(test_cert),
 		cmocka_unit_test(test_notify),
+		cmocka_unit_test(test_fragment),
 		cmocka_unit_test(test_delete),
 		cmocka_unit_test(test_nonce),
 		cmocka_unit_test(test_names),
