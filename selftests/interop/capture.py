@@ -14,9 +14,10 @@ IKE, NAT_T = 500, 4500
 MAIN_MODE = 2
 AGGRESSIVE_MODE = 4
 QUICK_MODE = 32
+FRAGMENT = 132  # a private payload: a part of a message
 
 Esp = namedtuple("Esp", "src dst spi")
-Isakmp = namedtuple("Isakmp", "time src exchange message_id length")
+Isakmp = namedtuple("Isakmp", "time src exchange message_id length first")
 
 
 class Capture:
@@ -97,9 +98,9 @@ class Capture:
         if end - body < 28:
             self.other += 1
             return
-        exchange, mid, length = struct.unpack_from("!18xBxII", data, body)
+        first, exchange, mid, length = struct.unpack_from("!16xBxBxII", data, body)
         self.isakmp.append(Isakmp(time, data[ip + 12:ip + 16], exchange,
-                                  mid, length))
+                                  mid, length, first))
 
     def holds(self, token):
         """Is the token anywhere in the files?"""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import network
 import rows
-from capture import AGGRESSIVE_MODE, MAIN_MODE, QUICK_MODE
+from capture import AGGRESSIVE_MODE, FRAGMENT, MAIN_MODE, QUICK_MODE
 
 # A group's public value is this long, so quick mode's first message is
 # longer than it if and only if it carries one.
@@ -29,6 +29,7 @@ class Evidence:
 def complaints(row, evidence):
     """Everything that is wrong, in words; empty when the row passed."""
     return (_traffic(evidence) + _exchange(row, evidence) +
+            _fragments(row, evidence) +
             _capture(row, evidence) + _counters(row, evidence))
 
 
@@ -64,6 +65,20 @@ def _exchange(row, evidence):
     if any((m.length > value) != bool(row.pfs) for m in quick[:2]):
         wrong.append(f"quick mode messages of {quick[0].length} and "
                      f"{quick[1].length} bytes, with PFS {row.pfs}")
+    return wrong
+
+
+def _fragments(row, evidence):
+    """On a narrow path both sides sent fragments."""
+    if row.path != "narrow":
+        return []
+    wrong = []
+    for gateway in ("gw-a", "gw-b"):
+        source = socket.inet_aton(network.local(row, gateway))
+        sent = [m for m in evidence.wan.isakmp
+                if m.src == source and m.first == FRAGMENT]
+        if len(sent) < 2:
+            wrong.append(f"{gateway} sent {len(sent)} fragments of IKE, not 2 or more")
     return wrong
 
 

@@ -176,6 +176,28 @@ def set_nats(row):
             raise Failed(f"conntrack of {ns} was not flushed: {os.strerror(-code)}")
 
 
+# Before conntrack puts fragments together.
+NARROW = """
+table ip path {
+    chain in {
+        type filter hook prerouting priority -450;
+        ip frag-off & 0x1fff != 0 counter drop
+        udp dport { 500, 4500 } ip length > 1280 counter drop
+    }
+}
+"""
+
+
+def set_path(row):
+    """What gets through between the gateways in this row."""
+    rules = "table ip path\ndelete table ip path\n"
+    if row.path == "narrow":
+        rules += NARROW
+    for ns in WAN:
+        subprocess.run(("ip", "netns", "exec", ns, "nft", "-f", "-"), input=rules,
+                       text=True, check=True)
+
+
 def ping(source, target, count=3):
     """Ping; the number of packets without an answer."""
     text = run("ping", "-n", "-c", str(count), "-i", "0.2", "-W", "20",

@@ -194,6 +194,8 @@ charon-systemd {
     install_routes = no
     # on two CPUs XFRM sends out of order by more than the default of 32
     replay_window = 1024
+    # of a packet of IKE; longer messages go in fragments
+    fragment_size = 1024
     i_dont_care_about_security_and_use_aggressive_mode_psk = yes
     syslog {
         daemon {
@@ -227,6 +229,7 @@ connections {
         remote_addrs = %(remote)s
         proposals = %(ike)s
         aggressive = %(aggressive)s
+        fragmentation = yes
         local {
             auth = %(auth)s
             %(cert)s
@@ -317,6 +320,7 @@ conn net
     authby=%(authby)s
     %(cert)s
     aggressive=%(aggressive)s
+    fragmentation=yes
     left=%(local)s
     leftid="%(id)s"
     leftsubnet=%(local_net)s

@@ -11,13 +11,15 @@ its ends are named by DN.
 `proto` is what carries the traffic; AH and NULL leave it legible.
 `nat` says who is behind one: "left", "right", "both" or nobody. The initiator's
 masquerades, the responder's forwards UDP 500 and 4500.
+`path`: "narrow" loses, without a word, packets of IKE above 1280 octets and all
+fragments of IP, so that long messages need IKE fragmentation.
 """
 
 from collections import namedtuple
 
 Row = namedtuple("Row",
-                 "left right initiator esp pfs exchange ike proto nat auth",
-                 defaults=("main", "aes256-sha256-modp2048", "esp", "", "psk"))
+                 "left right initiator esp pfs exchange ike proto nat auth path",
+                 defaults=("main", "aes256-sha256-modp2048", "esp", "", "psk", ""))
 
 GCM = "aes128gcm16"
 CBC = "aes128-sha256"
@@ -52,6 +54,8 @@ MATRIX += [Row("moat", peer, initiator, GCM, GROUP, exchange, auth="rsa")
            for peer in ("strongswan", "libreswan")
            for initiator in ("right", "left")
            for exchange in ("main", "aggressive")]
+MATRIX += [Row("moat", "strongswan", "right", GCM, None, auth="rsa", path="narrow"),
+           Row("moat", "libreswan", "left", GCM, None, auth="rsa", path="narrow")]
 
 
 def name(row):
@@ -61,6 +65,8 @@ def name(row):
     rest = [word for word, default in (
         (row.exchange, "main"), (row.ike, Row._field_defaults["ike"]),
         (row.proto, "esp"), (row.auth, "psk")) if word != default]
+    if row.path:
+        rest.append(f"{row.path} path")
     if row.nat:
         behind = {"left": row.left, "right": row.right, "both": "both"}[row.nat]
         rest.append(f"{behind} behind NAT")
