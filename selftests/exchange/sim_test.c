@@ -21,7 +21,7 @@
 
 static uint64_t only_seed;
 static bool verbose;
-static unsigned int runs = 2000;
+static unsigned int runs = 500;
 
 static uint64_t mix(uint64_t seed, uint64_t salt)
 {
