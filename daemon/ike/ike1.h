@@ -498,6 +498,15 @@ int moat_sig_verify(struct moat_isakmp *sa, struct moat_view hash,
 bool moat_enc_method(uint16_t method);
 /** moat_enc_used() - is it authenticated by who can decrypt? */
 bool moat_enc_used(const struct moat_isakmp *sa);
+/**
+ * moat_enc_hides_rest() - would what follows the nonce have to be encrypted?
+ * @sa: the ISAKMP SA
+ *
+ * So RFC 2409 section 5.3 has it. What others must be able to read, vendor IDs
+ * and NAT-D, then stands before the nonce.
+ */
+bool moat_enc_hides_rest(const struct moat_isakmp *sa);
+
 /** moat_enc_put_values() - HASH(1), KE, NONCE and ID, encrypted as the method has it */
 void moat_enc_put_values(struct moat_isakmp *sa, struct moat_build *b);
 /** moat_enc_verify_values() - the same of the peer; waits until they are opened */

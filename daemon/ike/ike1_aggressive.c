@@ -26,6 +26,13 @@ static void put_answer(struct moat_isakmp *sa, struct moat_build *b)
 		moat_ike_answer_build(b, &choice);
 }
 
+static void put_abilities(struct moat_isakmp *sa, struct moat_build *b)
+{
+	moat_dpd_put_vendor(b);
+	moat_natt_put_vendor(sa, b);
+	moat_fragment_put_vendor(sa, b);
+}
+
 static void send_1(struct moat_isakmp *sa)
 {
 	struct moat_ike_want wanted = moat_phase1_want(sa->tunnel);
@@ -35,12 +42,13 @@ static void send_1(struct moat_isakmp *sa)
 	moat_ike_offer_build(&out.b, &wanted);
 	moat_blob_set(&sa->sai, out.buf + MOAT_HDR_LEN + MOAT_GENERIC_LEN,
 		      out.b.used - MOAT_HDR_LEN - MOAT_GENERIC_LEN);
+	if (moat_enc_hides_rest(sa))
+		put_abilities(sa, &out.b);
 	moat_phase1_put_values(sa, &out.b);
 	if (!moat_enc_used(sa))
 		moat_auth_put_id(sa, &out.b);
-	moat_dpd_put_vendor(&out.b);
-	moat_natt_put_vendor(sa, &out.b);
-	moat_fragment_put_vendor(sa, &out.b);
+	if (!moat_enc_hides_rest(sa))
+		put_abilities(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 1, MOAT_AG_NO_STATE))
 		moat_isakmp_fail(sa, "message 1 could not be written");
 	else
@@ -54,14 +62,18 @@ static void send_2(struct moat_isakmp *sa)
 
 	moat_ike1_begin(&out, sa, MOAT_X_AGGRESSIVE, 0, false);
 	put_answer(sa, &out.b);
+	if (moat_enc_hides_rest(sa)) {
+		put_abilities(sa, &out.b);
+		moat_natt_put_discovery(sa, &out.b);
+	}
 	moat_phase1_put_values(sa, &out.b);
 	if (!moat_enc_used(sa))
 		moat_auth_put_id(sa, &out.b);
 	moat_auth_put_proof(sa, &out.b);
-	moat_dpd_put_vendor(&out.b);
-	moat_natt_put_vendor(sa, &out.b);
-	moat_fragment_put_vendor(sa, &out.b);
-	moat_natt_put_discovery(sa, &out.b);
+	if (!moat_enc_hides_rest(sa)) {
+		put_abilities(sa, &out.b);
+		moat_natt_put_discovery(sa, &out.b);
+	}
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 2, MOAT_AG_INIT_EXCH))
 		moat_isakmp_fail(sa, "message 2 could not be written");
 }

@@ -39,6 +39,11 @@ bool moat_enc_used(const struct moat_isakmp *sa)
 	return moat_enc_method(sa->tunnel->conf.auth);
 }
 
+bool moat_enc_hides_rest(const struct moat_isakmp *sa)
+{
+	return revised(sa);
+}
+
 /* ---- Ke_i and Ke_r: section 5.3 ---- */
 
 /**

@@ -54,8 +54,11 @@ void moat_main_have_values(struct moat_isakmp *sa)
 	enum moat_state after = sa->initiator ? MOAT_MM_SA_SETUP : MOAT_MM_KEY_EXCH;
 
 	moat_ike1_begin(&out, sa, MOAT_X_MAIN, 0, false);
+	if (moat_enc_hides_rest(sa))
+		moat_natt_put_discovery(sa, &out.b);
 	moat_phase1_put_values(sa, &out.b);
-	moat_natt_put_discovery(sa, &out.b);
+	if (!moat_enc_hides_rest(sa))
+		moat_natt_put_discovery(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, sa->initiator ? 3 : 4, after))
 		moat_isakmp_fail(sa, "message with KE and NONCE could not be written");
 	else if (sa->initiator)
