@@ -96,7 +96,7 @@ connections {
             id = "%(local_id)s" }
         remote { %(remote_auth)s
             id = "%(remote_id)s" }
-        children { net {
+        children { net1 {
             local_ts = %(local_net)s
             remote_ts = %(remote_net)s
             esp_proposals = %(esp)s } }
@@ -106,6 +106,8 @@ secrets {
     ike { secret = %(psk)s }
 }
 """
+
+    children = 1
 
     def load_row(self, row, site):
         """The connection of a row."""
@@ -168,7 +170,7 @@ conn net
             "aggressive": "yes" if row.exchange == "aggressive" else "no",
             "auth": "secret" if psk else "rsasig", "local_id": local_id,
             "remote_id": remote_id, "pfs": "yes" if group else "no",
-            "esp": self.ESP[esp] + (f";modp{group}" if group else "")}
+            "esp": self.algorithms(esp) + (f";modp{group}" if group else "")}
             + ("" if psk else self.CERTIFICATES))
         self._whack("--rereadsecrets")
         peers.run(f"{self.bin}/addconn", "--config", self.conf, "--ctlsocket", self.control,
@@ -184,7 +186,7 @@ conn net
                   f"{site.path}/gw-b.pem", "-name", "gw-b", "-passout", "pass:", "-out",
                   f"{site.path}/gw-b.p12")
         peers.run("pk12util", "-i", f"{site.path}/gw-b.p12", "-d", store, "-W", "")
-        peers.run("certutil", "-A", "-n", "ca", "-t", "CT,,", "-i", f"{site.path}/ca.pem",
+        peers.run("certutil", "-A", "-n", "peer-ca", "-t", "CT,,", "-i", f"{site.path}/ca.pem",
                   "-d", store)
 
 
@@ -335,7 +337,8 @@ class Bench:
             session = next(s for s in end.sessions.values() if s.ipsec)
             if row.other == "moat":     # it gives out no keys: traffic shows them
                 Xfrm(session.ipsec[-1])
-                same(network.ping("host-a", "host-b"), 0, "pings lost")
+                same(network.ping("host-a", network.HOST["host-a"],
+                                  network.HOST["host-b"]), 0, "pings lost")
             else:
                 self.compare(end, session)
             self.liveness(end, session)
