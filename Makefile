@@ -196,7 +196,12 @@ lint:
 
 # --- shown and proved in a guest ----------------------------------------------
 
-kselftest: linux-source
+build/tests/interop/flow: selftests/interop/flow.c $(B)/obj/flags
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
+
+kselftest: linux-source build/tests/interop/flow
 	$(Q)$(MAKE) -C selftests --no-print-directory install \
 		KSFT_SRC=$(CURDIR)/$(LINUX)/tools/testing/selftests \
 		INSTALL_PATH=$(CURDIR)/build/kselftest
@@ -208,6 +213,14 @@ check:
 check-debug:
 	@scripts/debug-kernel >/dev/null
 	@scripts/check-runner debug-proof debug
+
+# Pairwise over all algorithms and groups too, in two guests at once.
+interop:
+	@scripts/check-runner interop-1 interop-2
+
+# The long runs.
+soak:
+	@scripts/check-runner soak-life
 
 mutants:
 	@scripts/mutants
@@ -230,6 +243,8 @@ help:
 	@echo 'make demo       the main job, shown in a guest'
 	@echo 'make check      all tests; closes with "N passed, N failed"'
 	@echo 'make check-debug  the kernel tests under KASAN, lockdep, kmemleak; builds that kernel once'
+	@echo 'make interop    strongSwan and libreswan, pairwise over all there is'
+	@echo 'make soak       what takes long: 50 rekeys of both phases under traffic'
 	@echo 'make mutants    each listed one-line fault turns a test red'
 	@echo 'make unit       unit and exchange tests of user space'
 	@echo 'make fuzz       the codec, guided by coverage, for TIME= seconds'
@@ -238,6 +253,6 @@ help:
 	@echo 'make clean      all but downloads and guest images; distclean: these too'
 
 
-.PHONY: all demo check check-debug mutants fuzz kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
+.PHONY: all demo check check-debug interop soak mutants fuzz kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
 
 -include $(shell find $(B)/obj build/lint -name '*.d' 2>/dev/null)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a row must have shown. Pure: evidence in, complaints out."""
 
-import socket
+import ipaddress
 from dataclasses import dataclass, field
 
 import network
@@ -10,7 +10,9 @@ from capture import AGGRESSIVE_MODE, FRAGMENT, MAIN_MODE, QUICK_MODE
 
 # A group's public value is this long, so quick mode's first message is
 # longer than it if and only if it carries one.
-PUBLIC_VALUE = {"modp2048": 256}
+PUBLIC_VALUE = {"modp1024": 128, "modp1536": 192, "modp2048": 256,
+                "modp3072": 384, "modp4096": 512, "modp6144": 768,
+                "modp8192": 1024}
 
 
 @dataclass
@@ -33,6 +35,46 @@ def complaints(row, evidence):
             _capture(row, evidence) + _counters(row, evidence))
 
 
+# What `moat show failures` must say, by kind of row.
+WORDS = {"psk": "pre-shared keys most likely differ",
+         "identity": "stranger.example.org",
+         "dpd": "nothing was heard of the peer"}
+# Who made the offer hears no more than that.
+OFFER_REFUSED = {"left": "NO-PROPOSAL-CHOSEN", "right": "modp3072"}
+
+
+def explained(row, told):
+    """Has Moat said what is wrong in this row?"""
+    return (WORDS.get(row.kind) or OFFER_REFUSED[row.initiator]) in told
+
+
+def refused(evidence):
+    """No SAs; nothing passed, neither protected nor in clear."""
+    wrong = [f"{ns} has SAs: {sas}" for ns, sas in evidence.sas.items() if sas]
+    if not evidence.pings_lost:
+        wrong.append("a ping was answered")
+    if evidence.wan.esp or evidence.wan.other:
+        wrong.append(f"{len(evidence.wan.esp)} SAs' packets and "
+                     f"{evidence.wan.other} others were on the wire")
+    return wrong
+
+
+def rekeyed(row, evidence):
+    """No ping lost or in clear while both phases were replaced twice."""
+    wrong = _capture(row, evidence)
+    if evidence.pings_lost:
+        wrong.append(f"{evidence.pings_lost} pings lost")
+    for gateway in ("gw-a", "gw-b"):
+        source = network.packed(network.local(row, gateway))
+        used = sum(esp.src == source for esp in evidence.wan.esp)
+        if used < 3:
+            wrong.append(f"{gateway} sent on {used} SAs, not on 3 or more")
+    begun = {m.cookie for m in evidence.wan.isakmp if m.exchange == MAIN_MODE}
+    if len(begun) < 3:
+        wrong.append(f"{len(begun)} ISAKMP SAs, not 3 or more")
+    return wrong
+
+
 def _traffic(evidence):
     wrong = []
     if not evidence.sent or evidence.sent != evidence.arrived:
@@ -41,6 +83,10 @@ def _traffic(evidence):
     if evidence.pings_lost:
         wrong.append(f"{evidence.pings_lost} pings lost")
     return wrong
+
+
+def _text(address):
+    return str(ipaddress.ip_address(address))
 
 
 def _exchange(row, evidence):
@@ -54,15 +100,17 @@ def _exchange(row, evidence):
     if len(main) < least or len(quick) < 3:
         return [f"{len(main)} {row.exchange} mode and {len(quick)} quick mode"
                 f" messages in the capture, not {least} and 3"]
-    initiator = socket.inet_aton(
+    initiator = network.packed(
         network.local(row, "gw-a" if row.initiator == "left" else "gw-b"))
     if main[0].src != initiator or quick[0].src != initiator:
-        wrong.append(f"{row.exchange} mode was begun by {socket.inet_ntoa(main[0].src)}"
-                     f", quick mode by {socket.inet_ntoa(quick[0].src)}")
-    if len({m.message_id for m in quick}) != 1:
-        wrong.append("more than one quick mode")
-    value = PUBLIC_VALUE[row.pfs or rows.GROUP]
-    if any((m.length > value) != bool(row.pfs) for m in quick[:2]):
+        wrong.append(f"{row.exchange} mode was begun by {_text(main[0].src)}"
+                     f", quick mode by {_text(quick[0].src)}")
+    ids = {m.message_id for m in quick}
+    if len(ids) != row.nets ** 2:
+        wrong.append(f"{len(ids)} quick modes, not {row.nets ** 2}")
+    # a curve's is shorter than what else may stand there: not to be told apart
+    value = PUBLIC_VALUE.get(row.pfs or rows.GROUP)
+    if value and any((m.length > value) != bool(row.pfs) for m in quick[:2]):
         wrong.append(f"quick mode messages of {quick[0].length} and "
                      f"{quick[1].length} bytes, with PFS {row.pfs}")
     return wrong
@@ -74,7 +122,7 @@ def _fragments(row, evidence):
         return []
     wrong = []
     for gateway in ("gw-a", "gw-b"):
-        source = socket.inet_aton(network.local(row, gateway))
+        source = network.packed(network.local(row, gateway))
         sent = [m for m in evidence.wan.isakmp
                 if m.src == source and m.first == FRAGMENT]
         if len(sent) < 2:
@@ -88,7 +136,7 @@ def _capture(row, evidence):
         wrong.append("the token is in the capture between the gateways"
                      if evidence.token_on_wan else
                      "the token is not to be seen, as it should be here")
-    if not evidence.token_on_lan:
+    if not evidence.token_on_lan and row.mode == "tunnel":
         wrong.append("the token is not in the capture of the LAN: the "
                      "search does not work")
     if evidence.wan.other:
@@ -97,7 +145,7 @@ def _capture(row, evidence):
     packets = sum(map(len, evidence.wan.esp.values()))
     if evidence.wan.udp != (packets if row.nat else 0):
         wrong.append(f"{evidence.wan.udp} of {packets} packets of ESP were in UDP")
-    left = socket.inet_aton(network.local(row, "gw-a"))
+    left = network.packed(network.local(row, "gw-a"))
     for esp, seqs in evidence.wan.esp.items():
         sender = row.left if esp.src == left else row.right
         wrong += _sequence(esp, seqs, in_order=sender == "moat")
@@ -123,17 +171,17 @@ def _counters(row, evidence):
         out = [sa for sa in evidence.sas[source] if sa.direction == "out"]
         into = {sa.spi: sa for sa in evidence.sas[target]
                 if sa.direction == "in"}
-        if len(out) != 1:
-            wrong.append(f"{source} has {len(out)} outbound SAs, not 1")
+        if len(out) != row.nets ** 2:
+            wrong.append(f"{source} has {len(out)} outbound SAs, not {row.nets ** 2}")
         for sa in out:
-            key = (socket.inet_aton(network.local(row, source)),
-                   socket.inet_aton(network.remote(row, source)), sa.spi)
+            key = (network.packed(network.local(row, source)),
+                   network.packed(network.remote(row, source)), sa.spi)
             counted.add(key)
             wrong += _one_sa(sa, into.pop(sa.spi, None), target,
                              len(evidence.wan.esp.get(key, ())))
         wrong += [f"{target} has an inbound SA {spi:08x} that {source} does "
                   "not send on" for spi in into]
-    wrong += [f"ESP of SPI {esp.spi:08x} from {socket.inet_ntoa(esp.src)} "
+    wrong += [f"ESP of SPI {esp.spi:08x} from {_text(esp.src)} "
               "belongs to no SA" for esp in evidence.wan.esp
               if tuple(esp) not in counted]
     return wrong

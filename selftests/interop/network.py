@@ -21,11 +21,20 @@ import threading
 import time
 
 WAN = {"gw-a": "192.0.2.1", "gw-b": "192.0.2.2"}
+WAN6 = {"gw-a": "2001:db8::1", "gw-b": "2001:db8::2"}
 # on the way with NATs; what is not behind one is reached by its own address
 PRIVATE = {"gw-a": "172.16.1.1", "gw-b": "172.16.2.1"}
 PUBLIC = {"gw-a": "198.51.100.1", "gw-b": "198.51.100.2"}
 LAN = {"gw-a": "10.1.0.0/24", "gw-b": "10.2.0.0/24"}
 HOST = {"host-a": "10.1.0.2", "host-b": "10.2.0.2"}
+# by version of IP; the second of each is there for rows with several
+NETS = {"4": {"gw-a": ("10.1.0.0/24", "10.11.0.0/24"),
+              "gw-b": ("10.2.0.0/24", "10.12.0.0/24")},
+        "6": {"gw-a": ("fd00:1::/64", "fd00:11::/64"),
+              "gw-b": ("fd00:2::/64", "fd00:12::/64")}}
+HOST_PART = {"4": (".0/24", ".2"), "6": ("::/64", "::2")}
+# who sends through the tunnel: hosts, or the gateways themselves
+HOSTS = {"gw-a": "host-a", "gw-b": "host-b"}
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                    os.pardir, "net", "lib.sh")
 
@@ -48,6 +57,8 @@ def natted(row, gateway):
 
 def local(row, gateway):
     """The gateway's own address."""
+    if row.ip == "6":
+        return WAN6[gateway]
     return PRIVATE[gateway] if row.nat else WAN[gateway]
 
 
@@ -55,6 +66,32 @@ def remote(row, gateway):
     """The other gateway's address, as this one sees it."""
     there = other(gateway)
     return PUBLIC[there] if natted(row, there) else local(row, there)
+
+
+def nets(row, gateway):
+    """The networks behind a gateway; in transport mode it stands for itself."""
+    if row.mode == "transport":
+        return [local(row, gateway) + ("/128" if row.ip == "6" else "/32")]
+    return NETS[row.ip][gateway][:row.nets]
+
+
+def ends(row):
+    """[(namespace, its addresses)] of sender and receiver."""
+    found = []
+    for gateway in ("gw-a", "gw-b"):
+        net, host = HOST_PART[row.ip]
+        if row.mode == "transport":
+            found.append((gateway, [local(row, gateway)]))
+        else:
+            found.append((HOSTS[gateway], [n.replace(net, host)
+                                           for n in nets(row, gateway)]))
+    return found if row.initiator == "left" else found[::-1]
+
+
+def packed(address):
+    """An address as octets."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.inet_pton(family, address)
 
 
 class Failed(Exception):
@@ -115,11 +152,13 @@ def build():
     """
     run("bash", "-c", '. "$1" && topo_site_to_site', "bash", LIB)
     run("bash", "-c", ROUTERS, "bash", LIB)
-    # what the peers would load in the middle of an exchange, or too late for
-    # the fast drivers to be chosen
-    run("modprobe", "-a", "aesni_intel", "sha256_ssse3", "esp4", "xfrm_user",
-        "authenc", "seqiv", "echainiv", "nf_conntrack_netlink", check=False)
+    run("modprobe", "-a", *MODULES, check=False)
 
+
+# what the peers would load in the middle of an exchange, or too late for the
+# fast drivers to be chosen
+MODULES = ("aesni_intel", "sha256_ssse3", "esp4", "esp6", "ah4", "ah6", "xfrm_user",
+           "authenc", "seqiv", "echainiv", "nf_conntrack_netlink")
 
 ROUTERS = """. "$1" && topo_cleanup nat-a nat-b && topo_namespace nat-a nat-b &&
 topo_wire gw-a nat-a0 172.16.1.1/24 nat-a in 172.16.1.254/24 &&
@@ -132,6 +171,14 @@ for net in 198.51.100.0/24 172.16.2.0/24; do
 done &&
 for net in 198.51.100.0/24 172.16.1.0/24; do
     ip -n gw-b route add $net via 172.16.2.254 || exit
+done &&
+for end in a:1 b:2; do
+    site=${end%:*} number=1${end#*:}
+    for at in "host-$site eth0 2" "gw-$site lan-$site 1"; do
+        set -- $at
+        ip -n $1 addr add 10.$number.0.$3/24 dev $2 &&
+            ip -n $1 addr add fd00:$number::$3/64 dev $2 nodad || exit
+    done
 done"""
 
 # The initiator gets whatever port is free, the responder is reached by two.
@@ -198,14 +245,29 @@ def set_path(row):
                        text=True, check=True)
 
 
-def ping(source, target, count=3):
+def ping(ns, source, target, count=3, interval=0.2, pattern="00", wait=20):
     """Ping; the number of packets without an answer."""
-    text = run("ping", "-n", "-c", str(count), "-i", "0.2", "-W", "20",
-               HOST[target], ns=source, check=False)
+    text = run("ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-W",
+               str(wait), "-p", pattern, "-I", source, target, ns=ns,
+               check=False, timeout=60 + count * interval * 4)
     seen = re.search(r"(\d+) packets transmitted, (\d+) received", text)
     if not seen:
         raise Failed(f"ping said nothing of packets: {text.strip()}")
     return int(seen[1]) - int(seen[2])
+
+
+@contextlib.contextmanager
+def cut(ns, device):
+    """Nothing passes this device of a namespace."""
+    rules = "".join(f"chain {hook} {{ type filter hook {hook} priority raw; "
+                    f'{name} "{device}" drop; }} '
+                    for hook, name in (("prerouting", "iifname"),
+                                       ("postrouting", "oifname")))
+    run("nft", f"table inet cut {{ {rules}}}", ns=ns)
+    try:
+        yield
+    finally:
+        run("nft", "delete table inet cut", ns=ns)
 
 
 def make_file(size, token):
@@ -221,8 +283,8 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def transfer(source, target, data):
-    """Send data by TCP from host to host; return its SHA-256 there."""
+def transfer(source, target, address, data):
+    """Send data by TCP to an address of target; return its SHA-256 there."""
     digest = hashlib.sha256()
     problems = []
 
@@ -237,14 +299,15 @@ def transfer(source, target, data):
         except OSError as e:
             problems.append(f"receiver: {e}")
 
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with inside(target):
-        listener = socket.create_server((HOST[target], PORT))
+        listener = socket.create_server((address, PORT), family=family)
     listener.settimeout(DEADLINE)
     receiver = threading.Thread(target=receive, args=(listener,))
     receiver.start()
     try:
         with inside(source):
-            conn = socket.create_connection((HOST[target], PORT), DEADLINE)
+            conn = socket.create_connection((address, PORT), DEADLINE)
         with conn:
             conn.sendall(data)
     except OSError as e:

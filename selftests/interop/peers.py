@@ -58,9 +58,11 @@ class Daemon:
 
     def __init__(self, ns, work, psk):
         self.ns = ns
-        self.local, self.remote = network.WAN[ns], network.WAN[network.other(ns)]
+        there = network.other(ns)
+        self.local, self.remote = network.WAN.get(ns), network.WAN.get(there)
         self.row = None
-        self.local_net, self.remote_net = network.LAN[ns], network.LAN[network.other(ns)]
+        self.local_net, self.remote_net = network.LAN.get(ns), network.LAN.get(there)
+        self.local_nets, self.remote_nets = [self.local_net], [self.remote_net]
         self.psk = psk
         self.id = f"{ns}.example.org"
         self.remote_id = f"{network.other(ns)}.example.org"
@@ -75,6 +77,28 @@ class Daemon:
         self.row = row
         self.local = network.local(row, self.ns)
         self.remote = network.remote(row, self.ns)
+        self.local_nets = network.nets(row, self.ns)
+        self.remote_nets = network.nets(row, network.other(self.ns))
+
+    def secret(self, row):
+        """The PSK; rows that are about it give Moat's peer another one."""
+        return "another " + self.psk if row.kind == "psk" else self.psk
+
+    @staticmethod
+    def ike(row):
+        """The proposal of phase 1, or what Moat has not in its own."""
+        return "aes128-sha1-modp3072" if row.kind == "proposal" else row.ike
+
+    def attempt(self):
+        """Begin, whatever comes of it."""
+        try:
+            self.initiate(10)
+        except Failed:
+            pass
+
+    def begins(self, row):
+        """Is it the initiator of this row?"""
+        return row.initiator == ("left" if self.ns == "gw-a" else "right")
 
     DN = "C=DE, O=Moat test, CN=%s"
 
@@ -91,6 +115,9 @@ class Daemon:
     def names(self, row):
         """The identities of phase 1: addresses, by name where those are
         not encrypted, or not what the other side sees."""
+        if row.kind == "identity":  # the other side is not called what Moat expects
+            mine = self.id if self.name == "moat" else "stranger.example.org"
+            return {"id": mine, "remote_id": self.remote_id}
         if row.auth == "rsa":
             return {"id": self.DN % self.ns,
                     "remote_id": self.DN % network.other(self.ns)}
@@ -145,39 +172,58 @@ class XfrmDaemon(Daemon):
         run("ip", "xfrm", "state", "flush", ns=self.ns)
         run("ip", "xfrm", "policy", "flush", ns=self.ns)
 
-    PROPOSAL = {  # what `ip xfrm state` must show for a proposal
-        rows.GCM: re.compile(r"\taead rfc4106\(gcm\(aes\)\) 0x\w{40}\b.* 128$",
-                             re.M),
-        rows.CBC: re.compile(r"\tauth-trunc hmac\(sha256\) 0x\w{64}\b.* 128$\n"
-                             r"\tenc cbc\(aes\) 0x\w{32}\b", re.M),
-        rows.DES: re.compile(r"\tauth-trunc hmac\(sha1\) 0x\w{40}\b.* 96$\n"
-                             r"\tenc cbc\(des3_ede\) 0x\w{48}\b", re.M),
-        rows.NULL: re.compile(r"\tauth-trunc hmac\(sha256\) 0x\w{64}\b.* 128$"
-                              r"\n\tenc ecb\(cipher_null\)", re.M),
-    }
-    STATE = re.compile(
-        r"^src (?P<src>\S+) dst (?P<dst>\S+)\n"
-        r"\tproto esp spi 0x(?P<spi>[0-9a-f]{8})\b.* mode tunnel\n"
-        r".*?lifetime current:\n"
-        r"\s*(?P<bytes>\d+)\(bytes\), (?P<packets>\d+)\(packets\)",
-        re.M | re.S)
+    # what `ip xfrm state` must show for an algorithm; "" are its key's digits
+    CIPHERS = {"aes128": (r"cbc\(aes\)", 32), "aes192": (r"cbc\(aes\)", 48),
+               "aes256": (r"cbc\(aes\)", 64), "3des": (r"cbc\(des3_ede\)", 48),
+               "null": (r"ecb\(cipher_null\)", 0),
+               "aes128ctr": (r"rfc3686\(ctr\(aes\)\)", 40)}
+    INTEGRITY = {"md5": (32, 96), "sha1": (40, 96), "sha256": (64, 128),
+                 "sha384": (96, 192), "sha512": (128, 256)}
+    COMBINED = re.compile(r"aes(\d+)(gcm|ccm|gmac)(\d*)$")
+    NAMES = {"gcm": r"rfc4106\(gcm\(aes\)\)", "ccm": r"rfc4309\(ccm\(aes\)\)",
+             "gmac": r"rfc4543\(gcm\(aes\)\)"}
+
+    @classmethod
+    def proposal(cls, row):
+        """A pattern for the algorithms of the row."""
+        found = cls.COMBINED.match(row.esp)
+        if found:
+            salt = 6 if found[2] == "ccm" else 8
+            return (rf"\taead {cls.NAMES[found[2]]} 0x\w{{{int(found[1]) // 4 + salt}}}"
+                    rf"\b.* {int(found[3] or 16) * 8}$")
+        *cipher, integ = row.esp.split("-")
+        digits, bits = cls.INTEGRITY[integ]
+        text = rf"\tauth-trunc hmac\({integ}\) 0x\w{{{digits}}}\b.* {bits}$"
+        if cipher:
+            name, digits = cls.CIPHERS[cipher[0]]
+            text += rf"\n\tenc {name}" + (rf" 0x\w{{{digits}}}\b" if digits else "")
+        return text
 
     def sas(self):
         """Every SA of this namespace, larval ones left out."""
-        text = run("ip", "-s", "xfrm", "state", ns=self.ns)
+        row = self.row
+        state = re.compile(
+            r"^src (?P<src>\S+) dst (?P<dst>\S+)\n"
+            rf"\tproto {row.proto} spi 0x(?P<spi>[0-9a-f]{{8}})\b.* mode {row.mode}\n"
+            r".*?lifetime current:\n"
+            r"\s*(?P<bytes>\d+)\(bytes\), (?P<packets>\d+)\(packets\)",
+            re.M | re.S)
+        proposal = re.compile(self.proposal(row), re.M)
         found = []
-        for one in re.split(r"^(?=src )", text, flags=re.M):
-            m = self.STATE.match(one)
-            if not m or "lastused" in one and " add -" in one:
-                continue
-            if not self.PROPOSAL[self.row.esp].search(one):
-                if re.search(r"^\t(aead|enc|auth)", one, re.M):
-                    raise Failed(f"{self.name} has an SA that is not "
-                                 f"{self.row.esp}:\n{one}")
+        for one in re.split(r"^(?=src )", run("ip", "-s", "xfrm", "state", ns=self.ns),
+                            flags=re.M):
+            if not re.search(r"^\t(aead|enc|auth)", one, re.M):
                 continue  # a reserved SPI
+            m = state.match(one)
+            if not m or not proposal.search(one):
+                raise Failed(f"{self.name} has an SA that is not {row.proto} "
+                             f"{row.esp} in {row.mode} mode:\n{one}")
+            # XFRM leaves the IP header out in transport mode; it carries no options
+            header = (0 if row.mode == "tunnel" else
+                      40 if row.ip == "6" else 20) * int(m["packets"])
             found.append(Sa("out" if m["src"] == self.local else "in",
                             int(m["spi"], 16), int(m["packets"]),
-                            int(m["bytes"])))
+                            int(m["bytes"]) + header))
         return found
 
 
@@ -196,6 +242,7 @@ charon-systemd {
     replay_window = 1024
     # of a packet of IKE; longer messages go in fragments
     fragment_size = 1024
+    retransmit_timeout = 1.0
     i_dont_care_about_security_and_use_aggressive_mode_psk = yes
     syslog {
         daemon {
@@ -239,12 +286,9 @@ connections {
             auth = %(auth)s
             id = "%(remote_id)s"
         }
+        %(life)s
         children {
-            net {
-                local_ts = %(local_net)s
-                remote_ts = %(remote_net)s
-                esp_proposals = %(esp)s
-            }
+%(children)s
         }
     }
 }
@@ -256,6 +300,15 @@ secrets {
     }
 }
 """
+
+    # IKEv1 agrees on one network of each side: one child for each two
+    CHILD = """            net%(number)d {
+                local_ts = %(local)s
+                remote_ts = %(remote)s
+                mode = %(mode)s
+                %(proto)s_proposals = %(alg)s
+                %(life)s
+            }"""
 
     def start(self):
         """Run charon-systemd; wait for its control socket."""
@@ -279,20 +332,35 @@ secrets {
     def load(self, row):
         """Load connection and secret."""
         self.place(row)
+        short = row.kind == "rekey" and self.begins(row)
         write(os.path.join(self.dir, "swanctl.conf"), self.CONNECTION % {
-            "local": self.local, "remote": self.remote, "psk": self.psk,
-            "local_net": self.local_net, "remote_net": self.remote_net,
-            "ike": row.ike, **self.names(row),
+            "local": self.local, "remote": self.remote, "psk": self.secret(row),
+            "ike": self.ike(row), **self.names(row), "children": self._children(row),
+            "life": "rekey_time = 10s\n        over_time = 60s" if short else "",
             "auth": "pubkey" if row.auth == "rsa" else "psk",
             "cert": "certs = gw.pem" if row.auth == "rsa" else "",
-            "aggressive": "yes" if row.exchange == "aggressive" else "no",
-            "esp": row.esp + (f"-{row.pfs}" if row.pfs else "")})
+            "aggressive": "yes" if row.exchange == "aggressive" else "no"})
         self._swanctl("--load-all", "--clear", "--noprompt")
 
-    def initiate(self):
+    def _children(self, row):
+        self.children = 0
+        text = []
+        for local in self.local_nets:
+            for remote in self.remote_nets:
+                self.children += 1
+                text.append(self.CHILD % {
+                    "number": self.children, "local": local, "remote": remote,
+                    "mode": row.mode, "proto": row.proto,
+                    "alg": row.esp + (f"-{row.pfs}" if row.pfs else ""),
+                    "life": "rekey_time = 10s\n                life_time = 60s"
+                            if row.kind == "rekey" and self.begins(row) else ""})
+        return "\n".join(text)
+
+    def initiate(self, seconds=EXCHANGE):
         """Both phases."""
-        self._swanctl("--initiate", "--child", "net", "--timeout",
-                      str(EXCHANGE), timeout=EXCHANGE + 20)
+        for number in range(1, self.children + 1):
+            self._swanctl("--initiate", "--child", f"net{number}", "--timeout",
+                          str(seconds), timeout=seconds + 20)
 
     def terminate(self):
         """Delete both phases, said to the other side."""
@@ -308,8 +376,14 @@ class Libreswan(XfrmDaemon):
     """libreswan: pluto, addconn and whack, without the ipsec script."""
 
     name = "libreswan"
-    ESP = {rows.GCM: "aes_gcm128", rows.CBC: "aes128-sha2_256",
-           rows.DES: "3des-sha1", rows.NULL: "null-sha2_256"}
+    @staticmethod
+    def algorithms(text):
+        """In its own names."""
+        found = re.match(r"aes(\d+)gcm(\d+)$", text)
+        if found:
+            return f"aes_gcm_{dict(zip(('8', '12', '16'), 'abc'))[found[2]]}{found[1]}"
+        return re.sub(r"\bsha(256|512)\b", r"sha2_\1", text)
+
     CONF = """
 config setup
     protostack=xfrm
@@ -323,14 +397,16 @@ conn net
     fragmentation=yes
     left=%(local)s
     leftid="%(id)s"
-    leftsubnet=%(local_net)s
+    %(nets)s
+    type=%(mode)s
     # routes stand already; the script would need what is not installed
     leftupdown=%%disabled
     right=%(remote)s
     rightid="%(remote_id)s"
-    rightsubnet=%(remote_net)s
     ike=%(ike)s
-    esp=%(esp)s
+    phase2=%(proto)s
+    phase2alg=%(esp)s
+    %(life)s
     pfs=%(pfs)s
     # on two CPUs XFRM sends out of order by more than the default of 32
     replay-window=1024
@@ -346,9 +422,7 @@ conn net
         write(self.conf, "config setup\n    protostack=xfrm\n"
                           "    ikev1-policy=accept\n")
         secrets = os.path.join(self.dir, "ipsec.secrets")
-        write(secrets, f'{self.local} {self.remote} : PSK "{self.psk}"\n'
-              f'@{self.id} @{self.remote_id} : PSK "{self.psk}"\n'
-              f': PSK "{self.psk}"\n')
+        write(secrets, "")
         run("certutil", "-N", "-d", f"sql:{self.dir}", "--empty-password")
         self._import()
         self._spawn(f"{self.bin}/pluto", "--nofork", "--stderrlog",
@@ -378,22 +452,40 @@ conn net
     def load(self, row):
         """Load the connection."""
         self.place(row)
+        psk = self.secret(row)
+        write(os.path.join(self.dir, "ipsec.secrets"),
+              f'{self.local} {self.remote} : PSK "{psk}"\n'
+              f'@{self.id} @{self.remote_id} : PSK "{psk}"\n: PSK "{psk}"\n')
         write(self.conf, self.CONF % {
             "local": self.local, "remote": self.remote,
-            "local_net": self.local_net, "remote_net": self.remote_net,
-            "ike": row.ike, "pfs": "yes" if row.pfs else "no",
+            "nets": self._nets(row),
+            "mode": row.mode, "proto": row.proto,
+            "life": "salifetime=60s\n    ikelifetime=60s\n    rekeymargin=50s\n"
+                    "    rekeyfuzz=0%" if row.kind == "rekey" and
+                    self.begins(row) else "",
+            "ike": self.ike(row), "pfs": "yes" if row.pfs else "no",
             **{key: name if name[0].isdigit() or "=" in name else "@" + name
                for key, name in self.names(row).items()},
             "authby": "rsasig" if row.auth == "rsa" else "secret",
             "cert": "leftcert=gw" if row.auth == "rsa" else "",
             "aggressive": "yes" if row.exchange == "aggressive" else "no",
-            "esp": self.ESP[row.esp] + (f";{row.pfs}" if row.pfs else "")})
+            "esp": self.algorithms(row.esp) + (f";{row.pfs}" if row.pfs else "")})
+        self._whack("--rereadsecrets")
         run(f"{self.bin}/addconn", "--config", self.conf, "--ctlsocket",
             self.control, "net", ns=self.ns)
 
-    def initiate(self):
+    def _nets(self, row):
+        if row.mode == "transport":
+            return ""
+        if row.nets == 1:
+            return (f"leftsubnet={self.local_nets[0]}\n"
+                    f"    rightsubnet={self.remote_nets[0]}")
+        return (f"leftsubnets={{{' '.join(self.local_nets)}}}\n"
+                f"    rightsubnets={{{' '.join(self.remote_nets)}}}")
+
+    def initiate(self, seconds=EXCHANGE):
         """Both phases."""
-        self._whack("--name", "net", "--initiate", timeout=EXCHANGE)
+        self._whack("--name", "net", "--initiate", timeout=seconds)
 
     def terminate(self):
         """Delete both phases, said to the other side."""
@@ -412,15 +504,16 @@ class Moat(Daemon):
   net = {
     local      = "%(local)s"
     remote     = "%(remote)s"
-    local-net  = [ "%(local_net)s" ]
-    remote-net = [ "%(remote_net)s" ]
+    local-net  = [ %(local_nets)s ]
+    remote-net = [ %(remote_nets)s ]
+    mode       = "%(mode)s"
     local-id   = "%(id)s"
     remote-id  = "%(remote_id)s"
     exchange   = "%(exchange)s"
     ike        = [ "%(ike)s" ]
     %(proto)-10s = [ "%(esp)s" ]
     weak       = %(weak)s
-%(auth)s  }
+%(more)s%(auth)s  }
 }
 """
 
@@ -464,11 +557,12 @@ class Moat(Daemon):
             names = {key: "dn:" + dn for key, dn in names.items()}
         write(os.path.join(conf, "moat.conf"), self.CONF % {
             "local": self.local, "remote": self.remote,
-            "local_net": self.local_net, "remote_net": self.remote_net,
+            "local_nets": ", ".join(f'"{net}"' for net in self.local_nets),
+            "remote_nets": ", ".join(f'"{net}"' for net in self.remote_nets),
             "ike": row.ike, "exchange": row.exchange, "proto": row.proto,
+            "mode": row.mode, "more": self._more(row),
             **names, "auth": self.RSA if rsa else "",
-            "weak": "true" if (row.exchange == "aggressive" and not rsa or
-                               "3des" in row.ike + row.esp) else "false",
+            "weak": "true" if rows.weak(row) else "false",
             "esp": row.esp + (f"-{row.pfs}" if row.pfs else "")}, 0o644)
         if not rsa:
             write(os.path.join(conf, "secrets.conf"),
@@ -476,6 +570,18 @@ class Moat(Daemon):
                   f'psk = "{self.psk}" }} )\n')
         self._spawn(f"{BUILD}/moatd", "-c", conf, "-r", self.rundir)
         until("moatd's tunnel", self._ready, START)
+
+    def _more(self, row):
+        """What rows of a kind of their own want."""
+        if row.kind == "dpd":
+            return "    dpd = 2\n    dpd-timeout = 6\n"
+        if row.kind == "rekey" and self.begins(row):
+            return "    lifetime = 15\n    ike-lifetime = 16\n"
+        return ""
+
+    def failures(self):
+        """What an operator is told of what went wrong."""
+        return self._moat("show", "failures")
 
     def _ready(self):
         self._alive()
@@ -496,9 +602,9 @@ class Moat(Daemon):
             raise Failed(f"moat status --json is not what the contract "
                          f"says ({e!r}): {text[:500]}") from e
 
-    def initiate(self):
+    def initiate(self, seconds=EXCHANGE):
         """Both phases."""
-        self._moat("up", "net", "--wait", timeout=EXCHANGE)
+        self._moat("up", "net", "--wait", timeout=seconds)
 
     def sas(self):
         """Every SA of the tunnel."""

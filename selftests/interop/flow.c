@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A numbered flow of UDP in both directions: sends RATE datagrams a second from
+ * LOCAL to REMOTE until SIGTERM, notes which numbers come from there until 3 s
+ * later, and says how many it sent and which it heard.
+ *
+ *	flow LOCAL REMOTE PORT RATE
+ */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define NUMBERS	   (1u << 24)
+#define AFTERWARDS 3000000000ll
+#define RECEIVE	   (64 << 20)
+
+static volatile sig_atomic_t over;
+static uint8_t heard[NUMBERS / 8];
+static uint32_t n_heard, highest, repeated, late;
+
+static void stop(int sig)
+{
+	(void)sig;
+	over = 1;
+}
+
+static long long now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static int opened(char **argv)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET }, there = here;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int size = RECEIVE;
+
+	here.sin_port = there.sin_port = htons((uint16_t)atoi(argv[3]));
+	if (fd < 0 || inet_pton(AF_INET, argv[1], &here.sin_addr) != 1 ||
+	    inet_pton(AF_INET, argv[2], &there.sin_addr) != 1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) ||
+	    bind(fd, (struct sockaddr *)&here, sizeof(here)) ||
+	    connect(fd, (struct sockaddr *)&there, sizeof(there))) {
+		perror("flow");
+		exit(1);
+	}
+	return fd;
+}
+
+static void hear(int fd)
+{
+	uint32_t number;
+
+	while (recv(fd, &number, sizeof(number), MSG_DONTWAIT) == sizeof(number)) {
+		uint8_t bit = (uint8_t)(1 << (number & 7));
+
+		number = number < NUMBERS ? number : 0;
+		if (heard[number / 8] & bit) {
+			repeated++;
+			continue;
+		}
+		heard[number / 8] |= bit;
+		n_heard++;
+		late += number < highest;
+		highest = number > highest ? number : highest;
+	}
+}
+
+/* What is missing can be compared with the time of what happened. */
+static void report(uint32_t sent, uint32_t refused)
+{
+	bool first = true;
+
+	printf("{\"sent\": %u, \"refused\": %u, \"heard\": %u, \"repeated\": %u, "
+	       "\"late\": %u, \"missing\": [",
+	       sent, refused, n_heard, repeated, late);
+	for (uint32_t i = 0, shown = 0; i < highest && shown < 20; i++) {
+		if (heard[i / 8] & 1 << (i & 7))
+			continue;
+		printf("%s%u", first ? "" : ", ", i);
+		first = false;
+		shown++;
+	}
+	puts("]}");
+}
+
+int main(int argc, char **argv)
+{
+	uint32_t sent = 0, refused = 0;
+	long long begin, end = 0;
+	struct pollfd poller;
+	uint8_t packet[64] = { 0 };
+	int rate;
+
+	if (argc != 5 || (rate = atoi(argv[4])) < 1) {
+		fputs("usage: flow LOCAL REMOTE PORT RATE\n", stderr);
+		return 2;
+	}
+	signal(SIGTERM, stop);
+	poller = (struct pollfd){ .fd = opened(argv), .events = POLLIN };
+	begin = now();
+	for (;;) {
+		long long t = now();
+
+		if (over && !end)
+			end = t + AFTERWARDS;
+		if (end && t >= end)
+			break;
+		/* A machine that stood still is not made to catch up at once. */
+		if (!end && t >= begin + sent * (1000000000ll / rate)) {
+			memcpy(packet, &sent, sizeof(sent));
+			if (send(poller.fd, packet, sizeof(packet), 0) < 0)
+				refused++;
+			else
+				sent++;
+			if (t > begin + (sent + 50) * (1000000000ll / rate))
+				begin = t - sent * (1000000000ll / rate);
+		}
+		poll(&poller, 1, 1);
+		hear(poller.fd);
+	}
+	report(sent, refused);
+	return 0;
+}
