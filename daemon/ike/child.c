@@ -361,6 +361,17 @@ void moat_child_resume(struct moat_child *child, bool current)
 	moat_timer_after(ike, &child->rekey_timer, moat_core_jitter(ike, MOAT_SECOND));
 }
 
+/* The old SA must not end while we wait: of a short life little may be left. */
+static uint64_t switch_wait(const struct moat_child *child)
+{
+	const struct moat_child *current = child->pair->current;
+	uint64_t now = core(child)->now;
+	uint64_t left = current && current->expires > now ? current->expires - now : 0;
+	uint64_t wait = MOAT_SWITCH_WAIT * MOAT_SECOND;
+
+	return left / 2 < wait ? left / 2 : wait;
+}
+
 bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer)
 {
 	struct moat_ike *ike = core(child);
@@ -389,8 +400,7 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 	}
 	if (pair->current && child->initiator) {
 		/* strongSwan installs its SAs at message 3 only: let it get there. */
-		moat_timer_after(ike, &child->switch_timer,
-				 MOAT_SWITCH_WAIT * MOAT_SECOND);
+		moat_timer_after(ike, &child->switch_timer, switch_wait(child));
 		return false;
 	}
 	switch_to(child, owner, answer);
@@ -401,8 +411,7 @@ void moat_child_repeated(struct moat_child *child)
 {
 	/* That of a redundant one waits for something else: watch_redundant(). */
 	if (child->switch_timer.slot && !child->redundant)
-		moat_timer_after(core(child), &child->switch_timer,
-				 MOAT_SWITCH_WAIT * MOAT_SECOND);
+		moat_timer_after(core(child), &child->switch_timer, switch_wait(child));
 }
 
 static void switch_due(struct moat_ike *ike, void *owner)

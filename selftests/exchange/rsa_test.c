@@ -267,9 +267,9 @@ static void encrypted_nonces(void **state)
 		"sent main 3 (HDR, HASH, NONCE, KE, ID): MM_SA_SETUP -> MM_SA_SETUP\n"
 		"received main 4 (HDR, NONCE, KE, ID): MM_SA_SETUP -> MM_KEY_EXCH\n"
 		"sent main 5 (HDR*, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_EXCH\n",
-		"sent aggressive 1 (HDR, SA, HASH, NONCE, KE, ID, VID, VID): AG_NO_STATE -> "
+		"sent aggressive 1 (HDR, SA, VID, VID, HASH, NONCE, KE, ID): AG_NO_STATE -> "
 		"AG_NO_STATE\n"
-		"received aggressive 2 (HDR, SA, NONCE, KE, ID, HASH, VID, VID): ",
+		"received aggressive 2 (HDR, SA, VID, VID, NONCE, KE, ID, HASH): ",
 	};
 
 	(void)state;

@@ -260,7 +260,7 @@ def ping(ns, source, target, count=3, interval=0.2, pattern="00", wait=20):
 def cut(ns, device):
     """Nothing passes this device of a namespace."""
     rules = "".join(f"chain {hook} {{ type filter hook {hook} priority raw; "
-                    f'{name} "{device}" drop; }} '
+                    f'{name} "{device}" drop; }}; '
                     for hook, name in (("prerouting", "iifname"),
                                        ("postrouting", "oifname")))
     run("nft", f"table inet cut {{ {rules}}}", ns=ns)

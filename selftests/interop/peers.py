@@ -336,7 +336,8 @@ secrets {
         write(os.path.join(self.dir, "swanctl.conf"), self.CONNECTION % {
             "local": self.local, "remote": self.remote, "psk": self.secret(row),
             "ike": self.ike(row), **self.names(row), "children": self._children(row),
-            "life": "rekey_time = 10s\n        over_time = 60s" if short else "",
+            "life": "rekey_time = 10s\n        over_time = 60s\n        rand_time = 0s"
+                    if short else "",
             "auth": "pubkey" if row.auth == "rsa" else "psk",
             "cert": "certs = gw.pem" if row.auth == "rsa" else "",
             "aggressive": "yes" if row.exchange == "aggressive" else "no"})
@@ -353,6 +354,7 @@ secrets {
                     "mode": row.mode, "proto": row.proto,
                     "alg": row.esp + (f"-{row.pfs}" if row.pfs else ""),
                     "life": "rekey_time = 10s\n                life_time = 60s"
+                            "\n                rand_time = 0s"
                             if row.kind == "rekey" and self.begins(row) else ""})
         return "\n".join(text)
 
