@@ -2,6 +2,7 @@
 /* ESP, AH, or AH over ESP around a packet, in tunnel and transport mode. */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/udp.h>
 #include <net/ah.h>
 #include <net/esp.h>
 #include <net/ip.h>
@@ -9,6 +10,7 @@
 
 #include "ah.h"
 #include "chain.h"
+#include "encap.h"
 #include "esp.h"
 
 static bool moat_layer_is_ah(const struct moat_sa *sa)
@@ -61,13 +63,18 @@ void moat_layer_wrap(struct moat_job *job, u8 next_header)
 void moat_layer_insert(struct moat_job *job, unsigned int head_len,
 		       unsigned int next_offset)
 {
-	u8 *from = job->skb->data, *to = from - moat_layer_head(job->sa);
+	bool udp = job->sa->encap_sport;
+	unsigned int more = moat_layer_head(job->sa) +
+			    (udp ? sizeof(struct udphdr) : 0);
+	u8 *from = job->skb->data, *to = from - more;
 	u8 next_header = from[next_offset];
 
 	memmove(to, from, head_len);
-	to[next_offset] = job->sa->key.protocol;
+	to[next_offset] = udp ? IPPROTO_UDP : job->sa->key.protocol;
 	skb_pull(job->skb, head_len);
 	moat_layer_wrap(job, next_header);
+	if (udp)
+		moat_encap_push(job->sa, job->skb);
 	skb_push(job->skb, head_len);
 	skb_reset_network_header(job->skb);
 }

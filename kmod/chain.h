@@ -56,7 +56,8 @@ unsigned int moat_chain_payload(const struct moat_sa *sa, unsigned int size);
 void moat_layer_wrap(struct moat_job *job, u8 next_header);
 
 /**
- * moat_layer_insert() - Write one SA's header and trailer behind the IP header.
+ * moat_layer_insert() - Write one SA's header and trailer behind the IP header,
+ * and a UDP header before it if the SA has ports.
  * @job: its slot is reserved; its skb is owned with room around, and begins
  *	with its IP header
  * @head_len: bytes that stay in front

@@ -12,6 +12,7 @@
 #include "device.h"
 #include "output.h"
 #include "parse.h"
+#include "secpath.h"
 
 /* Until the first SA tells. */
 #define MOAT_DEVICE_MTU 1400
@@ -128,6 +129,8 @@ enum moat_drop moat_device_receive(const struct moat_sa *sa,
 		return MOAT_DROP_IN_DEVICE;
 	dev = md->dev;
 	skb_scrub_packet(skb, !net_eq(sa->mn->net, dev_net(dev)));
+	if (sa->shape.secpath && moat_secpath_set(sa->mn, skb))
+		return MOAT_DROP_IN_NOMEM;
 	skb->dev = dev;
 	skb->pkt_type = PACKET_HOST;
 	skb_reset_mac_header(skb);

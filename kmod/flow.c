@@ -62,6 +62,16 @@ bool moat_selector_covers(const struct moat_selector *outer,
 				 outer->remote_prefix, &inner->remote);
 }
 
+bool moat_selector_meets(const struct moat_selector *a,
+			 const struct moat_selector *b)
+{
+	return (!a->protocol || !b->protocol || a->protocol == b->protocol) &&
+	       a->local_port_min <= b->local_port_max &&
+	       b->local_port_min <= a->local_port_max &&
+	       a->remote_port_min <= b->remote_port_max &&
+	       b->remote_port_min <= a->remote_port_max;
+}
+
 void moat_selector_hosts(struct moat_selector *sel, u8 family,
 			 const union nf_inet_addr *local,
 			 const union nf_inet_addr *remote)

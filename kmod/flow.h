@@ -146,4 +146,12 @@ bool moat_selector_is_hosts(const struct moat_selector *sel, u8 family,
 bool moat_selector_covers(const struct moat_selector *outer,
 			  const struct moat_selector *inner);
 
+/**
+ * moat_selector_meets() - Whether two selectors have packets in common.
+ * @a: one of the same two hosts
+ * @b: another one
+ */
+bool moat_selector_meets(const struct moat_selector *a,
+			 const struct moat_selector *b);
+
 #endif /* _MOAT_FLOW_H */

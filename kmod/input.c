@@ -24,6 +24,8 @@
 #include "netns.h"
 #include "outer.h"
 #include "parse.h"
+#include "secpath.h"
+#include "transport.h"
 #include "verdict.h"
 
 /* Delivery through NAPI, so that segments become one packet again (GRO). */
@@ -117,6 +119,9 @@ static enum moat_drop moat_input_transport(struct moat_job *job,
 		return MOAT_DROP_IN_NEXT_HEADER;
 	moat_layer_restore(job, next_header);
 	skb_push(job->skb, job->head_len);
+	if (job->sa->encap_sport)
+		moat_transport_unnat(job->sa, job->skb, job->head_len,
+				     next_header);
 	moat_input_strip(job->skb, job->family);
 	return moat_input_inner(job, job->family);
 }
@@ -167,6 +172,8 @@ static enum moat_drop moat_input_receive(const struct moat_sa *sa,
 	if (sa->device)
 		return moat_device_receive(sa, skb);
 	skb_scrub_packet(skb, false);
+	if (sa->shape.secpath && moat_secpath_set(sa->mn, skb))
+		return MOAT_DROP_IN_NOMEM;
 	moat_mark_set(skb);
 	gro_cells_receive(&moat_input_cells, skb);
 	return MOAT_DROP_NONE;

@@ -9,6 +9,7 @@
 #include "db.h"
 #include "device.h"
 #include "netlink.h"
+#include "secpath.h"
 
 unsigned int moat_net_id;
 
@@ -27,9 +28,12 @@ static int __net_init moat_net_init(struct net *net)
 	mn->stats = alloc_percpu(struct moat_stats);
 	if (!mn->stats)
 		return -ENOMEM;
-	err = moat_sa_net_init(mn);
+	err = moat_secpath_net_init(mn);
 	if (err)
 		goto free_stats;
+	err = moat_sa_net_init(mn);
+	if (err)
+		goto exit_secpath;
 	err = moat_policy_net_init(mn);
 	if (err)
 		goto exit_sa;
@@ -42,6 +46,8 @@ exit_policy:
 	moat_policy_net_exit(mn);
 exit_sa:
 	moat_sa_net_exit(mn);
+exit_secpath:
+	moat_secpath_net_exit(mn);
 free_stats:
 	free_percpu(mn->stats);
 	return err;
@@ -55,6 +61,7 @@ static void __net_exit moat_net_exit(struct moat_net *mn)
 	mutex_unlock(&mn->lock);
 	moat_sa_net_exit(mn);
 	moat_policy_net_exit(mn);
+	moat_secpath_net_exit(mn);
 	free_percpu(mn->stats);
 }
 

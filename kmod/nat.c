@@ -31,23 +31,28 @@ static void moat_nat_ports(const struct nf_conntrack_tuple *tuple,
 	}
 }
 
+void moat_nat_flow(const struct nf_conntrack_tuple *tuple,
+		   struct moat_flow *flow)
+{
+	memset(flow, 0, sizeof(*flow));
+	flow->family = tuple->src.l3num;
+	flow->protocol = tuple->dst.protonum;
+	flow->local = tuple->src.u3;
+	flow->remote = tuple->dst.u3;
+	moat_nat_ports(tuple, flow);
+}
+
 struct moat_policy *moat_nat_rewrote(struct moat_net *mn,
 				     const struct sk_buff *skb)
 {
-	const struct nf_conntrack_tuple *tuple;
 	enum ip_conntrack_info info;
 	const struct nf_conn *ct = nf_ct_get(skb, &info);
 	struct moat_policy *policy = NULL;
-	struct moat_flow flow = { };
+	struct moat_flow flow;
 
 	if (!ct || !(READ_ONCE(ct->status) & IPS_NAT_MASK))
 		return NULL;
-	tuple = &ct->tuplehash[CTINFO2DIR(info)].tuple;
-	flow.family = tuple->src.l3num;
-	flow.protocol = tuple->dst.protonum;
-	flow.local = tuple->src.u3;
-	flow.remote = tuple->dst.u3;
-	moat_nat_ports(tuple, &flow);
+	moat_nat_flow(&ct->tuplehash[CTINFO2DIR(info)].tuple, &flow);
 	switch (moat_classify(mn, &flow, &policy)) {
 	case MOAT_VERDICT_PROTECT:
 	case MOAT_VERDICT_HOLD:

@@ -5,8 +5,18 @@
 
 #include <linux/skbuff.h>
 
+struct moat_flow;
 struct moat_net;
 struct moat_policy;
+struct nf_conntrack_tuple;
+
+/**
+ * moat_nat_flow() - One direction of a connection, as an outbound packet.
+ * @tuple: conntrack's words for it
+ * @flow: filled in
+ */
+void moat_nat_flow(const struct nf_conntrack_tuple *tuple,
+		   struct moat_flow *flow);
 
 /**
  * moat_nat_rewrote() - Whether NAT has hidden a packet from its policy.

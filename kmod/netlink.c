@@ -84,6 +84,7 @@ const struct nla_policy moat_nl_policy_new[MOAT_A_POLICY_MAX + 1] = {
 	[MOAT_A_POLICY_TFC] = { .type = NLA_U16 },
 	[MOAT_A_POLICY_DEVICE] = { .type = NLA_NUL_STRING,
 				   .len = IFNAMSIZ - 1 },
+	[MOAT_A_POLICY_SECPATH] = { .type = NLA_FLAG },
 };
 
 const struct nla_policy moat_nl_policy_set[MOAT_A_POLICY_MAX + 1] = {

@@ -248,10 +248,11 @@ static int moat_nl_shape_fits(const struct moat_policy *policy,
 {
 	bool given = tb[MOAT_A_POLICY_DSCP] || tb[MOAT_A_POLICY_DF] ||
 		     tb[MOAT_A_POLICY_MTU] || tb[MOAT_A_POLICY_MSS] ||
-		     tb[MOAT_A_POLICY_TFC];
+		     tb[MOAT_A_POLICY_TFC] || tb[MOAT_A_POLICY_SECPATH];
 
 	if (given && policy->action != MOAT_ACTION_PROTECT) {
-		NL_SET_ERR_MSG(extack, "dscp, df, mtu, mss and tfc need a policy that protects");
+		NL_SET_ERR_MSG(extack,
+			       "dscp, df, mtu, mss, tfc, secpath: of policies that protect only");
 		return -EINVAL;
 	}
 	if (policy->mode == MOAT_MODE_TUNNEL)
@@ -272,6 +273,7 @@ int moat_nl_shape(struct moat_policy *policy, struct nlattr **tb,
 	struct moat_shape *shape = &policy->shape;
 	int err;
 
+	shape->secpath = tb[MOAT_A_POLICY_SECPATH];
 	err = moat_nl_shape_fits(policy, tb, extack);
 	if (!err)
 		err = moat_nl_one_of(&shape->dscp, tb[MOAT_A_POLICY_DSCP], 0,

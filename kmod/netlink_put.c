@@ -356,7 +356,8 @@ static int moat_nl_put_shape(struct sk_buff *skb,
 	     nla_put_u8(skb, MOAT_A_POLICY_DF, shape->df)) ||
 	    (shape->mtu && nla_put_u16(skb, MOAT_A_POLICY_MTU, shape->mtu)) ||
 	    (shape->mss && nla_put_u16(skb, MOAT_A_POLICY_MSS, shape->mss)) ||
-	    (shape->tfc && nla_put_u16(skb, MOAT_A_POLICY_TFC, shape->tfc)))
+	    (shape->tfc && nla_put_u16(skb, MOAT_A_POLICY_TFC, shape->tfc)) ||
+	    (shape->secpath && nla_put_flag(skb, MOAT_A_POLICY_SECPATH)))
 		return -EMSGSIZE;
 	return 0;
 }

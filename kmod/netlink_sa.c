@@ -266,9 +266,56 @@ static int moat_nl_sa_hosts(struct moat_sa *sa, struct netlink_ext_ack *extack)
 	return -EINVAL;
 }
 
+/* Whether a policy's traffic goes to another client at the same address. */
+static bool moat_nl_sa_other_client(const struct moat_sa *sa,
+				    const struct moat_policy *policy)
+{
+	__be16 port = sa->key.direction == MOAT_DIRECTION_IN ?
+		      sa->encap_sport : sa->encap_dport;
+	const struct moat_sa *other;
+	bool found = false;
+
+	rcu_read_lock();
+	list_for_each_entry(other, &policy->outbound, policy_node)
+		found = found || (other->encap_dport &&
+				  moat_sa_mapping(other).port != port);
+	rcu_read_unlock();
+	return found && moat_selector_meets(&policy->selector, &sa->selector);
+}
+
+/*
+ * RFC 3948 5.2: in transport mode clients behind one NAT are told apart by
+ * nothing but their traffic. What one has the next one cannot get.
+ */
+static int moat_nl_sa_clash(const struct moat_sa *sa,
+			    const struct moat_policy *policy,
+			    struct netlink_ext_ack *extack)
+{
+	const struct moat_ends *ends =
+		rcu_dereference_protected(policy->ends, true);
+	const struct moat_policy *other;
+	unsigned long id;
+
+	if (!sa->encap_sport || sa->mode != MOAT_MODE_TRANSPORT || !ends ||
+	    ends->users < 2)
+		return 0;
+	xa_for_each(&sa->mn->policies, id, other) {
+		if (other == policy || rcu_access_pointer(other->ends) != ends ||
+		    !moat_nl_sa_other_client(sa, other))
+			continue;
+		NL_SET_ERR_MSG_FMT(extack,
+				   "policy %u: another client of the NAT has this (RFC 3948 5.2)",
+				   other->id);
+		return -EADDRINUSE;
+	}
+	return 0;
+}
+
 int moat_nl_sa_inherit(struct moat_sa *sa, const struct moat_policy *policy,
 		       struct netlink_ext_ack *extack)
 {
+	int err;
+
 	if (sa->mode != policy->mode) {
 		NL_SET_ERR_MSG_FMT(extack, "SPI 0x%08x and policy %u differ in their mode",
 				   be32_to_cpu(sa->key.spi), policy->id);
@@ -278,8 +325,10 @@ int moat_nl_sa_inherit(struct moat_sa *sa, const struct moat_policy *policy,
 	sa->device = policy->device;
 	if (!sa->selector.family)
 		sa->selector = policy->selector;
-	if (moat_selector_covers(&policy->selector, &sa->selector))
-		return moat_nl_sa_hosts(sa, extack);
+	if (moat_selector_covers(&policy->selector, &sa->selector)) {
+		err = moat_nl_sa_hosts(sa, extack);
+		return err ?: moat_nl_sa_clash(sa, policy, extack);
+	}
 	NL_SET_ERR_MSG_FMT(extack, "selector of SPI 0x%08x is not inside that of policy %u",
 			   be32_to_cpu(sa->key.spi), policy->id);
 	return -EINVAL;

@@ -21,6 +21,7 @@
 #include "sa.h"
 
 struct moat_mask_list;
+struct xfrm_state;
 
 /**
  * struct moat_net - Moat in one network namespace.
@@ -48,6 +49,7 @@ struct moat_mask_list;
  * @encap_in: inbound SAs with UDP encapsulation
  * @encap_odd: those of them with another local port than 4500
  * @encap_defrag6: IPv6 is put together before it reaches LOCAL_IN
+ * @secpath: what a secpath of ours holds
  * @held: packets held by all policies
  * @stats: counters, per CPU
  */
@@ -78,6 +80,7 @@ struct moat_net {
 	unsigned int encap_in;
 	unsigned int encap_odd;
 	bool encap_defrag6;
+	struct xfrm_state *secpath;
 	atomic_t held;
 	struct moat_stats __percpu *stats;
 };

@@ -85,7 +85,7 @@ unsigned int moat_outer_mtu(const struct moat_sa *sa,
 	if (sa->mode == MOAT_MODE_TUNNEL)
 		head_len = 0;
 	else if (head_len)
-		len = head_len;
+		len = head_len + (sa->encap_sport ? sizeof(struct udphdr) : 0);
 	else
 		head_len = len;
 	payload = mtu > len ? moat_chain_payload(sa, mtu - len) : 0;
@@ -189,6 +189,14 @@ void moat_outer_push(const struct moat_sa *sa, struct sk_buff *skb, u8 dsfield,
 		skb->protocol = htons(ETH_P_IPV6);
 		moat_outer_push6(sa, skb, dsfield, flowlabel);
 	}
+}
+
+void moat_outer_readdress(const struct moat_sa *sa, struct sk_buff *skb)
+{
+	if (sa->key.family == AF_INET)
+		ip_hdr(skb)->daddr = moat_outer_dst(sa).ip;
+	else
+		ipv6_hdr(skb)->daddr = moat_outer_dst(sa).in6;
 }
 
 void moat_outer_send(const struct moat_sa *sa, struct sk_buff *skb)

@@ -76,6 +76,15 @@ void moat_outer_push(const struct moat_sa *sa, struct sk_buff *skb, u8 dsfield,
 		     __be32 flowlabel, bool df);
 
 /**
+ * moat_outer_readdress() - Transport mode in UDP: where the peer is by now.
+ * @sa: SA with UDP encapsulation
+ * @skb: packet of this host, owned, whose checksums are complete
+ *
+ * What the transport's checksum covers the peer knows: RFC 3948 3.1.2.
+ */
+void moat_outer_readdress(const struct moat_sa *sa, struct sk_buff *skb);
+
+/**
  * moat_outer_send() - Send a sealed packet as this host's own.
  * @sa: outbound SA
  * @skb: consumed

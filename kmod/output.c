@@ -157,6 +157,8 @@ static void moat_output_transport(const struct moat_out *out,
 		ip_hdr(skb)->frag_off = 0;
 		ip_select_ident(out->sa->mn->net, skb, NULL);
 	}
+	if (out->sa->encap_sport)
+		moat_outer_readdress(out->sa, skb);
 	moat_layer_insert(job, out->head_len, out->next_offset);
 }
 
@@ -357,11 +359,16 @@ static enum moat_drop moat_output_route(struct moat_out *out,
 	}
 	why = moat_transport_check(skb, out->family, &out->head_len,
 				   &out->next_offset);
-	if (!why && !skb_dst_force(skb))
-		why = MOAT_DROP_OUT_ROUTE;
-	if (!why)
-		out->dst = dst_clone(skb_dst(skb));
-	return why;
+	if (why)
+		return why;
+	if (out->sa->encap_sport) {	/* the peer may have moved */
+		out->dst = moat_outer_route(out->sa);
+		return IS_ERR(out->dst) ? MOAT_DROP_OUT_ROUTE : MOAT_DROP_NONE;
+	}
+	if (!skb_dst_force(skb))
+		return MOAT_DROP_OUT_ROUTE;
+	out->dst = dst_clone(skb_dst(skb));
+	return MOAT_DROP_NONE;
 }
 
 /*

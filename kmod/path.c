@@ -15,6 +15,7 @@
 #include <net/xfrm.h>
 
 #include "encap.h"
+#include "guard.h"
 #include "input.h"
 #include "netns.h"
 #include "output.h"
@@ -167,8 +168,9 @@ static struct xfrm6_protocol moat_ah6 = {
 };
 
 /*
- * In first: the mark must be gone before anything looks at the route. In UDP
- * and out last: after NAT and filters.
+ * In first: the mark must be gone before anything looks at the route. FORWARD
+ * first: before a rule may hand the connection to a flowtable. In UDP and out
+ * last: after NAT and filters.
  */
 static const struct nf_hook_ops moat_hooks[] = {
 	{
@@ -181,6 +183,18 @@ static const struct nf_hook_ops moat_hooks[] = {
 		.hook = moat_input_hook,
 		.pf = NFPROTO_IPV6,
 		.hooknum = NF_INET_PRE_ROUTING,
+		.priority = NF_IP6_PRI_FIRST,
+	},
+	{
+		.hook = moat_guard_hook,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_FORWARD,
+		.priority = NF_IP_PRI_FIRST,
+	},
+	{
+		.hook = moat_guard_hook,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_FORWARD,
 		.priority = NF_IP6_PRI_FIRST,
 	},
 	{

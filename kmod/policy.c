@@ -6,6 +6,7 @@
 
 #include "db.h"
 #include "device.h"
+#include "guard.h"
 #include "trace.h"
 
 static struct kmem_cache *moat_policy_cache;
@@ -100,6 +101,7 @@ int moat_policy_add(struct moat_policy *policy,
 	if (err)
 		goto put;
 	moat_policy_count(policy, 1);
+	moat_guard_recall(mn);
 	mn->generation++;
 	trace_moat_policy(policy, "add");
 	return 0;
@@ -148,6 +150,7 @@ int moat_policy_set(struct moat_policy *policy, u8 action, bool acquire_off,
 		moat_policy_drop_outbound(policy);
 	if (acquire_off || action != MOAT_ACTION_PROTECT)
 		moat_hold_purge(policy, false);
+	moat_guard_recall(mn);
 	mn->generation++;
 	trace_moat_policy(policy, "set");
 	return 0;
@@ -205,6 +208,7 @@ void moat_policy_del(struct moat_policy *policy)
 	lockdep_assert_held(&mn->lock);
 
 	moat_classify_del(policy);
+	moat_guard_recall(mn);
 	moat_device_unbind(policy);
 	xa_erase(&mn->policies, policy->id);
 	moat_policy_count(policy, -1);

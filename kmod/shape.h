@@ -14,6 +14,7 @@
  * @mtu: largest inner packet in bytes, where the route allows more; 0 is none
  * @mss: largest MSS that TCP may announce in either direction; 0 is none
  * @tfc: bytes an inner packet is padded to, or MOAT_TFC_AUTO; 0 is none
+ * @secpath: what comes out of an SA gets a secpath, see secpath.h
  */
 struct moat_shape {
 	u8 dscp;
@@ -21,6 +22,7 @@ struct moat_shape {
 	u16 mtu;
 	u16 mss;
 	u16 tfc;
+	bool secpath;
 };
 
 #endif /* _MOAT_SHAPE_H */

@@ -5,6 +5,8 @@
 
 #include "counter.h"
 
+struct moat_sa;
+
 /**
  * moat_transport_check() - Whether transport mode can carry a packet.
  * @skb: packet; skb->data is the IP header
@@ -20,6 +22,20 @@
 enum moat_drop moat_transport_check(struct sk_buff *skb, u8 family,
 				    unsigned int *head_len,
 				    unsigned int *next_offset);
+
+/**
+ * moat_transport_unnat() - Make a packet from behind a NAT whole (RFC 3948 3.1.2).
+ * @sa: inbound SA with UDP encapsulation
+ * @skb: opened and owned packet; skb->data is the IP header
+ * @head_len: offset of what was protected
+ * @next_header: its protocol
+ *
+ * It comes from where policies know the peer, also when that has moved. TCP,
+ * UDP and ICMPv6 get the checksum for the addresses it has here; that of its
+ * sender was made for others, and the ICV vouches for the rest.
+ */
+void moat_transport_unnat(const struct moat_sa *sa, struct sk_buff *skb,
+			  unsigned int head_len, u8 next_header);
 
 /**
  * moat_transport_fit() - Make a packet fit, or say that it does not.

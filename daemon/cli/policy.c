@@ -21,13 +21,15 @@ enum policy_word {
 	W_MTU,
 	W_MSS,
 	W_TFC,
+	W_SECPATH,
 	W_DEVICE,
 };
 
 static const char *const policy_words[] = {
-	"id",	  "local",     "remote", "protocol", "local-port", "remote-port",
-	"action", "endpoints", "mode",	 "priority", "acquire",	   "dscp",
-	"df",	  "mtu",       "mss",	 "tfc",	     "device",	   NULL,
+	"id",	       "local",	  "remote",    "protocol", "local-port",
+	"remote-port", "action",  "endpoints", "mode",	   "priority",
+	"acquire",     "dscp",	  "df",	       "mtu",	   "mss",
+	"tfc",	       "secpath", "device",    NULL,
 };
 
 static const char *const on_off[] = { "on", "off", NULL };
@@ -74,6 +76,9 @@ static void take_shape(struct moat_args *args, struct moat_nl_shape *shape,
 		break;
 	case W_MSS:
 		shape->mss = moat_args_number(args, 88, UINT16_MAX);
+		break;
+	case W_SECPATH:
+		shape->secpath = true;
 		break;
 	default:
 		number = number_or(args, "auto", 1, MOAT_TFC_AUTO - 1);
@@ -277,7 +282,7 @@ const struct moat_command moat_policy_commands[] = {
 	  "      [endpoints LOCAL REMOTE] [mode tunnel|transport] [priority N]\n"
 	  "      [protocol P] [local-port P] [remote-port P] [acquire on|off]\n"
 	  "      [dscp copy|N] [df copy|set|clear] [mtu N] [mss N] [tfc N|auto]\n"
-	  "      [device NAME]",
+	  "      [secpath] [device NAME]",
 	  "add a policy", run_add, NULL },
 	{ "del", "id ID", "delete a policy, its outbound SA and held packets", run_del,
 	  NULL },

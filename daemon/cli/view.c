@@ -130,6 +130,8 @@ static void text_shape(const struct moat_nl_shape *shape)
 		printf(" tfc auto");
 	else if (shape->tfc)
 		printf(" tfc %u", shape->tfc);
+	if (shape->secpath)
+		printf(" secpath");
 }
 
 /** moat_text_policy() - print a policy; its first line can add it again */
@@ -357,6 +359,7 @@ static void json_shape(json_t *object, const struct moat_nl_shape *shape)
 	else
 		json_object_set_new(object, "tfc",
 				    shape->tfc ? json_integer(shape->tfc) : json_null());
+	json_object_set_new(object, "secpath", json_boolean(shape->secpath));
 }
 
 /** moat_json_policy() - a policy */

@@ -96,6 +96,7 @@ struct moat_nl_shape {
 	uint16_t mtu; /* bytes */
 	uint16_t mss; /* bytes */
 	uint16_t tfc; /* bytes, or MOAT_TFC_AUTO */
+	bool secpath; /* what comes out of an SA shows it to netfilter */
 };
 
 /** struct moat_nl_policy - one policy; what stands below `read` is only reported */

@@ -20,7 +20,8 @@ static int put_shape(struct nl_msg *msg, const struct moat_nl_shape *shape)
 	    (shape->df && nla_put_u8(msg, MOAT_A_POLICY_DF, shape->df)) ||
 	    (shape->mtu && nla_put_u16(msg, MOAT_A_POLICY_MTU, shape->mtu)) ||
 	    (shape->mss && nla_put_u16(msg, MOAT_A_POLICY_MSS, shape->mss)) ||
-	    (shape->tfc && nla_put_u16(msg, MOAT_A_POLICY_TFC, shape->tfc)))
+	    (shape->tfc && nla_put_u16(msg, MOAT_A_POLICY_TFC, shape->tfc)) ||
+	    (shape->secpath && nla_put_flag(msg, MOAT_A_POLICY_SECPATH)))
 		return -1;
 	return 0;
 }
@@ -64,6 +65,7 @@ static const struct nla_policy policy_policy[MOAT_A_POLICY_MAX + 1] = {
 	[MOAT_A_POLICY_MSS] = { .type = NLA_U16 },
 	[MOAT_A_POLICY_TFC] = { .type = NLA_U16 },
 	[MOAT_A_POLICY_DEVICE] = { .type = NLA_STRING },
+	[MOAT_A_POLICY_SECPATH] = { .type = NLA_FLAG },
 };
 
 static uint32_t get_u32(const struct nlattr *attr)
@@ -94,6 +96,7 @@ static void get_shape(struct moat_nl_shape *shape, struct nlattr **tb)
 	shape->mtu = get_u16(tb[MOAT_A_POLICY_MTU]);
 	shape->mss = get_u16(tb[MOAT_A_POLICY_MSS]);
 	shape->tfc = get_u16(tb[MOAT_A_POLICY_TFC]);
+	shape->secpath = tb[MOAT_A_POLICY_SECPATH] != NULL;
 }
 
 /** moat_nl_get_policy() - read a policy into zeroed @policy; 0 or -EBADMSG */

@@ -51,13 +51,13 @@ class Keys:
         return other
 
 
-def moat_pair(nl, keys, inner, outer, number=7, side_b=False, window=1024, port=None):
-    """A policy and both SAs by Moat's netlink; in UDP when there is a port."""
+def moat_pair(nl, keys, inner, outer, number=7, side_b=False, window=1024, port=None, **more):
+    """A policy (with `more`) and both SAs by Moat's netlink; in UDP when there is a port."""
     ours, peers, local, remote = OURS, PEERS, LOCAL, REMOTE
     if side_b:
         ours, peers, local, remote = PEERS, OURS, REMOTE, LOCAL
     nl.request("policy-add", {"policy": moatnl.policy(
-        number, local[inner], remote[inner], ours[outer], peers[outer])})
+        number, local[inner], remote[inner], ours[outer], peers[outer], **more)})
     nl.request("sa-add", {"sa": moatnl.sa(
         moatnl.IN, keys.spi_in, peers[outer], ours[outer], keys.algorithm, keys.key_in,
         policy=number, replay=window, encap_sport=port, encap_dport=port)})
@@ -102,12 +102,12 @@ def xfrm_flush(ns):
     netns.ip("xfrm state flush", "xfrm policy flush", ns=ns)
 
 
-def listen(ns, family, kind, port):
+def listen(ns, family, kind, port, at=None):
     with netns.inside(ns):
         sock = socket.socket(FAMILY[family], kind)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.settimeout(30)
-    sock.bind(("::" if family == 6 else "0.0.0.0", port))
+    sock.bind((at or ("::" if family == 6 else "0.0.0.0"), port))
     if kind == socket.SOCK_STREAM:
         sock.listen(1)
     return sock

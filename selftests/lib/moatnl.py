@@ -34,7 +34,7 @@ SA = ("direction:1 protocol:1 spi:4 src:b dst:b mode:1 enc:2 enc-key:b auth:2 "
 LATE = "from:4 accepted:8 refused:8 duplicate:8 pad:b"
 POLICY = ("id:4 selector:n=selector action:1 priority:4 local:b remote:b mode:1 spi:4 "
           "acquire:f held:4 packets:8 bytes:8 drop:n=counter implicit:s acquire-off:f "
-          "pad:b dscp:1 df:1 mtu:2 mss:2 tfc:2 device:s")
+          "pad:b dscp:1 df:1 mtu:2 mss:2 tfc:2 device:s secpath:f")
 FLOW = "src:b dst:b protocol:1 sport:2 dport:2"
 MAIN = ("sa:n=sa policy:n=policy flow:n=flow verdict:1 counter:n=counter hard:f "
         "spi-min:4 spi-max:4 addr:b port:2")

@@ -133,7 +133,7 @@ def silent_without_daemon(nl):
 class Natted:
     """gw-c by XFRM behind the NAT, gw-a by Moat before it."""
 
-    def __init__(self, nl):
+    def __init__(self, nl, peer=True):
         self.nl = nl
         self.keys = gateways.Keys("aes128gcm16", (0xa0000011, 0xc0000011))
         self.stack = contextlib.ExitStack()
@@ -145,7 +145,8 @@ class Natted:
             ip -n gw-c route add default via 192.168.9.1 src {FAR}""")
         self.map(4600)
         self.stack.enter_context(gateways.xfrm_port("gw-c", 4, PORT))
-        self.peer()
+        if peer:
+            self.peer()
         self.events = self.stack.enter_context(contextlib.closing(self.listen()))
         self.inside = self.stack.enter_context(udp_socket("gw-c", (FAR, 7008),
                                                           (gateways.HOST_A[4], 7007)))
@@ -301,6 +302,65 @@ def path_mtu(natted):
     same(before - natted.nl.sa_of(natted.keys.spi_out)["mtu"], 200, "MTUs of 1500 and 1300")
 
 
+def refused_client(client, *args, **more):
+    try:
+        client(*args, **more)
+    except moatnl.Refused as refused:
+        check("policy 8: another client of the NAT has this" in refused.sentence, refused)
+        return
+    check(False, "another client with the same traffic was not refused")
+
+
+def transport(nl):
+    """Transport mode behind a NAT: TCP and UDP get the checksums of the addresses they
+    have here (RFC 3948 3.1.2); another client with the same traffic is refused (5.2)."""
+    natted = Natted(nl, peer=False)
+    keys = gateways.Keys("aes128gcm16", (0xa0000021, 0xc0000021))
+    ends = (("gw-c", {4: NAT}), ("gw-a", {4: A}))
+
+    def client(number, spis, port, **more):
+        its = gateways.Keys("aes128gcm16", spis) if number > 8 else keys
+        hosts = {**moatnl.selector(f"{A}/32", f"{NAT}/32"), **more}
+        nl.request("policy-add", {"policy": moatnl.policy(
+            number, A, NAT, A, NAT, selector=hosts, **{"mode": moatnl.TRANSPORT})})
+        nl.request("sa-add", {"sa": moatnl.sa(
+            moatnl.IN, its.spi_in, NAT, A, its.algorithm, its.key_in, policy=number,
+            mode=moatnl.TRANSPORT, encap_sport=port, encap_dport=PORT)})
+        nl.request("policy-switch", {"policy": {"id": number}, "sa": moatnl.sa(
+            moatnl.OUT, its.spi_out, A, NAT, its.algorithm, its.key_out, policy=number,
+            mode=moatnl.TRANSPORT, encap_sport=PORT, encap_dport=port)})
+    try:
+        to_a, to_c = f"src {C} dst {A} proto esp", f"src {A} dst {C} proto esp"
+        encap = f"encap espinudp {PORT} {PORT} 0.0.0.0"
+        netns.ip(
+            *(f"xfrm state add {way} spi {spi:#x} mode transport "
+              f"{gateways.xfrm_algorithm(keys.algorithm, key)} {encap}"
+              for way, spi, key in ((to_a, keys.spi_in, keys.key_in),
+                                    (to_c, keys.spi_out, keys.key_out))),
+            f"xfrm policy add src {C} dst {A} dir out tmpl {to_a} mode transport",
+            "route replace default via 192.168.9.1", ns="gw-c")
+        client(8, None, 4600)
+        gateways.udp_exchange(4, ends=ends)
+        gateways.tcp(4, os.urandom(1 << 16), ends=ends)
+        same(drops(nl, keys), {}, "drops")
+        check(nl.sa_of(keys.spi_in)["packets"] > 40, "SA unused")
+        natted.map(4601)
+        with udp_socket("gw-c", peer=(A, 9)) as sock:
+            def moved():
+                with contextlib.suppress(OSError):
+                    sock.send(b"from the new port")
+                return nl.sa_of(keys.spi_out)["encap-dport"] == 4601
+            wait_for("the new port", moved)
+        gateways.udp_exchange(4, ends=ends)
+        refused_client(client, 9, (0xa0000031, 0xc0000031), 4700)
+        nl.flush()
+        client(8, None, 4600, protocol=17)
+        client(9, (0xa0000031, 0xc0000031), 4700, protocol=6)
+        refused_client(client, 10, (0xa0000041, 0xc0000041), 4800, protocol=17)
+    finally:
+        natted.close()
+
+
 def main():
     results = Results()
     netns.shell("load_moat && topo_site_to_site")
@@ -316,6 +376,7 @@ def main():
     for case in (rebound, not_fooled, moved_by_hand, path_mtu):
         results.run(case.__name__.replace("_", " "), case, natted)
     natted.close()
+    results.run("transport mode", transport, nl)
     nl.close()
     results.run("unload", netns.shell, "unload_moat && topo_cleanup")
     results.finish()

@@ -316,7 +316,8 @@ def test_policies(results, nl):
         selector=moatnl.selector("fd00:1::/64", "fd00:2::/64"))
     add("mss 87", EINVAL, "policy.mss of 87 bytes: the least is 88", mss=87)
     add("tfc 0", EINVAL, "policy.tfc of 0 bytes: the least is 1", tfc=0)
-    add("dscp of a bypass", EINVAL, "dscp, df, mtu, mss and tfc need a policy that protects",
+    add("dscp of a bypass", EINVAL,
+        "dscp, df, mtu, mss, tfc, secpath: of policies that protect only",
         action=moatnl.BYPASS, dscp=1)
     add("transport mode between networks", EINVAL,
         "policy 7 of transport mode: selector and endpoints differ", mode=2)
