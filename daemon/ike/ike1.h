@@ -548,6 +548,22 @@ void moat_natt_take_vendor(const struct moat_ike1_in *in);
 /** moat_natt_put_discovery() - NAT-D, once the hash is agreed on */
 void moat_natt_put_discovery(const struct moat_isakmp *sa, struct moat_build *b);
 void moat_natt_take_discovery(const struct moat_ike1_in *in);
+/** moat_natt_put_originals() - NAT-OA, in transport mode: both ends as we know them */
+void moat_natt_put_originals(const struct moat_quick *quick, struct moat_build *b);
+/**
+ * moat_natt_take_originals() - read NAT-OA
+ * @in: message of quick mode
+ * @of: gets the address of the initiator, and of the responder, as the peer knows them
+ * @given: whether it told
+ *
+ * Nothing but moat_natt_translate() needs them: the module makes checksums anew.
+ *
+ * Return: 0, or -1 with the reason in @in
+ */
+int moat_natt_take_originals(struct moat_ike1_in *in, struct moat_addr of[2],
+			     bool *given);
+/** moat_natt_translate() - IDs of hosts behind a NAT as the other side knows them */
+int moat_natt_translate(struct moat_ike1_in *in, struct moat_selector *s);
 /** moat_natt_float() - the initiator goes on at port 4500 when there is a NAT */
 void moat_natt_float(struct moat_isakmp *sa);
 /** moat_natt_begin() - a new phase 1 goes the way of the old one */

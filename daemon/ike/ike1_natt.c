@@ -164,6 +164,91 @@ void moat_natt_take_discovery(const struct moat_ike1_in *in)
 		*natt = (struct moat_natt){ 0 };
 }
 
+/* ---- NAT-OA: RFC 3947 section 5.2 ---- */
+
+static uint8_t original_type(const struct moat_isakmp *sa)
+{
+	return moat_natt_draft(sa) ? MOAT_P_NAT_OA_DRAFT : MOAT_P_NAT_OA;
+}
+
+static void put_original(const struct moat_isakmp *sa, struct moat_build *b,
+			 const struct moat_addr *addr)
+{
+	uint8_t body[4 + 16] = { addr->len == 4 ? MOAT_ID_IPV4_ADDR : MOAT_ID_IPV6_ADDR };
+
+	memcpy(body + 4, addr->bytes, addr->len);
+	moat_build_payload(b, original_type(sa), moat_view(body, 4 + (size_t)addr->len));
+}
+
+void moat_natt_put_originals(const struct moat_quick *quick, struct moat_build *b)
+{
+	const struct moat_isakmp *sa = quick->sa;
+
+	if (quick->pair->tunnel->conf.mode != MOAT_MODE_TRANSPORT || !moat_natt_udp(sa))
+		return;
+	put_original(sa, b, quick->initiator ? &sa->local.addr : &sa->remote.addr);
+	put_original(sa, b, quick->initiator ? &sa->remote.addr : &sa->local.addr);
+}
+
+static int original_parse(struct moat_view body, struct moat_addr *addr,
+			  struct moat_refusal *no)
+{
+	size_t len = body.len >= 4 && body.data[0] == MOAT_ID_IPV6_ADDR ? 16 : 4;
+
+	if (body.len != 4 + len ||
+	    (body.data[0] != MOAT_ID_IPV4_ADDR && body.data[0] != MOAT_ID_IPV6_ADDR))
+		return moat_refuse(no, MOAT_REFUSE_ID,
+				   "a NAT-OA payload of %zu octets holds no address",
+				   body.len);
+	memset(addr, 0, sizeof(*addr));
+	addr->len = (uint8_t)len;
+	memcpy(addr->bytes, body.data + 4, len);
+	return 0;
+}
+
+int moat_natt_take_originals(struct moat_ike1_in *in, struct moat_addr of[2], bool *given)
+{
+	const struct moat_payload *p;
+	unsigned int count = 0;
+
+	moat_payload_for_each(p, &in->msg) {
+		if (p->type != original_type(in->sa))
+			continue;
+		if (count == 2)
+			return moat_refuse(&in->no, MOAT_REFUSE_PAYLOAD_COUNT,
+					   "more than two NAT-OA payloads");
+		if (original_parse(p->body, &of[count++], &in->no))
+			return -1;
+	}
+	*given = count == 2 && moat_natt_udp(in->sa);
+	return 0;
+}
+
+static void seen_as(struct moat_range *range, const struct moat_addr *original,
+		    const struct moat_addr *here)
+{
+	if (moat_addr_equal(&range->first, original) &&
+	    moat_addr_equal(&range->last, original) && original->len == here->len)
+		range->first = range->last = *here;
+}
+
+/* What a host behind a NAT calls itself is not where packets come from. */
+int moat_natt_translate(struct moat_ike1_in *in, struct moat_selector *s)
+{
+	struct moat_addr original[2]; /* of the initiator, of the responder */
+	bool given;
+
+	if (moat_natt_take_originals(in, original, &given))
+		return -1;
+	if (!given)
+		return 0;
+	if (in->sa->natt.there)
+		seen_as(&s->remote, &original[0], &in->sa->remote.addr);
+	if (in->sa->natt.here)
+		seen_as(&s->local, &original[1], &in->sa->local.addr);
+	return 0;
+}
+
 /* ---- port 4500 ---- */
 
 void moat_natt_float(struct moat_isakmp *sa)

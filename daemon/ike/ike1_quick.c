@@ -198,10 +198,9 @@ static void build_rest(struct moat_quick *quick, struct moat_build *b)
 	moat_build_payload(b, MOAT_P_NONCE, moat_blob_view(&quick->nonces[me]));
 	if (quick->group != MOAT_GROUP_NONE)
 		moat_build_payload(b, MOAT_P_KE, moat_blob_view(&quick->ke[me]));
-	if (!quick->ids[0].len)
-		return;
-	moat_build_payload(b, MOAT_P_ID, moat_blob_view(&quick->ids[0]));
-	moat_build_payload(b, MOAT_P_ID, moat_blob_view(&quick->ids[1]));
+	for (unsigned int i = 0; i < 2 && quick->ids[0].len; i++)
+		moat_build_payload(b, MOAT_P_ID, moat_blob_view(&quick->ids[i]));
+	moat_natt_put_originals(quick, b);
 }
 
 static uint32_t spi_of(const struct moat_quick *quick, uint8_t protocol)
@@ -545,7 +544,11 @@ int moat_quick_verify_2(struct moat_ike1_in *in)
 	struct moat_sa_choice choice;
 	struct moat_mismatch why;
 
-	if (moat_sa_parse(p->body, &answer, &in->no) || same_ids(in))
+	struct moat_addr original[2];
+	bool given;
+
+	if (moat_sa_parse(p->body, &answer, &in->no) || same_ids(in) ||
+	    moat_natt_take_originals(in, original, &given))
 		return -1;
 	if (moat_sa_choose(&wanted, &answer, MOAT_SA_ANSWER, &choice, &why)) {
 		explain(in, tunnel, "phase 2: message 2 chooses what we did not offer",

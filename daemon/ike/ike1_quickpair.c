@@ -37,7 +37,7 @@ int moat_quick_selector(struct moat_ike1_in *in, struct moat_selector *s)
 		s->remote_port[0] = s->remote_port[1] = port[0];
 	if (port[1])
 		s->local_port[0] = s->local_port[1] = port[1];
-	return 0;
+	return moat_natt_translate(in, s);
 }
 
 static bool selector_fits(const struct moat_selector *have,

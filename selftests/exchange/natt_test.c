@@ -233,6 +233,31 @@ static void not_fooled(void **state)
 	sim_free(sim);
 }
 
+/* Transport mode: what a host calls itself is not what the other one calls it. */
+static void transport(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 8; i++) {
+		struct sim_options o = natted(i & 1, i & 2);
+		struct sim *sim;
+
+		o.nets = 1;
+		o.transport = true;
+		o.lifetime = 120;
+		sim = sim_new(&o);
+		sim_run(sim, 100);
+		sim_up(sim, 0);
+		sim_run(sim, 10000);
+		assert_up(sim);
+		assert_true(!(i & 3) == !strstr(sim_ladder(sim, 0), "NAT-OA"));
+		/* rekeys, begun by either side */
+		sim_run(sim, 1000000);
+		assert_up(sim);
+		assert_in_range(sim_rekeys(sim, 0), 8, 100);
+		sim_free(sim);
+	}
+}
+
 /* With loss and all the rest; each seed ends with the tunnel up. */
 static void bad_networks(void **state)
 {
@@ -258,10 +283,11 @@ static void bad_networks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(found),      cmocka_unit_test(as_configured),
-		cmocka_unit_test(draft),      cmocka_unit_test(no_ah),
-		cmocka_unit_test(rebound),    cmocka_unit_test(rekeyed),
-		cmocka_unit_test(not_fooled), cmocka_unit_test(bad_networks),
+		cmocka_unit_test(found),	cmocka_unit_test(as_configured),
+		cmocka_unit_test(draft),	cmocka_unit_test(no_ah),
+		cmocka_unit_test(rebound),	cmocka_unit_test(rekeyed),
+		cmocka_unit_test(not_fooled),	cmocka_unit_test(transport),
+		cmocka_unit_test(bad_networks),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -42,6 +42,7 @@ enum sim_nat { SIM_NAT_NONE, SIM_NAT_MASQUERADE, SIM_NAT_FORWARD };
  * @one_way: only side 0 sends
  * @split: a tunnel for each local network instead of one for all
  * @nat: what stands before each side
+ * @transport: transport mode, so one network on each side: its host
  * @nat_t: of both sides, as configured; off when nothing is said
  * @whole: a side that does not have IKE fragmentation
  * @other_nets: the networks that side 1 has for side 0 are others
@@ -79,6 +80,7 @@ struct sim_options {
 	bool one_way;
 	bool split;
 	enum sim_nat nat[2];
+	bool transport;
 	enum moat_nat_t nat_t[2];
 	bool whole[2];
 	bool other_nets;

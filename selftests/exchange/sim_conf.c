@@ -43,6 +43,11 @@ static void fill_pairs(const struct sim *sim, int side, unsigned int first,
 			memset(pairs, 0, sizeof(*pairs));
 			s->local = net(sim, side, i);
 			s->remote = net(sim, !side, j + shift);
+			if (sim->options.transport) {
+				s->local.first = s->local.last = sim->side[side].addr;
+				s->remote.first = sim_outside(sim, !side, 500).addr;
+				s->remote.last = s->remote.first;
+			}
 			s->local_port[1] = s->remote_port[1] = UINT16_MAX;
 			s->protocol = sim->options.protocol;
 			if (sim->options.narrow && side == 1)
@@ -104,7 +109,7 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	     moat_sa_algs_add(&conf->esp, MOAT_PROTO_ESP,
 			      or_default(o->esp[side], "aes128gcm16"), err, sizeof(err))))
 		abort();
-	conf->mode = MOAT_MODE_TUNNEL;
+	conf->mode = o->transport ? MOAT_MODE_TRANSPORT : MOAT_MODE_TUNNEL;
 	conf->action = MOAT_ACTION_PROTECT;
 	conf->start = o->start[side];
 	conf->ike_lifetime = o->ike_lifetime ? o->ike_lifetime : 28800;
@@ -306,6 +311,16 @@ const uint8_t *sim_datagram(const struct sim *sim, unsigned int index, size_t *l
 	return sim->records[index].data;
 }
 
+/* Hosts behind a NAT have other names for each other. */
+static bool between(const struct moat_selector *s, const struct moat_addr *local,
+		    const struct moat_addr *remote)
+{
+	return moat_addr_equal(&s->local.first, local) &&
+	       moat_addr_equal(&s->local.last, local) &&
+	       moat_addr_equal(&s->remote.first, remote) &&
+	       moat_addr_equal(&s->remote.last, remote);
+}
+
 static const char *agree_on(struct sim *sim, int side, const struct moat_sa_params *out)
 {
 	bool ah = out->protocol == 51;
@@ -326,9 +341,14 @@ static const char *agree_on(struct sim *sim, int side, const struct moat_sa_para
 	if (p->auth_key_len != out->auth_key_len ||
 	    memcmp(p->auth_key, out->auth_key, out->auth_key_len))
 		return "integrity keys differ";
-	if (!moat_range_equal(&p->selector.local, &out->selector.remote) ||
-	    !moat_range_equal(&p->selector.remote, &out->selector.local) ||
-	    p->selector.protocol != out->selector.protocol ||
+	if (p->mode == MOAT_MODE_TRANSPORT
+		    ? !between(&p->selector, &p->dst, &p->src) ||
+			      !between(&out->selector, &out->src, &out->dst)
+		    : !moat_range_equal(&p->selector.local, &out->selector.remote) ||
+			      !moat_range_equal(&p->selector.remote,
+						&out->selector.local))
+		return "selectors are not mirrored";
+	if (p->selector.protocol != out->selector.protocol ||
 	    memcmp(p->selector.local_port, out->selector.remote_port,
 		   sizeof(p->selector.local_port)) ||
 	    memcmp(p->selector.remote_port, out->selector.local_port,
