@@ -25,7 +25,7 @@
 #define MOAT_OLD_INBOUND    30 /* an old inbound SA stays after a switch */
 #define MOAT_SWITCH_WAIT    5  /* a rekey's initiator sends on the old SA */
 #define MOAT_HALF_OPEN_LIFE 30
-#define MOAT_HALF_OPEN_MAX  16 /* per address of a peer */
+#define MOAT_HALF_OPEN_MAX  64 /* per address of a peer */
 
 /**
  * struct moat_timer - something that shall happen at a time
