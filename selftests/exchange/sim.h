@@ -180,6 +180,8 @@ unsigned int sim_bared(const struct sim *sim, int side);
 unsigned int sim_reserved(const struct sim *sim, int side);
 /** sim_keys_named() - how many keys of ISAKMP SAs were given out */
 unsigned int sim_keys_named(const struct sim *sim, int side);
+/** sim_key() - the last key that was named */
+struct moat_view sim_key(const struct sim *sim, int side);
 unsigned int sim_isakmps(struct sim *sim, int side);
 /** sim_burden() - how much a side's core keeps */
 struct moat_burden sim_burden(struct sim *sim, int side);

@@ -268,6 +268,11 @@ unsigned int sim_keys_named(const struct sim *sim, int side)
 	return sim->side[side].keys_named;
 }
 
+struct moat_view sim_key(const struct sim *sim, int side)
+{
+	return moat_view(sim->side[side].key, sim->side[side].key_len);
+}
+
 unsigned int sim_isakmps(struct sim *sim, int side)
 {
 	struct moat_isakmp_view view;

@@ -417,6 +417,8 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 		break;
 	case MOAT_ACT_KEYLOG:
 		sim->side[side].keys_named++;
+		memcpy(sim->side[side].key, act->keylog.key, act->keylog.len);
+		sim->side[side].key_len = act->keylog.len;
 		break;
 	case MOAT_ACT_TRACE:
 		trace(sim, side, act);

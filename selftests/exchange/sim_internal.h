@@ -74,6 +74,8 @@ struct sim_side {
 	size_t ladder_len;
 	int done;
 	unsigned int keys_named;
+	uint8_t key[MOAT_KEYLOG_MAX];
+	size_t key_len;
 	uint32_t requests;
 	struct moat_config config;
 	struct moat_rsa_keys keys;
