@@ -199,6 +199,23 @@ static void rekey_of_phase_2(void **state)
 	rekey(true);
 }
 
+/* The peer sends nothing on the new SA, and little is left of the old one. */
+static void rekey_of_a_short_life(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.lifetime = 15;
+	o.traffic = 50;
+	o.one_way = true;
+	sim = start(&o, NULL);
+	sim_run(sim, 600000);
+	assert_in_range(sim_rekeys(sim, 0), 40, 100);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
 static void rekey_by_volume(void **state)
 {
 	struct sim_options o = plain();
@@ -393,6 +410,7 @@ int main(void)
 		cmocka_unit_test(lost_message_3),
 		cmocka_unit_test(first_use_for_message_3),
 		cmocka_unit_test(rekey_of_phase_2),
+		cmocka_unit_test(rekey_of_a_short_life),
 		cmocka_unit_test(rekey_by_volume),
 		cmocka_unit_test(rekey_of_phase_1),
 		cmocka_unit_test(phase_1_expires_alone),
