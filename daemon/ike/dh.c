@@ -205,12 +205,19 @@ static int ecp_check(enum moat_group group, struct moat_view pub, struct moat_re
 	return 0;
 }
 
-/* Is 0 < d < order? */
-static bool ecp_private_ok(gcry_ctx_t curve, gcry_mpi_t d)
+/*
+ * Random octets as a private value: 0 < d < order. P-521 fills its last octet with
+ * one bit alone, so the rest of it is cut off.
+ */
+static bool ecp_private(gcry_ctx_t curve, gcry_mpi_t d)
 {
 	gcry_mpi_t n = gcry_mpi_ec_get_mpi("n", curve, 1);
-	bool ok = n && gcry_mpi_cmp_ui(d, 0) > 0 && gcry_mpi_cmp(d, n) < 0;
+	bool ok = false;
 
+	if (n) {
+		gcry_mpi_clear_highbit(d, gcry_mpi_get_nbits(n));
+		ok = gcry_mpi_cmp_ui(d, 0) > 0 && gcry_mpi_cmp(d, n) < 0;
+	}
 	gcry_mpi_release(n);
 	return ok;
 }
@@ -228,7 +235,7 @@ static int ecp_multiply(enum moat_group group, const uint8_t *priv, const uint8_
 	gcry_ctx_t curve = NULL;
 	int ret = -1;
 
-	if (!d || gcry_mpi_ec_new(&curve, NULL, s->curve) || !ecp_private_ok(curve, d))
+	if (!d || gcry_mpi_ec_new(&curve, NULL, s->curve) || !ecp_private(curve, d))
 		goto out;
 	point = peer ? ecp_point(curve, peer, s->field_len)
 		     : gcry_mpi_ec_get_point("g", curve, 1);

@@ -132,6 +132,7 @@ static void decrypted(void **state)
 		const char *ike;
 		bool aggressive;
 	} cases[] = {
+		{ "aes256-sha512-ecp521", false },
 		{ "aes128-sha256-ecp256", false },
 		/* SKEYID_e is shorter than the key: RFC 2409 appendix B */
 		{ "aes256-sha1-modp2048", false },

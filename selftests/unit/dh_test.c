@@ -158,6 +158,34 @@ static void test_curve_bad_values(void **state)
 	json_decref(array);
 }
 
+/* What the edges draw are octets: nearly all of them must make a value. */
+static void test_any_octets(void **state)
+{
+	uint8_t mine[MOAT_DH_PRIVATE_MAX], theirs[MOAT_DH_PRIVATE_MAX];
+	uint8_t pub[2][MOAT_DH_PUBLIC_MAX], shared[2][MOAT_DH_PUBLIC_MAX];
+
+	(void)state;
+	for (int g = MOAT_GROUP_ECP256; g < MOAT_GROUP_MAX; g++) {
+		size_t len = moat_dh_public_len(g);
+
+		for (unsigned int seed = 0; seed < 16; seed++) {
+			for (size_t i = 0; i < sizeof(mine); i++) {
+				mine[i] = (uint8_t)(0xef - 13 * seed - 7 * i);
+				theirs[i] = (uint8_t)(0x7f + 11 * seed + 5 * i);
+			}
+			assert_int_equal(moat_dh_public(g, mine, pub[0]), 0);
+			assert_int_equal(moat_dh_public(g, theirs, pub[1]), 0);
+			assert_int_equal(moat_dh_shared(g, mine, moat_view(pub[1], len),
+							shared[0], NULL),
+					 0);
+			assert_int_equal(moat_dh_shared(g, theirs, moat_view(pub[0], len),
+							shared[1], NULL),
+					 0);
+			assert_memory_equal(shared[0], shared[1], moat_dh_shared_len(g));
+		}
+	}
+}
+
 static void test_every_group_has_sizes(void **state)
 {
 	(void)state;
@@ -179,6 +207,7 @@ int main(void)
 		cmocka_unit_test(test_modp),
 		cmocka_unit_test(test_modp_bad_values),
 		cmocka_unit_test(test_curve_bad_values),
+		cmocka_unit_test(test_any_octets),
 		cmocka_unit_test(test_every_group_has_sizes),
 	};
 
