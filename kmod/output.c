@@ -245,22 +245,49 @@ drop:
 	moat_output_drop(out->policy, sa, skb, why);
 }
 
-/* Seal the fragments of an IPv4 packet without options. */
+/*
+ * Options that belong to the first fragment only become padding for the others
+ * (RFC 791 3.1). The header is ours, and linear.
+ */
+static void moat_output_spend_options(struct sk_buff *skb)
+{
+	u8 *at = (u8 *)(ip_hdr(skb) + 1);
+	unsigned int left = ip_hdrlen(skb) - sizeof(struct iphdr), len;
+
+	while (left && *at != IPOPT_END) {
+		len = *at == IPOPT_NOOP || left < 2 ? 1 : at[1];
+		if (!len || len > left)
+			return;
+		if (!IPOPT_COPIED(*at))
+			memset(at, IPOPT_NOOP, len);
+		at += len;
+		left -= len;
+	}
+}
+
+/* Seal the fragments of an IPv4 packet. */
 static void moat_output_fragments(const struct moat_out *out,
 				  struct sk_buff *skb)
 {
+	unsigned int head = ip_hdrlen(skb);
 	struct ip_frag_state state;
 	struct sk_buff *fragment;
+	bool first = true;
 
 	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb))
 		goto drop;
-	ip_frag_init(skb, sizeof(struct iphdr), LL_RESERVED_SPACE(out->dst->dev),
-		     out->mtu - sizeof(struct iphdr), false, &state);
+	if (skb_ensure_writable(skb, head))
+		goto drop;
+	ip_frag_init(skb, head, LL_RESERVED_SPACE(out->dst->dev),
+		     out->mtu - head, false, &state);
 	while (state.left > 0) {
 		fragment = ip_frag_next(skb, &state);
 		if (IS_ERR(fragment))
 			goto drop;
 		moat_output_one(out, fragment);
+		if (first)
+			moat_output_spend_options(skb);
+		first = false;
 	}
 	consume_skb(skb);
 	return;

@@ -36,15 +36,15 @@ static bool moat_too_big_may_fragment(const struct sk_buff *skb, u8 family,
  * Fragments of the outer packet are the rule: the peer puts them together
  * before anything else sees them. But they help nobody when the outer packet
  * has DF, or when routers on the way are known to drop what is larger: then
- * the inner packet is cut, if its header is that simple. Every link carries
- * ETH_MIN_MTU (RFC 791); with less, fragments would hold nothing.
+ * the inner packet is cut. Every link carries ETH_MIN_MTU (RFC 791), the
+ * longest header and 8 bytes; with less, fragments would hold nothing.
  */
 static bool moat_too_big_cut_inner(const struct sk_buff *skb, u8 family,
 				   const struct moat_shape *shape,
 				   unsigned int mtu)
 {
 	return (shape->df == MOAT_DF_SET || shape->mtu) && mtu >= ETH_MIN_MTU &&
-	       !moat_too_big_df(skb, family) && ip_hdr(skb)->ihl == 5;
+	       !moat_too_big_df(skb, family);
 }
 
 /* It came in by a device; IPv6 has no flag for that (IP6SKB_FORWARDED is ip6mr's). */

@@ -14,6 +14,7 @@ import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import chains
 import gateway
 import netns
 from gateway import (FAR, HOST, IP, IPv6, OURS, PEERS, Raw, Tunnel, answer, is_esp, packet,
@@ -204,6 +205,49 @@ def limit(gw, case):
 
 # --- what is not a row of the table ------------------------------------------
 
+def bundle(gw, outer, size):
+    """AH takes 12 and its ICV, in all a multiple of 4 over IPv4 and of 8 over IPv6."""
+    fresh(gw)
+    chain = chains.Chain("ah+esp", "tunnel", 4, outer)
+    chain.install(gw.nl)
+    out = chain.layers[0][2]
+    same(gw.nl.sa_of(out)["mtu"], size, "MTU that the SA says")
+    gw.send("lan", sized(4, size))
+    got = on_wan(gw, 1)[0]
+    check(1500 - 4 < len(got) <= 1500, f"{len(got)} bytes on the wire")
+    gw.send("lan", sized(4, size + 1))
+    told(gw, 4, size, HOST[4])
+    same(gw.nl.sa_of(out)["drop"], {"out_mtu": 1}, "drops")
+
+
+def with_options(gw, shape):
+    """Cut before it is sealed, the first fragment has all options, others what is to be
+    copied (RFC 791 3.1): the router alert here, and not the one of RFC 4727."""
+    fresh(gw)
+    tunnel = Tunnel(gw, more=shape)
+    size = tunnel.sa_out()["mtu"]
+    alert, other, ignored = b"\x94\x04\0\0", b"\x1e\x04\xaa\xbb", b"\x01" * 4
+    one = bytearray(bytes(sized(4, size + 40 - 8, df=False)))
+    one[0] = 0x47
+    one[20:20] = alert + other
+    one[2:4] = (size + 40).to_bytes(2, "big")
+    one = IP(bytes(one))
+    del one.chksum
+    gw.send("lan", one)
+    pieces = [trim(tunnel.open(data)) for data in on_wan(gw, 2)]
+    same([p[20:28] for p in pieces], [alert + other, alert + ignored], "options")
+    for piece in pieces:
+        check(len(piece) <= size, f"an inner fragment of {len(piece)} bytes")
+        head = IP(piece)
+        right = head.chksum
+        del head.chksum
+        same(right, IP(bytes(head)).chksum, "checksum")
+    same([(IP(p).frag * 8, int(IP(p).flags.MF)) for p in pieces],
+         [(0, 1), (len(pieces[0]) - 28, 0)], "offsets")
+    same(b"".join(p[28:] for p in pieces), bytes(one)[28:], "payload")
+    same(tunnel.sa_out().get("drop", {}), {}, "drops")
+
+
 def ipv6_minimum(gw):
     """Below 1280 an IPv6 sender is told 1280, and such packets leave in outer fragments."""
     fresh(gw)
@@ -220,27 +264,31 @@ def ipv6_minimum(gw):
         netns.ip(f"route del {PEERS[4]} dev wan", ns=gw.name)
 
 
-def behind_nat(gw):
+def behind_nat(gw, inner):
     """A host whose source is translated before the tunnel is told by its own address."""
     fresh(gw)
-    netns.run("ip", "netns", "exec", gw.name, "nft", "-f", "-", input="""table ip t {
-        chain c { type nat hook postrouting priority 100
-            ip saddr 10.7.0.0/24 ip daddr 10.2.0.0/24 snat to 10.1.0.1
-        }
-    }
+    source, near = {4: ("10.7.0.9", "10.1.0.1"), 6: ("fd00:7::9", "fd00:1::1")}[inner]
+    net, far = {4: ("10.7.0.0/24", "10.2.0.0/24"), 6: ("fd00:7::/64", "fd00:2::/64")}[inner]
+    kind = "ip" if inner == 4 else "ip6"
+    netns.run("ip", "netns", "exec", gw.name, "nft", "-f", "-", input=f"""table {kind} t {{
+        chain c {{ type nat hook postrouting priority 100
+            {kind} saddr {net} {kind} daddr {far} snat to {near}
+        }}
+    }}
     """)
-    netns.ip(f"route add 10.7.0.0/24 via {HOST[4]}", ns=gw.name)
+    netns.ip(f"route add {net} via {HOST[inner]}", ns=gw.name)
     try:
-        Tunnel(gw)
-        one = sized(4, 1447)
-        one.src = "10.7.0.9"
-        one = IP(bytes(one))
-        del one.chksum, one.payload.chksum
-        gw.send("lan", IP(bytes(one)))
-        told(gw, 4, 1446, "10.7.0.9")
+        Tunnel(gw, inner)
+        one = sized(inner, 1447)
+        one.src = source
+        del one.payload.chksum
+        if inner == 4:
+            del one.chksum
+        gw.send("lan", one)
+        told(gw, inner, 1446, source)
     finally:
         netns.run("ip", "netns", "exec", gw.name, "nft", "flush ruleset")
-        netns.ip("route del 10.7.0.0/24", ns=gw.name)
+        netns.ip(f"route del {net}", ns=gw.name)
 
 
 def local_sender(gw, inner):
@@ -273,7 +321,8 @@ def local_sender(gw, inner):
 def icmp_about(data, mtu, **changed):
     """A router's word about a packet of ours."""
     if data[0] >> 4 == 4:
-        quoted = bytearray(data[:28])
+        # the least (RFC 792) holds no number of AH
+        quoted = bytearray(data[:28 if is_esp(data) else 32])
         head = IP(src="192.0.2.254", dst=OURS[4]) / ICMP(type=3, code=4, nexthopmtu=mtu)
     else:
         quoted = bytearray(data[:1000])
@@ -283,20 +332,22 @@ def icmp_about(data, mtu, **changed):
     return bytes(head / Raw(bytes(quoted)))
 
 
-def learnt(gw, outer, inner_mtu):
-    """A router's ICMP error about our ESP moves the limit; a forged one does not."""
+def learnt(gw, outer, inner_mtu, algorithm="aes128gcm16"):
+    """A router's ICMP error about our packet moves the limit; a forged one does not."""
     fresh(gw)
-    tunnel = Tunnel(gw, 4, outer)
+    tunnel = Tunnel(gw, 4, outer, algorithm)
     usual = tunnel.sa_out()["mtu"]
     gw.send("lan", sized(4, 1000))
     data = on_wan(gw, 1)[0]
-    start = 20 if outer == 4 else 40
+    start = (20 if outer == 4 else 40) + (4 if algorithm.startswith("ah-") else 0)
+    head = (9, 15) if outer == 4 else (6, 23)
+    check(data[head[0]] in (50, 51), "neither ESP nor AH")
     refused = gw.count("icmp_refused")
     forged = [
         [(start, b"\xde\xad\xbe\xef")],                # no such SPI
-        [(start + 4, b"\0\0\0\\2")],                    # a number that was not sent
+        [(start + 4, b"\0\0\0\2")],                     # a number that was not sent
         [(start + 4, b"\0\0\0\0")],
-        [(start - 5 if outer == 4 else 23, b"\x77")],    # not our source
+        [(head[1], b"\x77")],                           # not our source
     ]
     for at in forged:
         gw.send("wan", icmp_about(data, 1400, at=at))
@@ -331,11 +382,16 @@ def main():
     for case in CASES:
         run(case.name, limit, gw, case)
     run("below IPv6's minimum", ipv6_minimum, gw)
-    run("behind NAT", behind_nat, gw)
+    for outer, size in ((4, 1418), (6, 1394)):
+        run(f"AH over ESP, over IPv{outer}", bundle, gw, outer, size)
+    for shape in ({"df": SET}, {"mtu": 1400}):
+        run(f"IPv4 options, policy with {shape}", with_options, gw, shape)
     for inner in (4, 6):
+        run(f"behind NAT, IPv{inner}", behind_nat, gw, inner)
         run(f"a local datagram, IPv{inner}", local_sender, gw, inner)
     run("learnt from ICMP", learnt, gw, 4, 1346)
     run("learnt from ICMPv6", learnt, gw, 6, 1326)
+    run("learnt from ICMP about AH", learnt, gw, 4, 1352, "ah-sha256")
     run("the peer's fragments", fragments_in, gw)
     gw.reset()
     gw.close()
