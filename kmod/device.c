@@ -20,6 +20,9 @@
 /* Link layer, IPv6, UDP, ESP with the largest IV. */
 #define MOAT_DEVICE_HEAD (LL_MAX_HEADER + 40 + 8 + 8 + 16)
 
+/* While it sends, a device looks so often whether its path carries more. */
+#define MOAT_DEVICE_LOOK (5 * HZ)
+
 /**
  * struct moat_device - A network device of ours.
  * @dev: the device
@@ -30,6 +33,7 @@
  * @policies: bound to it, under moat_net.lock
  * @cells: delivery, so that segments become one packet again (GRO)
  * @mtu_work: adapts the MTU
+ * @looked: when it was queued last because of time that had passed, in jiffies
  */
 struct moat_device {
 	struct net_device *dev;
@@ -40,6 +44,7 @@ struct moat_device {
 	struct list_head policies;
 	struct gro_cells cells;
 	struct work_struct mtu_work;
+	unsigned long looked;
 };
 
 /* --- out ----------------------------------------------------------------- */
@@ -92,6 +97,18 @@ static int moat_device_send(struct moat_device *md, struct sk_buff *skb)
 	return err;
 }
 
+/*
+ * Nothing tells that a path carries more again: that a route has forgotten
+ * what it learnt from ICMP, has changed, or that a link's MTU was raised.
+ */
+static void moat_device_look(struct moat_device *md)
+{
+	if (time_before(jiffies, READ_ONCE(md->looked) + MOAT_DEVICE_LOOK))
+		return;
+	WRITE_ONCE(md->looked, jiffies);
+	queue_work(moat_wq, &md->mtu_work);
+}
+
 static netdev_tx_t moat_device_xmit(struct sk_buff *skb,
 				    struct net_device *dev)
 {
@@ -112,6 +129,7 @@ static netdev_tx_t moat_device_xmit(struct sk_buff *skb,
 		DEV_STATS_INC(dev, tx_errors);
 	else
 		dev_sw_netstats_tx_add(dev, 1, len);
+	moat_device_look(md);
 	rcu_read_unlock();
 	return NETDEV_TX_OK;
 }
@@ -277,18 +295,20 @@ static void moat_device_mtu_work(struct work_struct *work)
 {
 	struct moat_device *md = container_of(work, struct moat_device,
 					      mtu_work);
-	unsigned int mtu;
+	unsigned int mtu = moat_device_smallest(md);
 
+	if (!mtu)
+		return;
+	mtu = max_t(unsigned int, mtu, IPV6_MIN_MTU);
+	/* most looks find nothing new: spare them the machine's one lock */
+	if (mtu == READ_ONCE(md->dev->mtu))
+		return;
 	rtnl_lock();
-	if (md->dev->reg_state != NETREG_REGISTERED || md->mtu_fixed)
-		goto unlock;
-	mtu = moat_device_smallest(md);
-	if (mtu) {
+	if (md->dev->reg_state == NETREG_REGISTERED && !md->mtu_fixed) {
 		md->mtu_follows = true;
-		dev_set_mtu(md->dev, max_t(unsigned int, mtu, IPV6_MIN_MTU));
+		dev_set_mtu(md->dev, mtu);
 		md->mtu_follows = false;
 	}
-unlock:
 	rtnl_unlock();
 }
 
@@ -403,6 +423,7 @@ static int moat_device_newlink(struct net *src_net, struct net_device *dev,
 	md->mtu_fixed = tb[IFLA_MTU];
 	INIT_LIST_HEAD(&md->policies);
 	INIT_WORK(&md->mtu_work, moat_device_mtu_work);
+	md->looked = jiffies;
 	err = xa_alloc_cyclic(&mn->devices, &md->id, NULL, xa_limit_31b,
 			      &mn->next_device, GFP_KERNEL);
 	if (err < 0)

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import gateways
@@ -144,6 +145,18 @@ def mtu_follows(ends):
         wait_for("the MTU of GCM again", lambda: mtu(ns) == 1446)
 
 
+def mtu_grows(ends):
+    """It also follows its path, both ways, while it sends something."""
+    def becomes(wanted):
+        ping("gw-a", "10.99.0.2")
+        return mtu("gw-a") == wanted
+    target = f"{PEERS[4]}/32"
+    netns.ip(f"route add {target} dev wan-a mtu 1400", ns="gw-a")
+    wait_for("the MTU of the path", lambda: becomes(1346), 60)
+    netns.ip(f"route del {target} dev wan-a", ns="gw-a")
+    wait_for("the MTU without it", lambda: becomes(1446), 60)
+
+
 def mtu_chosen(ends):
     """Who sets the MTU keeps it."""
     netns.ip("link set moat0 mtu 1300", ns="gw-a")
@@ -193,6 +206,63 @@ def multicast(ends, family):
     same(data, b"hello", "datagram")
     if family == 6:
         check(where[0].startswith("fe80:") and where[3] == at_b, f"it came from {where}")
+
+
+BIRD = """router id {router};
+protocol device {{ }}
+protocol kernel {{ ipv4 {{ export all; }}; }}
+protocol kernel {{ ipv6 {{ export all; }}; }}
+protocol ospf v2 {{
+    ipv4;
+    area 0 {{ interface "moat0" {{ type ptp; hello 1; }}; interface "{lan}" {{ stub; }}; }};
+}}
+protocol ospf v3 {{
+    ipv6;
+    area 0 {{ interface "moat0" {{ type ptp; hello 1; }}; interface "{lan}" {{ stub; }}; }};
+}}
+"""
+
+
+def bird(ns, folder, router, lan):
+    """BIRD, in the foreground, as a process that the caller ends."""
+    conf = pathlib.Path(folder) / f"{ns}.conf"
+    conf.write_text(BIRD.format(router=router, lan=lan))
+    with netns.inside(ns):
+        return subprocess.Popen(["bird", "-f", "-c", conf, "-s", f"{folder}/{ns}.ctl", "-P",
+                                 f"{folder}/{ns}.pid"], stderr=subprocess.DEVNULL)
+
+
+def learnt_route(ns, net, kind):
+    """The route that BIRD has put there."""
+    return json.loads(netns.run("ip", "-n", ns, kind, "-j", "route", "show", net, "proto",
+                                "bird") or "[]")
+
+
+def routing_daemon(_):
+    """OSPF for both families finds its neighbour through the device, and its routes carry."""
+    for ns, far in (("gw-a", 2), ("gw-b", 1)):
+        netns.ip(f"route del 10.{far}.0.0/24 dev moat0", f"route del fd00:{far}::/64 dev moat0",
+                 ns=ns)
+    processes = []
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            processes += [bird("gw-a", folder, "10.99.0.1", "lan-a"),
+                          bird("gw-b", folder, "10.99.0.2", "lan-b")]
+            for ns, far in (("gw-a", 2), ("gw-b", 1)):
+                for kind, net in (("-4", f"10.{far}.0.0/24"), ("-6", f"fd00:{far}::/64")):
+                    route = wait_for(f"the route to {net}",
+                                     lambda: learnt_route(ns, net, kind), 120)
+                    same(route[0]["dev"], "moat0", f"device of the route to {net}")
+            for family in (4, 6):
+                ping("host-a", HOST_B[family])
+        finally:
+            for process in processes:
+                process.terminate()
+                process.wait()
+    for ns, far in (("gw-a", 2), ("gw-b", 1)):
+        same(learnt_route(ns, f"10.{far}.0.0/24", "-4"), [], "routes that BIRD left")
+        netns.ip(f"route add 10.{far}.0.0/24 dev moat0", f"route add fd00:{far}::/64 dev moat0",
+                 ns=ns)
 
 
 def second(ends):
@@ -359,10 +429,12 @@ def main():
     run("why", why, ends)
     run("what is not routed there", not_by_policy, ends)
     run("the MTU follows the SA", mtu_follows, ends)
+    run("the MTU follows the path", mtu_grows, ends)
     run("an MTU that was chosen", mtu_chosen, ends)
     run("TCP in large packets", tcp_whole, ends)
     for family in (4, 6):
         run(f"multicast, IPv{family}", multicast, ends, family)
+    run("a routing daemon", routing_daemon, ends)
     run("a second device", second, ends)
     run("no policy", no_policy, ends)
     run("a route into itself", loops, ends)
