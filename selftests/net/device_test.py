@@ -174,7 +174,8 @@ def tcp_whole(ends):
     gateways.tcp(4, os.urandom(1 << 20))
     met = packets(ends.nl["gw-a"], 7) - met
     sent = ends.nl["gw-a"].sa_of(0x7301)["packets"] - sent
-    check(met * 4 < sent, f"{met} packets met the policy, {sent} were sealed")
+    # one by one both would be equal; how large TCP makes them is a matter of its pace
+    check(met * 3 < sent * 2, f"{met} packets met the policy, {sent} were sealed")
     gateways.tcp(6, os.urandom(1 << 16))
     same(ends.nl["gw-a"].sa_of(0x7301).get("drop", {}), {}, "drops")
 
