@@ -281,7 +281,12 @@ killed()
 	local old new
 	old=$(child gw-a "$1")
 	kill -KILL "$old" || return 1
-	again() { new=$(child gw-a "$1") && [ "$new" != "$old" ] && moat gw-a status; }
+	# It runs before it is told all that it needs; until then commands are refused.
+	again()
+	{
+		new=$(child gw-a "$1") && [ "$new" != "$old" ] &&
+			status_is gw-a '"kernel_error" not in s'
+	}
 	wait_for "$1 again" again "$1" || return 1
 	moat gw-a down branch --wait && moat gw-a up branch --wait && pings host-a 10.2.0.2
 }
