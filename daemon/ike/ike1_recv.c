@@ -393,24 +393,32 @@ static void informational(struct moat_ike1_in *in)
 	handle(in);
 }
 
-/* What the fragments are together takes the way of any datagram. */
+/* A message that was kept, or put together, takes the way of any datagram. */
+static void take_again(struct moat_ike *ike, const struct moat_endpoint *local,
+		       const struct moat_endpoint *remote, bool marker,
+		       struct moat_blob *message)
+{
+	struct moat_event event = { .type = MOAT_EV_DATAGRAM, .now = ike->now };
+
+	event.datagram.local = *local;
+	event.datagram.remote = *remote;
+	event.datagram.marker = marker;
+	event.datagram.data = message->data;
+	event.datagram.len = message->len;
+	moat_ike1_datagram(ike, &event);
+	moat_blob_clear(message);
+}
+
 static void fragment(struct moat_ike1_in *in)
 {
-	struct moat_event event = { .type = MOAT_EV_DATAGRAM, .now = in->ike->now };
 	struct moat_blob whole = { 0 };
 
-	if (!in->sa) {
+	if (!in->sa)
 		no_place(in, "a fragment with unknown cookies");
-	} else if (moat_fragment_take(in, &whole)) {
+	else if (moat_fragment_take(in, &whole))
 		refused(in, MOAT_LOG_DEBUG);
-	} else if (whole.len) {
-		event.datagram.local = in->local;
-		event.datagram.remote = in->remote;
-		event.datagram.marker = in->marker;
-		event.datagram.data = whole.data;
-		event.datagram.len = whole.len;
-		moat_ike1_datagram(in->ike, &event);
-	}
+	else if (whole.len)
+		take_again(in->ike, &in->local, &in->remote, in->marker, &whole);
 	moat_blob_clear(&whole);
 }
 
@@ -467,17 +475,10 @@ void moat_ike1_datagram(struct moat_ike *ike, const struct moat_event *event)
 
 void moat_ike1_held(struct moat_isakmp *sa)
 {
-	struct moat_event event = { .type = MOAT_EV_DATAGRAM, .now = sa->ike->now };
 	struct moat_blob held = sa->held;
 
 	if (!held.data)
 		return;
 	memset(&sa->held, 0, sizeof(sa->held));
-	event.datagram.local = sa->held_local;
-	event.datagram.remote = sa->held_remote;
-	event.datagram.marker = sa->held_marker;
-	event.datagram.data = held.data;
-	event.datagram.len = held.len;
-	moat_ike1_datagram(sa->ike, &event);
-	moat_blob_clear(&held);
+	take_again(sa->ike, &sa->held_local, &sa->held_remote, sa->held_marker, &held);
 }
