@@ -58,6 +58,8 @@ static const struct moat_command commands[] = {
 	  moat_cli_keylog, NULL },
 	{ "check", "[-c DIR]", "read the configuration, change nothing", moat_cli_check,
 	  NULL },
+	{ "genpsk", "[REMOTE]", "a random secret, as secrets.conf wants it",
+	  moat_cli_genpsk, NULL },
 	{ "show", NULL, "one view", NULL, show_commands },
 	{ "why", "SRC DST [PROTOCOL [PORT]]", "what would happen to a packet",
 	  moat_cli_why, NULL },

@@ -51,6 +51,7 @@ static const size_t lengths[MOAT_IPC_TYPES] = {
 	[MOAT_IPC_KEY] = UP_TO(key),
 	[MOAT_IPC_SIGN] = UP_TO(sign),
 	[MOAT_IPC_DECRYPT] = UP_TO(decrypt),
+	[MOAT_IPC_WARNING] = UP_TO(text),
 };
 
 size_t moat_ipc_len(uint32_t type)

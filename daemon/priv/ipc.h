@@ -10,7 +10,7 @@
  *   supervisor -> ike      before it: CREDS DER* ... (certificates)
  *   supervisor -> keys     SECRETS (secrets.conf), FILE (a psk-file), KEY (a
  *                          private key)
- *   keys -> supervisor     OPEN (a psk-file), MISTAKE, CHECKED
+ *   keys -> supervisor     OPEN (a psk-file), MISTAKE, WARNING, CHECKED
  *   supervisor -> ike      SOCKET, RELOADED; ike -> supervisor  RELOAD
  *   ike -> supervisor      KEYLOG (an operator's word, and lines of the table)
  *   all -> supervisor      LOG
@@ -88,6 +88,7 @@ enum moat_ipc_type {
 	MOAT_IPC_KEY,
 	MOAT_IPC_SIGN,
 	MOAT_IPC_DECRYPT,
+	MOAT_IPC_WARNING,
 	MOAT_IPC_TYPES,
 };
 
@@ -137,7 +138,7 @@ struct moat_ipc_counters {
  * @settle: the configuration is complete: to be used when @commit, else to be
  *          checked (keys) and forgotten
  * @text: SECRETS and FILE (a descriptor follows, or none and the reason), OPEN
- *        (a path), MISTAKE, RELOADED
+ *        (a path), MISTAKE, WARNING, RELOADED
  * @checked: how many mistakes were sent
  * @skeyid: as MOAT_ACT_SKEYID
  * @keylog: on, off, or a line for one of the files (priv/keylog.c)

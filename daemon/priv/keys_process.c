@@ -63,15 +63,23 @@ static int ask_for_file(void *arg, const char *path, char *why, size_t size)
 	return fd;
 }
 
+static void tell(enum moat_ipc_type type, char *const *list, unsigned int n)
+{
+	struct moat_ipc msg;
+
+	for (unsigned int i = 0; i < n; i++) {
+		moat_ipc_init(&msg, type, 0);
+		moat_ipc_text(msg.text.text, "%s", list[i]);
+		moat_ipc_send(MOAT_SUPERVISOR_FD, &msg, -1, 0);
+	}
+}
+
 static void report(struct moat_mistakes *mistakes)
 {
 	struct moat_ipc msg;
 
-	for (unsigned int i = 0; i < mistakes->n; i++) {
-		moat_ipc_init(&msg, MOAT_IPC_MISTAKE, 0);
-		moat_ipc_text(msg.text.text, "%s", mistakes->list[i]);
-		moat_ipc_send(MOAT_SUPERVISOR_FD, &msg, -1, 0);
-	}
+	tell(MOAT_IPC_MISTAKE, mistakes->list, mistakes->n);
+	tell(MOAT_IPC_WARNING, mistakes->warnings, mistakes->n_warnings);
 	moat_ipc_init(&msg, MOAT_IPC_CHECKED, 0);
 	msg.checked.mistakes = mistakes->n;
 	moat_ipc_send(MOAT_SUPERVISOR_FD, &msg, -1, 0);

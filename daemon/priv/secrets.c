@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "priv/config_internal.h"
+#include "priv/guess.h"
 #include "wire/isakmp.h"
 
 /* The list keeps what is put into it; the analyzer loses it on the way. */
@@ -176,6 +177,21 @@ static void read_remote(struct secrets_draft *draft, config_setting_t *setting,
 	}
 }
 
+/* The secret itself is never shown, nor what of it is guessed so easily. */
+static void warn_of_guesses(struct secrets_draft *draft, config_setting_t *setting,
+			    const struct moat_secret *secret, const char *remote)
+{
+	unsigned int bits = moat_psk_bits(secret->psk, secret->len);
+
+	if (bits < MOAT_PSK_BITS)
+		moat_reader_warn(
+			&draft->reader, setting,
+			"the secret for \"%s\" can be guessed: it is worth about "
+			"%u bits, and %u or more were expected; moat genpsk "
+			"makes one",
+			remote, bits, MOAT_PSK_BITS);
+}
+
 static void read_entry(struct secrets_draft *draft, config_setting_t *entry)
 {
 	static const char *const known[] = { "remote", "psk", "psk-file" };
@@ -210,6 +226,9 @@ static void read_entry(struct secrets_draft *draft, config_setting_t *entry)
 		read_psk(draft, psk, secret);
 	else
 		read_psk_file(draft, file, secret);
+	if (secret->psk && config_setting_get_string(remote))
+		warn_of_guesses(draft, psk ? psk : file, secret,
+				config_setting_get_string(remote));
 }
 
 /* libconfig frees its strings as they are. */

@@ -139,6 +139,10 @@ bool moat_child_await(struct moat_child *child, struct moat_mistakes *mistakes)
 			msg.text.text[sizeof(msg.text.text) - 1] = '\0';
 			moat_mistake(mistakes, NULL, 0, "%s", msg.text.text);
 			break;
+		case MOAT_IPC_WARNING:
+			msg.text.text[sizeof(msg.text.text) - 1] = '\0';
+			moat_warning(mistakes, NULL, 0, "%s", msg.text.text);
+			break;
 		case MOAT_IPC_OPEN:
 			moat_supervisor_open(child->supervisor, &msg);
 			break;

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "config_text.h"
+#include "priv/guess.h"
 #include "priv/secrets.h"
 #include "wire/isakmp.h"
 
@@ -164,6 +165,7 @@ static void test_secret_lookup(void **state)
 	assert_memory_equal(moat_secrets_find(&secrets, &none, &b)->psk, "of the rest",
 			    11);
 	moat_secrets_free(&secrets);
+	moat_mistakes_free(&mistakes);
 }
 
 static void test_secret_mistakes(void **state)
@@ -188,6 +190,87 @@ static void test_secret_mistakes(void **state)
 		      "file or directory");
 	EXPECT_SECRET("secrets = ( 5 )", "secrets.conf:1: expected { remote = \"...\", "
 					 "psk = \"...\" }");
+}
+
+/* Told with its place, and without a word of the secret. */
+static void test_secret_guessed(void **state)
+{
+	struct moat_secrets secrets = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	(void)state;
+	write_file("weak.psk", 0600, "hunter2hunter2hunter2\n");
+	read_secrets(&secrets, &mistakes,
+		     "secrets = (\n{ remote = \"192.0.2.2\", psk = \"Passw0rd!\" },\n"
+		     "{ remote = \"gw.example.org\", psk-file = \"weak.psk\" },\n"
+		     "{ remote = \"any\",\n  psk = \"k52fadzyzd6426fb6mhx\" } )");
+	assert_int_equal(mistakes.n, 0);
+	assert_int_equal(mistakes.n_warnings, 2);
+	assert_string_equal(
+		mistakes.warnings[0],
+		"secrets.conf:2: the secret for \"192.0.2.2\" can be guessed: it is worth "
+		"about 12 bits, and 80 or more were expected; moat genpsk makes one");
+	assert_non_null(strstr(mistakes.warnings[1],
+			       "secrets.conf:3: the secret for \"gw.example.org\" can"));
+	assert_null(strstr(mistakes.warnings[1], "hunter"));
+	moat_secrets_free(&secrets);
+	moat_mistakes_free(&mistakes);
+}
+
+static unsigned int bits(const char *psk)
+{
+	return moat_psk_bits((const uint8_t *)psk, strlen(psk));
+}
+
+static void test_guesses(void **state)
+{
+	static const char alphabet[] = "abcdefghijkmnpqrstuvwxyz23456789";
+	static const char *const weak[] = {
+		"",
+		"secret",
+		"psk",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"abcdefghijklmnopqrstuvwxyz0123456789",
+		"9876543210987654321098765432109876543210",
+		"ABCabcABCabcABCabcABCabcABCabcABCabc",
+		"MySecretPassword123456",
+		"QwertyAsdfYxcv1234567890!",
+		"correct horse battery staple",
+		"at least twenty random characters",
+		"tunnel-branch-to-gateway",
+		"31415926535897932384",
+		"0123456789abcdef0123456789abcdef",
+	};
+	static const char *const strong[] = {
+		"9f86d081884c7d659a2feaa0c55ad015",
+		"k52fadzyzd6426fb6mhx",
+		"wK3$vZ9!pQ7@xT2#",
+		"gc7JGyXbvI0+gJ5mkP5QAs==",
+		"ladder orbit vivid candle tundra maple octave",
+	};
+	uint32_t seed = 1;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(weak) / sizeof(weak[0]); i++) {
+		if (bits(weak[i]) >= MOAT_PSK_BITS)
+			fail_msg("%s: %u bits", weak[i], bits(weak[i]));
+	}
+	for (unsigned int i = 0; i < sizeof(strong) / sizeof(strong[0]); i++) {
+		if (bits(strong[i]) < MOAT_PSK_BITS)
+			fail_msg("%s: %u bits", strong[i], bits(strong[i]));
+	}
+	/* Nobody is warned of what moat genpsk makes. */
+	for (unsigned int i = 0; i < 20000; i++) {
+		char psk[41];
+
+		for (unsigned int j = 0; j < 40; j++) {
+			seed = seed * 1664525 + 1013904223;
+			psk[j] = alphabet[seed >> 27];
+		}
+		psk[40] = '\0';
+		if (bits(psk) < MOAT_PSK_BITS)
+			fail_msg("%s: %u bits", psk, bits(psk));
+	}
 }
 
 static void test_secret_missing(void **state)
@@ -220,6 +303,8 @@ int main(void)
 		cmocka_unit_test(test_odd_files),
 		cmocka_unit_test(test_secret_lookup),
 		cmocka_unit_test(test_secret_mistakes),
+		cmocka_unit_test(test_secret_guessed),
+		cmocka_unit_test(test_guesses),
 		cmocka_unit_test(test_secret_missing),
 	};
 
