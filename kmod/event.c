@@ -55,7 +55,7 @@ void moat_event_acquire(const struct moat_policy *policy,
 	err = moat_nl_put_policy_id(event.msg, policy);
 	rcu_read_unlock();
 	if (!err)
-		err = moat_nl_put_flow(event.msg, flow);
+		err = moat_nl_put_flow(event.msg, MOAT_A_MAIN_FLOW, flow);
 	moat_event_end(&event, mn, err);
 }
 

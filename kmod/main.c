@@ -24,6 +24,7 @@ static int __net_init moat_net_init(struct net *net)
 	mn->net = net;
 	mutex_init(&mn->lock);
 	mn->generation = 1;
+	spin_lock_init(&mn->nat_seen.lock);
 	moat_device_net_init(mn);
 	mn->stats = alloc_percpu(struct moat_stats);
 	if (!mn->stats)

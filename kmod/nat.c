@@ -43,7 +43,8 @@ void moat_nat_flow(const struct nf_conntrack_tuple *tuple,
 }
 
 struct moat_policy *moat_nat_rewrote(struct moat_net *mn,
-				     const struct sk_buff *skb)
+				     const struct sk_buff *skb,
+				     const struct moat_flow *after)
 {
 	enum ip_conntrack_info info;
 	const struct nf_conn *ct = nf_ct_get(skb, &info);
@@ -57,6 +58,7 @@ struct moat_policy *moat_nat_rewrote(struct moat_net *mn,
 	case MOAT_VERDICT_PROTECT:
 	case MOAT_VERDICT_HOLD:
 	case MOAT_VERDICT_DISCARD:
+		moat_nat_remember(&mn->nat_seen, &flow, after);
 		return policy;
 	default:
 		return NULL;
@@ -66,7 +68,8 @@ struct moat_policy *moat_nat_rewrote(struct moat_net *mn,
 #else
 
 struct moat_policy *moat_nat_rewrote(struct moat_net *mn,
-				     const struct sk_buff *skb)
+				     const struct sk_buff *skb,
+				     const struct moat_flow *after)
 {
 	return NULL;
 }

@@ -22,12 +22,14 @@ void moat_nat_flow(const struct nf_conntrack_tuple *tuple,
  * moat_nat_rewrote() - Whether NAT has hidden a packet from its policy.
  * @mn: namespace
  * @skb: packet at POST_ROUTING that no policy protects as it is now
+ * @after: as it is now
  *
  * Context: rcu_read_lock().
  * Return: the policy that covers the packet as it was before NAT and would
- * not let it leave in clear; or NULL.
+ * not let it leave in clear; or NULL. What NAT did is remembered.
  */
 struct moat_policy *moat_nat_rewrote(struct moat_net *mn,
-				     const struct sk_buff *skb);
+				     const struct sk_buff *skb,
+				     const struct moat_flow *after);
 
 #endif /* _MOAT_NAT_H */

@@ -192,7 +192,8 @@ int moat_nl_put_addr(struct sk_buff *skb, int type, u8 family,
 		     const union nf_inet_addr *addr);
 int moat_nl_put_selector(struct sk_buff *skb, int type,
 			 const struct moat_selector *sel);
-int moat_nl_put_flow(struct sk_buff *skb, const struct moat_flow *flow);
+int moat_nl_put_flow(struct sk_buff *skb, int type,
+		     const struct moat_flow *flow);
 int moat_nl_put_counter(struct sk_buff *skb, int type, const char *name,
 			u64 value);
 

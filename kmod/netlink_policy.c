@@ -6,6 +6,7 @@
 #include <net/ndisc.h>
 
 #include "device.h"
+#include "nat_known.h"
 #include "netlink.h"
 
 /* Both endpoints or none; *given says which. */
@@ -409,40 +410,106 @@ static int moat_nl_flow(struct moat_flow *flow, struct nlattr **tb,
 	return 0;
 }
 
+/**
+ * struct moat_nl_flow_answer - What would happen to a packet.
+ * @verdict: in a word
+ * @why: counter that a dropped one would be counted by
+ * @policy: that decided it, or NULL
+ */
+struct moat_nl_flow_answer {
+	enum moat_verdict verdict;
+	enum moat_drop why;
+	struct moat_policy *policy;
+};
+
 /* As the hooks, or as the device that the packet would be routed to. */
-static enum moat_verdict moat_nl_verdict(struct moat_net *mn,
-					 const struct moat_flow *flow,
-					 struct moat_policy **policy)
+static void moat_nl_verdict(struct moat_net *mn, const struct moat_flow *flow,
+			    struct moat_nl_flow_answer *answer)
 {
 	struct moat_flow routed = *flow;
-	enum moat_verdict verdict;
 
 	routed.device = moat_device_towards(mn, flow);
-	verdict = moat_classify(mn, &routed, policy);
-	if (routed.device && verdict == MOAT_VERDICT_CLEAR)
-		return MOAT_VERDICT_DISCARD;
-	return verdict;
+	answer->policy = NULL;
+	answer->verdict = moat_classify(mn, &routed, &answer->policy);
+	answer->why = MOAT_DROP_NONE;
+	if (answer->verdict == MOAT_VERDICT_DISCARD) {
+		answer->why = MOAT_DROP_DISCARD;
+	} else if (answer->verdict == MOAT_VERDICT_HOLD &&
+		   READ_ONCE(answer->policy->acquire_off)) {
+		answer->verdict = MOAT_VERDICT_DISCARD;
+		answer->why = MOAT_DROP_NO_SA;
+	} else if (routed.device && answer->verdict == MOAT_VERDICT_CLEAR) {
+		answer->verdict = MOAT_VERDICT_DISCARD;
+		answer->why = MOAT_DROP_NO_POLICY;
+	}
 }
 
-static int moat_nl_put_verdict(struct sk_buff *msg, struct moat_net *mn,
-			       const struct moat_flow *flow)
+/* What NAT would take out of its policy's reach is dropped, not sent in clear. */
+static void moat_nl_verdict_nat(struct moat_net *mn,
+				const struct moat_nat_known *known,
+				struct moat_nl_flow_answer *answer)
 {
-	enum moat_verdict verdict;
-	struct moat_policy *policy;
+	struct moat_policy *policy = NULL;
+
+	moat_nl_verdict(mn, &known->after, answer);
+	if (answer->verdict != MOAT_VERDICT_CLEAR &&
+	    answer->verdict != MOAT_VERDICT_BYPASS)
+		return;
+	switch (moat_classify(mn, &known->before, &policy)) {
+	case MOAT_VERDICT_CLEAR:
+	case MOAT_VERDICT_BYPASS:
+		return;
+	default:
+		answer->verdict = MOAT_VERDICT_DISCARD;
+		answer->why = MOAT_DROP_NAT_REWROTE;
+		answer->policy = policy;
+	}
+}
+
+static int moat_nl_put_answer(struct sk_buff *msg,
+			      const struct moat_nl_flow_answer *answer)
+{
+	struct moat_policy *policy = answer->policy;
 	struct moat_sa *sa = NULL;
 
-	verdict = moat_nl_verdict(mn, flow, &policy);
-	if (verdict == MOAT_VERDICT_PROTECT)
+	if (answer->verdict == MOAT_VERDICT_PROTECT)
 		sa = rcu_dereference(policy->sa);
-	if (verdict == MOAT_VERDICT_HOLD && READ_ONCE(policy->acquire_off))
-		verdict = MOAT_VERDICT_DISCARD;
-	if (moat_nl_put_flow(msg, flow) ||
-	    nla_put_u8(msg, MOAT_A_MAIN_VERDICT, verdict) ||
+	if (nla_put_u8(msg, MOAT_A_MAIN_VERDICT, answer->verdict) ||
+	    (answer->why && nla_put_string(msg, MOAT_A_MAIN_REASON,
+					   moat_drop_names[answer->why])) ||
 	    (policy && moat_nl_put_policy(msg, policy)) ||
 	    (sa && sa->above && moat_nl_put_sa(msg, sa->above)) ||
 	    (sa && moat_nl_put_sa(msg, sa)))
 		return -EMSGSIZE;
 	return 0;
+}
+
+/* NAT's part takes its time, so it comes before rcu_read_lock(). */
+static int moat_nl_put_verdict(struct sk_buff *msg, struct moat_net *mn,
+			       const struct moat_flow *flow)
+{
+	struct moat_nl_flow_answer answer;
+	struct moat_nat_known known;
+	bool nat = moat_nat_known(mn, flow, &known);
+	int err;
+
+	err = moat_nl_put_flow(msg, MOAT_A_MAIN_FLOW, flow);
+	if (!err && nat)
+		err = moat_nl_put_flow(msg, MOAT_A_MAIN_ORIGINAL,
+				       &known.before);
+	if (!err && nat)
+		err = moat_nl_put_flow(msg, MOAT_A_MAIN_TRANSLATED,
+				       &known.after);
+	if (err)
+		return err;
+	rcu_read_lock();
+	if (nat)
+		moat_nl_verdict_nat(mn, &known, &answer);
+	else
+		moat_nl_verdict(mn, flow, &answer);
+	err = moat_nl_put_answer(msg, &answer);
+	rcu_read_unlock();
+	return err;
 }
 
 int moat_nl_flow_get(struct sk_buff *skb, struct genl_info *info)
@@ -466,9 +533,7 @@ int moat_nl_flow_get(struct sk_buff *skb, struct genl_info *info)
 	msg = moat_nl_reply(info, MOAT_CMD_FLOW_GET, &hdr);
 	if (!msg)
 		return -ENOMEM;
-	rcu_read_lock();
 	err = moat_nl_put_verdict(msg, mn, &flow);
-	rcu_read_unlock();
 	if (err) {
 		nlmsg_free(msg);
 		return err;

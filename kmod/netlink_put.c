@@ -81,9 +81,10 @@ static int moat_nl_fill_flow(struct sk_buff *skb, const struct moat_flow *flow)
 	return 0;
 }
 
-int moat_nl_put_flow(struct sk_buff *skb, const struct moat_flow *flow)
+int moat_nl_put_flow(struct sk_buff *skb, int type,
+		     const struct moat_flow *flow)
 {
-	struct nlattr *nest = nla_nest_start(skb, MOAT_A_MAIN_FLOW);
+	struct nlattr *nest = nla_nest_start(skb, type);
 
 	if (!nest)
 		return -EMSGSIZE;

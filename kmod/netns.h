@@ -17,6 +17,7 @@
 #include "event.h"
 #include "flow.h"
 #include "path.h"
+#include "nat_known.h"
 #include "policy.h"
 #include "sa.h"
 
@@ -50,6 +51,7 @@ struct xfrm_state;
  * @encap_odd: those of them with another local port than 4500
  * @encap_defrag6: IPv6 is put together before it reaches LOCAL_IN
  * @secpath: what a secpath of ours holds
+ * @nat_seen: what NAT made of packets that were dropped for it
  * @held: packets held by all policies
  * @stats: counters, per CPU
  */
@@ -81,6 +83,7 @@ struct moat_net {
 	unsigned int encap_odd;
 	bool encap_defrag6;
 	struct xfrm_state *secpath;
+	struct moat_nat_seen nat_seen;
 	atomic_t held;
 	struct moat_stats __percpu *stats;
 };

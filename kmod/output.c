@@ -584,7 +584,7 @@ unsigned int moat_output_hook(void *priv, struct sk_buff *skb,
 	}
 	if (moat_device_is(state->out))
 		return NF_ACCEPT;
-	policy = moat_nat_rewrote(mn, skb);
+	policy = moat_nat_rewrote(mn, skb, &flow);
 	if (policy)
 		return moat_output_refuse(mn, policy, MOAT_DROP_NAT_REWROTE);
 	return NF_ACCEPT;

@@ -16,6 +16,18 @@ static const char *const verdict_sentences[] = {
 	NULL,
 };
 
+static json_t *json_flow(const struct moat_nl_flow *flow)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "src", moat_json_addr(&flow->src));
+	json_object_set_new(object, "dst", moat_json_addr(&flow->dst));
+	json_object_set_new(object, "protocol", json_integer(flow->protocol));
+	json_object_set_new(object, "sport", json_integer(flow->sport));
+	json_object_set_new(object, "dport", json_integer(flow->dport));
+	return object;
+}
+
 static int print_json(const struct moat_nl_answer *answer)
 {
 	json_t *doc = moat_json_document();
@@ -27,10 +39,29 @@ static int print_json(const struct moat_nl_answer *answer)
 	json_object_set_new(doc, "policy",
 			    answer->has_policy ? moat_json_policy(&answer->policy)
 					       : json_null());
+	json_object_set_new(doc, "reason",
+			    answer->reason[0] ? json_string(answer->reason)
+					      : json_null());
+	json_object_set_new(doc, "original",
+			    answer->nat ? json_flow(&answer->original) : json_null());
+	json_object_set_new(doc, "translated",
+			    answer->nat ? json_flow(&answer->translated) : json_null());
 	for (i = 0; i < answer->n_sas; i++)
 		json_array_append_new(sas, moat_json_sa(&answer->sas[i]));
 	json_object_set_new(doc, "sas", sas);
 	return moat_json_print(doc);
+}
+
+/* Policies see a packet as it leaves. */
+static void print_nat(const struct moat_nl_answer *answer)
+{
+	const struct moat_nl_flow *from = &answer->original, *to = &answer->translated;
+	char src[MOAT_ADDR_STRLEN], dst[MOAT_ADDR_STRLEN];
+
+	printf("NAT makes of %s port %u to %s port %u\n", moat_addr_str(&from->src, src),
+	       from->sport, moat_addr_str(&from->dst, dst), from->dport);
+	printf("         now %s port %u to %s port %u\n", moat_addr_str(&to->src, src),
+	       to->sport, moat_addr_str(&to->dst, dst), to->dport);
 }
 
 static int print_answer(const struct moat_cli *cli, const struct moat_nl_answer *answer)
@@ -41,6 +72,10 @@ static int print_answer(const struct moat_cli *cli, const struct moat_nl_answer 
 		return print_json(answer);
 	printf("%s: %s\n", moat_name(verdict_names, answer->verdict),
 	       moat_name(verdict_sentences, answer->verdict));
+	if (answer->reason[0])
+		printf("counted as %s\n", answer->reason);
+	if (answer->nat)
+		print_nat(answer);
 	if (answer->has_policy) {
 		printf("policy ");
 		moat_text_policy(&answer->policy);

@@ -129,6 +129,9 @@ struct moat_nl_flow {
 /** struct moat_nl_answer - what the kernel would do with a flow */
 struct moat_nl_answer {
 	enum moat_verdict verdict;
+	char reason[32]; /* counter of a dropped packet; else empty */
+	bool nat; /* conntrack knows that it is rewritten, from original to translated */
+	struct moat_nl_flow original, translated;
 	bool has_policy;
 	struct moat_nl_policy policy;
 	unsigned int n_sas; /* 2 for AH over ESP, AH first */

@@ -303,6 +303,16 @@ static int read_answer(struct nlattr *attrs, int len, void *arg)
 				return -EBADMSG;
 			err = moat_nl_get_sa(&answer->sas[answer->n_sas++], attr);
 			break;
+		case MOAT_A_MAIN_REASON:
+			nla_strlcpy(answer->reason, attr, sizeof(answer->reason));
+			break;
+		case MOAT_A_MAIN_ORIGINAL:
+			err = moat_nl_get_flow(&answer->original, attr);
+			break;
+		case MOAT_A_MAIN_TRANSLATED:
+			answer->nat = true;
+			err = moat_nl_get_flow(&answer->translated, attr);
+			break;
 		}
 		if (err)
 			return err;

@@ -37,7 +37,7 @@ POLICY = ("id:4 selector:n=selector action:1 priority:4 local:b remote:b mode:1 
           "pad:b dscp:1 df:1 mtu:2 mss:2 tfc:2 device:s secpath:f")
 FLOW = "src:b dst:b protocol:1 sport:2 dport:2"
 MAIN = ("sa:n=sa policy:n=policy flow:n=flow verdict:1 counter:n=counter hard:f "
-        "spi-min:4 spi-max:4 addr:b port:2")
+        "spi-min:4 spi-max:4 addr:b port:2 original:n=flow translated:n=flow reason:s")
 
 
 def _table(text):

@@ -4,6 +4,7 @@
 import os
 import pathlib
 import random
+import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
@@ -405,6 +406,19 @@ def nft(gw, rules):
     netns.run("ip", "netns", "exec", gw.name, "nft", "-f", "-", input=rules)
 
 
+def flow_get(gw, src, dst, sport=0):
+    """What the kernel says about the test's datagrams."""
+    answer = gw.nl.request("flow-get", {"flow": {
+        "src": src, "dst": dst, "protocol": 17, "sport": sport, "dport": 2000}})[0]
+    return {**answer, "verdict": moatnl.VERDICT[answer["verdict"]]}
+
+
+def rewritten(answer):
+    """Addresses before and after NAT."""
+    return tuple(tuple(socket.inet_ntop(socket.AF_INET, answer[which][end])
+                       for end in ("src", "dst")) for which in ("original", "translated"))
+
+
 @reset
 def nat_rewrote(gw):
     """Masquerading takes a packet out of its policy: dropped, not sent in clear."""
@@ -415,6 +429,12 @@ def nat_rewrote(gw):
         before = gw.count("nat_rewrote")
         gw.send("lan", packet(4, canary))
         wait_for("nat_rewrote", lambda: gw.count("nat_rewrote") == before + 1)
+        for asked in ((HOST[4], FAR[4]), (OURS[4], FAR[4])):
+            why = flow_get(gw, *asked)
+            same((why["verdict"], why["reason"], why["policy"]["id"], rewritten(why)),
+                 ("discard", "nat_rewrote", 7, ((HOST[4], FAR[4]), (OURS[4], FAR[4]))),
+                 f"why, for {asked}")
+        check("original" not in flow_get(gw, HOST[4], "10.2.0.9"), "another flow")
         check(not gw.silence("wan"), "something left")
         gw.send("lan", packet(4, canary, dst="10.9.0.1"))
         got = gw.receive("wan", 1)
@@ -439,6 +459,13 @@ def nat_into_tunnel(gw):
             inner = gateway.IP(tunnel.open(got[0]))
             same((inner.src, inner.dst, bytes(inner)[-10:]),
                  ("10.1.0.1", FAR[4], b"translated"), "translated and sealed")
+            for asked in (("10.7.0.9", FAR[4], 1000), ("10.7.0.9", FAR[4]),
+                          ("10.1.0.1", FAR[4], inner.sport)):
+                why = flow_get(gw, *asked)
+                same((why["verdict"], why["policy"]["id"], why["sa"][0]["spi"],
+                      why["sa"][0]["mtu"] > 1400, why.get("reason"), rewritten(why)),
+                     ("protect", 7, tunnel.spi_out, True, None,
+                      (("10.7.0.9", FAR[4]), ("10.1.0.1", FAR[4]))), f"why, for {asked}")
             back = answer(4, b"back", i + 1, dst="10.1.0.1", dport=inner.sport)
             gw.send("wan", tunnel.seal(back, i + 1))
             got = gw.receive("lan", 1)
