@@ -140,6 +140,23 @@ moat_build()
 	return 1
 }
 
+# keep_hooks: hooks of nftables beside ours, for as long as the guest lives. The
+# kernel rewrites its code when the first hook of a place comes and when the last
+# one goes; while it does, the emulator's other CPU may spin there for ever, on the
+# instruction that was there before. With these, loading the module rewrites nothing.
+keep_hooks()
+{
+	local hook
+	command -v nft >/dev/null || return 0
+	! nft list table inet keep >/dev/null 2>&1 || return 0
+	{
+		echo "add table inet keep"
+		for hook in prerouting input forward output postrouting; do
+			echo "add chain inet keep $hook { type filter hook $hook priority 0; }"
+		done
+	} | nft -f -
+}
+
 # load_moat [PARAMETER=VALUE...]: the module built for the running kernel, after
 # what it depends on. What a test that was stopped has left is unloaded first.
 load_moat()
@@ -147,6 +164,7 @@ load_moat()
 	local build module dependency
 	build=$(moat_build) || return 1
 	[ ! -e /sys/module/moat ] || unload_moat || return 1
+	keep_hooks || return 1
 	module=$build/kmod-$(uname -r)/moat.ko
 	for dependency in $(modinfo -F depends "$module" | tr , ' ') \
 		$(modinfo -F softdep "$module" | sed 's/pre://g; s/post:.*//'); do
