@@ -57,7 +57,7 @@ static void take_device(struct moat_args *args, char *name, size_t size)
 	strcpy(name, word);
 }
 
-static void take_shape(struct moat_args *args, struct moat_nl_shape *shape,
+static void take_shape(struct moat_args *args, struct moat_shape *shape,
 		       enum policy_word word)
 {
 	int64_t number;

@@ -116,7 +116,7 @@ void moat_text_sa(const struct moat_nl_sa *sa)
 	text_sa_use(sa);
 }
 
-static void text_shape(const struct moat_nl_shape *shape)
+static void text_shape(const struct moat_shape *shape)
 {
 	if (shape->has_dscp)
 		printf(" dscp %u", shape->dscp);
@@ -343,7 +343,7 @@ json_t *moat_json_sa(const struct moat_nl_sa *sa)
 	return object;
 }
 
-static void json_shape(json_t *object, const struct moat_nl_shape *shape)
+static void json_shape(json_t *object, const struct moat_shape *shape)
 {
 	json_object_set_new(object, "dscp",
 			    shape->has_dscp ? json_integer(shape->dscp)

@@ -93,6 +93,8 @@ static inline unsigned int moat_sa_params_count(const struct moat_sa_params *sa)
  * @id: chosen by the core
  * @acquire_off: protect, but drop without an acquire (start = "none", after down)
  * @route: route the remote net to the tunnel
+ * @shape: how its packets are treated
+ * @device: whose packets alone meet it; empty is none
  */
 struct moat_policy_params {
 	uint32_t id;
@@ -104,6 +106,8 @@ struct moat_policy_params {
 	uint8_t mode;
 	bool acquire_off;
 	bool route;
+	struct moat_shape shape;
+	char device[MOAT_DEVICE_SIZE];
 };
 
 /**
@@ -471,6 +475,7 @@ struct moat_tunnel_view {
 	const char *state;
 	struct moat_addr local;
 	struct moat_addr remote;
+	const char *device;
 	uint64_t rekeys;
 	unsigned int n_pairs;
 };

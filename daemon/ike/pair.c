@@ -33,12 +33,16 @@ void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
 	policy->action = conf->action;
 	policy->priority = conf->priority;
 	policy->mode = conf->mode;
+	memcpy(policy->device, conf->device, sizeof(policy->device));
 	if (conf->action != MOAT_ACTION_PROTECT)
 		return;
 	policy->local = conf->local;
 	policy->remote = pair->policy_remote;
 	policy->acquire_off = pair->acquire_off;
-	policy->route = conf->routes;
+	policy->shape = conf->shape;
+	/* Everything through a device says nothing about where to go: routing does. */
+	policy->route = conf->routes &&
+			!(conf->device[0] && !moat_range_prefix(&pair->selector.remote));
 }
 
 void moat_pair_connect(struct moat_pair *pair)

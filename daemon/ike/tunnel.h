@@ -6,6 +6,7 @@
 #include "ike/addr.h"
 #include "ike/alg.h"
 #include "ike/creds.h"
+#include "ike/shape.h"
 #include "linux/moat.h"
 
 #define MOAT_TUNNEL_NAME_MAX 63
@@ -75,6 +76,8 @@ struct moat_pair_conf {
  * @action: enum moat_action; bypass and discard have no peer
  * @start: trap, up or none
  * @priority: of its policies, lower wins
+ * @shape: how its packets are treated
+ * @device: whose packets alone are its traffic; empty is none
  * @ike_lifetime: seconds of phase 1
  * @dpd: seconds without a word of the peer before it is asked, 0 for never
  * @dpd_timeout: seconds without a word of it before it is held for dead
@@ -108,6 +111,8 @@ struct moat_tunnel_conf {
 	uint8_t action;
 	enum moat_start start;
 	uint32_t priority;
+	struct moat_shape shape;
+	char device[MOAT_DEVICE_SIZE];
 	uint32_t ike_lifetime;
 	uint32_t dpd;
 	uint32_t dpd_timeout;

@@ -57,7 +57,9 @@ static int by_traffic(const void *a, const void *b)
 	const struct moat_policy_params *y = &((const struct left *)b)->params;
 	int d = moat_selector_compare(&x->selector, &y->selector);
 
-	return d ? d : compare(x->priority, y->priority);
+	if (!d)
+		d = compare(x->priority, y->priority);
+	return d ? d : strcmp(x->device, y->device);
 }
 
 static void must_insert(const void *node, void **tree,
@@ -104,6 +106,7 @@ static bool stands_in(const struct left *left, const struct moat_policy_params *
 	const struct moat_policy_params *old = &left->params;
 
 	return old->action == params->action && old->mode == params->mode &&
+	       moat_shape_equal(&old->shape, &params->shape) &&
 	       moat_addr_equal(&old->local, &params->local) &&
 	       (left->carries || moat_addr_equal(&old->remote, &params->remote));
 }

@@ -225,6 +225,8 @@ static json_t *tunnel_row(struct moat_io *io, unsigned int index,
 	json_object_set_new(row, "state", json_string(view->state));
 	json_object_set_new(row, "local", address(&view->local));
 	json_object_set_new(row, "remote", address(&view->remote));
+	json_object_set_new(row, "device",
+			    view->device[0] ? json_string(view->device) : json_null());
 	json_object_set_new(row, "isakmp", isakmp_ids(io, index));
 	json_object_set_new(row, "pairs", pairs);
 	json_object_set_new(row, "counters", sums);

@@ -145,7 +145,8 @@ static int by_selector(const void *a, const void *b)
 			   sizeof(x->pair->selector.remote_port));
 	if (!d && x->tunnel->priority != y->tunnel->priority)
 		d = x->tunnel->priority < y->tunnel->priority ? -1 : 1;
-	return d;
+	/* What is routed to one device never meets another one's policies. */
+	return d ? d : strcmp(x->tunnel->device, y->tunnel->device);
 }
 
 /* Two tunnels of one name: the places of both. */

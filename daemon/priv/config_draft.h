@@ -45,6 +45,13 @@ void moat_read_esp(struct draft *draft, config_setting_t *setting);
 void moat_read_ah(struct draft *draft, config_setting_t *setting);
 void moat_read_protocol(struct draft *draft, config_setting_t *setting);
 void moat_read_ports(struct draft *draft, config_setting_t *setting);
+void moat_read_df(struct draft *draft, config_setting_t *setting);
+void moat_read_dscp(struct draft *draft, config_setting_t *setting);
+void moat_read_mss(struct draft *draft, config_setting_t *setting);
+void moat_read_mtu(struct draft *draft, config_setting_t *setting);
+void moat_read_tfc(struct draft *draft, config_setting_t *setting);
+void moat_read_secpath(struct draft *draft, config_setting_t *setting);
+void moat_read_device(struct draft *draft, config_setting_t *setting);
 
 /* What belongs together, once all keys are read. */
 void moat_check_families(struct draft *draft);
@@ -52,6 +59,7 @@ void moat_check_weak(struct draft *draft);
 void moat_check_groups(struct draft *draft);
 void moat_check_transport(struct draft *draft);
 void moat_check_ports(struct draft *draft);
+void moat_check_shape(struct draft *draft);
 
 /** moat_apply_esn() - what `esn` makes of a list of algorithms */
 void moat_apply_esn(struct draft *draft, struct moat_sa_algs *list);

@@ -49,6 +49,11 @@ bool moat_value_bool(struct moat_reader *reader, config_setting_t *setting, bool
 bool moat_value_number(struct moat_reader *reader, config_setting_t *setting,
 		       uint64_t low, uint64_t high, uint64_t *value);
 
+/** moat_value_number_or() - a number, or the one word that stands beside it */
+bool moat_value_number_or(struct moat_reader *reader, config_setting_t *setting,
+			  const char *word, uint64_t low, uint64_t high, uint64_t *value,
+			  bool *is_word);
+
 /**
  * moat_value_strings() - walk through a string, or an array or list of strings
  * @fn: called for each; @arg is passed on

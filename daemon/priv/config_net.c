@@ -185,7 +185,7 @@ void moat_make_pairs(struct draft *draft)
 
 		if (local->first.len != remote->first.len)
 			continue;
-		if (moat_range_equal(local, remote)) {
+		if (!tunnel->device[0] && moat_range_equal(local, remote)) {
 			char text[2 * MOAT_ADDR_STRLEN];
 
 			moat_reader_wrong(draft->reader, draft->block,

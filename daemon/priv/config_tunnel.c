@@ -176,15 +176,6 @@ static void read_weak(struct draft *draft, config_setting_t *setting)
 	moat_value_bool(draft->reader, setting, &draft->weak);
 }
 
-static void read_secpath(struct draft *draft, config_setting_t *setting)
-{
-	bool secpath;
-
-	if (moat_value_bool(draft->reader, setting, &secpath) && secpath)
-		moat_reader_wrong(draft->reader, setting,
-				  "secpath = true is not supported by this version");
-}
-
 static void refuse(struct draft *draft, config_setting_t *setting)
 {
 	moat_reader_wrong(draft->reader, setting,
@@ -233,18 +224,18 @@ static const struct key {
 	{ "action", read_action },
 	{ "priority", read_priority },
 	{ "mark", refuse },
-	{ "device", refuse },
-	{ "df", refuse },
-	{ "dscp", refuse },
-	{ "mss", refuse },
-	{ "mtu", refuse },
-	{ "tfc", refuse },
+	{ "device", moat_read_device },
+	{ "df", moat_read_df },
+	{ "dscp", moat_read_dscp },
+	{ "mss", moat_read_mss },
+	{ "mtu", moat_read_mtu },
+	{ "tfc", moat_read_tfc },
 	{ "replay", read_replay },
 	{ "esn", read_esn },
 	{ "narrow", read_narrow },
 	{ "fragmentation", read_fragmentation },
 	{ "routes", read_routes },
-	{ "secpath", read_secpath },
+	{ "secpath", moat_read_secpath },
 	{ "weak", read_weak },
 };
 
@@ -392,6 +383,7 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	moat_apply_esn(draft, &tunnel->esp);
 	moat_apply_esn(draft, &tunnel->ah);
 	moat_check_transport(draft);
+	moat_check_shape(draft);
 	moat_make_pairs(draft);
 	default_ids(tunnel);
 	moat_creds_read(reader, block, tunnel, draft->weak);

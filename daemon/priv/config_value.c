@@ -80,6 +80,28 @@ bool moat_value_number(struct moat_reader *reader, config_setting_t *setting,
 	return true;
 }
 
+bool moat_value_number_or(struct moat_reader *reader, config_setting_t *setting,
+			  const char *word, uint64_t low, uint64_t high, uint64_t *value,
+			  bool *is_word)
+{
+	int type = config_setting_type(setting);
+	const char *text = config_setting_get_string(setting);
+
+	*is_word = type == CONFIG_TYPE_STRING && !strcmp(text, word);
+	*value = 0;
+	if (*is_word)
+		return true;
+	if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64)
+		return moat_value_number(reader, setting, low, high, value);
+	moat_reader_wrong(reader, setting,
+			  "%s is %s%s%s, expected: \"%s\", or a number from %" PRIu64
+			  " to %" PRIu64,
+			  name_of(setting), text ? "\"" : "",
+			  text ? text : type_name(setting), text ? "\"" : "", word, low,
+			  high);
+	return false;
+}
+
 void moat_value_strings(struct moat_reader *reader, config_setting_t *setting,
 			void (*fn)(struct moat_reader *reader, config_setting_t *setting,
 				   const char *text, void *arg),

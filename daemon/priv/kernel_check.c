@@ -19,6 +19,7 @@
 struct pair {
 	struct moat_selector selector;
 	uint32_t priority;
+	const char *device;
 	const struct moat_tunnel_conf *tunnel;
 	unsigned int policies;
 };
@@ -33,14 +34,17 @@ static int by_selector(const void *a, const void *b)
 	const struct pair *x = a, *y = b;
 	int d = moat_selector_compare(&x->selector, &y->selector);
 
-	return d ? d : compare(x->priority, y->priority);
+	if (!d)
+		d = compare(x->priority, y->priority);
+	return d ? d : strcmp(x->device, y->device);
 }
 
 static struct pair *pair_of(struct moat_kernel *kernel,
 			    const struct moat_policy_params *params)
 {
 	const struct pair key = { .selector = params->selector,
-				  .priority = params->priority };
+				  .priority = params->priority,
+				  .device = params->device };
 	struct pair **found = tfind(&key, &kernel->pairs, by_selector);
 
 	return found ? *found : NULL;
@@ -73,6 +77,7 @@ void moat_kernel_use_config(struct moat_kernel *kernel)
 				abort();
 			pair->selector = tunnel->pairs[j].selector;
 			pair->priority = tunnel->priority;
+			pair->device = tunnel->device;
 			pair->tunnel = tunnel;
 			found = tsearch(pair, &kernel->pairs, by_selector);
 			if (!found)
@@ -153,11 +158,9 @@ const char *moat_kernel_check_peer(struct moat_kernel *kernel,
 				   const struct moat_known_policy *policy,
 				   const struct moat_addr *addr)
 {
-	const struct pair key = { .selector = policy->params.selector,
-				  .priority = policy->params.priority };
-	struct pair **found = tfind(&key, &kernel->pairs, by_selector);
+	const struct pair *pair = pair_of(kernel, &policy->params);
 
-	if (!found || !may_be_remote(kernel, (*found)->tunnel, addr))
+	if (!pair || !may_be_remote(kernel, pair->tunnel, addr))
 		return "no packet of its tunnel's peer came from there";
 	return NULL;
 }
@@ -166,10 +169,14 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 				     const struct moat_policy_params *params,
 				     char tunnel[MOAT_TUNNEL_NAME_MAX + 1])
 {
-	const struct pair *pair = pair_of(kernel, params);
+	static const struct moat_shape none;
 	const struct moat_tunnel_conf *conf;
+	const struct pair *pair;
 
 	strcpy(tunnel, "-");
+	if (!memchr(params->device, '\0', sizeof(params->device)))
+		return "the name of its device has no end";
+	pair = pair_of(kernel, params);
 	if (params->id < MOAT_POLICY_BASE || params->id >= MOAT_POLICY_END)
 		return "its id is none of the daemon's";
 	if (!pair)
@@ -183,6 +190,10 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 	    (!moat_addr_equal(&params->local, &conf->local) ||
 	     !may_be_remote(kernel, conf, &params->remote) || params->mode != conf->mode))
 		return "its endpoints or its mode are not those of its tunnel";
+	if (!moat_shape_equal(&params->shape, params->action == MOAT_ACTION_PROTECT
+						      ? &conf->shape
+						      : &none))
+		return "its packets are not to be treated as its tunnel says";
 	return NULL;
 }
 

@@ -94,6 +94,8 @@ static int send_policy(const struct moat_nl_policy *policy, void *arg)
 	params->remote = policy->remote;
 	params->mode = policy->mode;
 	params->acquire_off = policy->acquire_off;
+	params->shape = policy->shape;
+	memcpy(params->device, policy->device, sizeof(params->device));
 	msg.policy_info.spi = policy->spi;
 	msg.policy_info.held = policy->held;
 	msg.policy_info.acquire = policy->acquire;
@@ -223,12 +225,14 @@ static int adopt_policy(const struct moat_nl_policy *policy, void *arg)
 					     .local = policy->local,
 					     .remote = policy->remote,
 					     .mode = policy->mode,
-					     .acquire_off = policy->acquire_off };
+					     .acquire_off = policy->acquire_off,
+					     .shape = policy->shape };
 	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
 
 	if (policy->implicit[0] || !ours(policy->id) ||
 	    moat_kernel_policy(kernel, policy->id))
 		return 0;
+	memcpy(params.device, policy->device, sizeof(params.device));
 	moat_kernel_check_policy(kernel, &params, tunnel);
 	moat_kernel_remember(kernel, &params, tunnel);
 	return 0;

@@ -110,6 +110,18 @@ void moat_kernel_last_words(struct moat_kernel *kernel, const struct moat_nl_sa 
 /** moat_kernel_say() - send to the ike process, waiting for room */
 void moat_kernel_say(struct moat_kernel *kernel, const struct moat_ipc *msg);
 
+/* kernel_device.c: devices of route-based tunnels. */
+
+/**
+ * moat_device_make() - make a device of type moat, up
+ * @tunnel: for whom, for the log
+ * @why: on failure the reason
+ * @size: of @why
+ *
+ * Return: whether it is there now.
+ */
+bool moat_device_make(const char *name, const char *tunnel, char *why, size_t size);
+
 /* kernel_route.c: table 500. */
 
 /**

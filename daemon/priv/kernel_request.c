@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Requests of the ike process: checked, handed to the module, answered. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -49,7 +50,9 @@ static void fill_policy(struct moat_nl_policy *policy,
 		.remote = params->remote,
 		.mode = params->mode,
 		.acquire_off = params->acquire_off,
+		.shape = params->shape,
 	};
+	memcpy(policy->device, params->device, sizeof(policy->device));
 }
 
 /**
@@ -59,6 +62,7 @@ static void fill_policy(struct moat_nl_policy *policy,
  * @policy: whose it was
  * @why: NULL when it was done
  * @spi: what was reserved
+ * @made: why no device could be made
  */
 struct outcome {
 	const char *what;
@@ -66,6 +70,7 @@ struct outcome {
 	uint32_t policy;
 	const char *why;
 	uint32_t spi;
+	char made[128];
 };
 
 static void set_tunnel(struct outcome *out, const struct moat_known_policy *policy)
@@ -187,13 +192,25 @@ static void do_sa_move(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		policy->params.remote = peer->addr;
 }
 
+/* A device that is not there is made. */
+static bool add_policy(struct moat_kernel *kernel, const struct moat_nl_policy *policy,
+		       struct outcome *out)
+{
+	int err = moat_nl_policy_add(kernel->nl, policy);
+
+	if (err != -ENODEV || !policy->device[0])
+		return !err;
+	return moat_device_make(policy->device, out->tunnel, out->made,
+				sizeof(out->made)) &&
+	       !moat_nl_policy_add(kernel->nl, policy);
+}
+
 static void do_policy(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		      struct outcome *out)
 {
 	bool add = msg->type == MOAT_IPC_POLICY_ADD;
 	struct moat_known_policy *known;
 	struct moat_nl_policy policy;
-	int err;
 
 	out->what = add ? "policy-add" : "policy-set";
 	out->policy = msg->policy.id;
@@ -201,10 +218,9 @@ static void do_policy(struct moat_kernel *kernel, const struct moat_ipc *msg,
 	if (out->why)
 		return;
 	fill_policy(&policy, &msg->policy);
-	err = add ? moat_nl_policy_add(kernel->nl, &policy)
-		  : moat_nl_policy_set(kernel->nl, &policy);
-	if (err) {
-		out->why = moat_nl_error(kernel->nl);
+	if (add ? !add_policy(kernel, &policy, out)
+		: moat_nl_policy_set(kernel->nl, &policy)) {
+		out->why = out->made[0] ? out->made : moat_nl_error(kernel->nl);
 		return;
 	}
 	known = moat_kernel_remember(kernel, &msg->policy, out->tunnel);

@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
+#include <netlink/route/link.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
@@ -32,6 +33,7 @@
  * @users: policies and wider routes that want it
  * @protects: how many of them want it to lead to a peer; with none it throws
  * @peer: where it leads
+ * @device: likewise, of a route-based tunnel
  * @holes: throw routes that it needs, for connected nets inside it
  * @n_holes: how many
  */
@@ -40,6 +42,7 @@ struct route {
 	unsigned int users;
 	unsigned int protects;
 	struct moat_addr peer;
+	char device[MOAT_DEVICE_SIZE];
 	struct moat_range *holes;
 	unsigned int n_holes;
 };
@@ -189,6 +192,24 @@ static struct rtnl_nexthop *way_to(struct moat_routes *routes,
 	return made;
 }
 
+/* Into a device that stands for its peer. */
+static struct rtnl_nexthop *way_into(struct moat_routes *routes, const char *device,
+				     int *err)
+{
+	struct rtnl_nexthop *made;
+	struct rtnl_link *link;
+
+	*err = rtnl_link_get_kernel(routes->nl, 0, device, &link);
+	if (*err < 0)
+		return NULL;
+	made = rtnl_route_nh_alloc();
+	if (!made)
+		abort();
+	rtnl_route_nh_set_ifindex(made, rtnl_link_get_ifindex(link));
+	rtnl_link_put(link);
+	return made;
+}
+
 static int install(struct moat_routes *routes, const struct moat_policy_params *policy)
 {
 	const struct moat_range *to = &policy->selector.remote;
@@ -197,7 +218,10 @@ static int install(struct moat_routes *routes, const struct moat_policy_params *
 	struct moat_addr source;
 	int err;
 
-	hop = way_to(routes, &policy->remote, family_of(&to->first), &err);
+	if (policy->device[0])
+		hop = way_into(routes, policy->device, &err);
+	else
+		hop = way_to(routes, &policy->remote, family_of(&to->first), &err);
 	if (hop) {
 		rtnl_route_add_nexthop(route, hop);
 		if (address_inside(routes, &policy->selector.local, &source)) {
@@ -334,9 +358,11 @@ void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *polic
 		route = make(routes, to);
 	route->protects++;
 	/* A changed tunnel comes before its old form goes: the newest peer counts. */
-	if (moat_addr_equal(&route->peer, &policy->params.remote))
+	if (moat_addr_equal(&route->peer, &policy->params.remote) &&
+	    !strcmp(route->device, policy->params.device))
 		return;
 	route->peer = policy->params.remote;
+	memcpy(route->device, policy->params.device, sizeof(route->device));
 	add_holes(routes, route, policy);
 	err = install(routes, &policy->params);
 	if (err)

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "ike/addr.h"
+#include "ike/shape.h"
 #include "linux/moat.h"
 
 #define MOAT_NL_COUNTERS 64 /* drop reasons that one object can report */
@@ -88,17 +89,6 @@ struct moat_nl_sa {
 	struct moat_nl_counters drops;
 };
 
-/** struct moat_nl_shape - how packets of a policy are treated; all zero is the default */
-struct moat_nl_shape {
-	bool has_dscp; /* else the outer header copies the inner one's */
-	uint8_t dscp;
-	enum moat_df df;
-	uint16_t mtu; /* bytes */
-	uint16_t mss; /* bytes */
-	uint16_t tfc; /* bytes, or MOAT_TFC_AUTO */
-	bool secpath; /* what comes out of an SA shows it to netfilter */
-};
-
 /** struct moat_nl_policy - one policy; what stands below `read` is only reported */
 struct moat_nl_policy {
 	uint32_t id;
@@ -108,8 +98,8 @@ struct moat_nl_policy {
 	struct moat_addr local, remote; /* tunnel endpoints */
 	enum moat_mode mode;
 	bool acquire_off;
-	struct moat_nl_shape shape;
-	char device[16]; /* of a route-based tunnel; empty is none */
+	struct moat_shape shape;
+	char device[MOAT_DEVICE_SIZE]; /* of a route-based tunnel; empty is none */
 	/* read */
 	uint32_t spi; /* of the current outbound SA; 0 is none */
 	bool acquire;

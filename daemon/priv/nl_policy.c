@@ -14,7 +14,7 @@ int moat_nl_put_policy_id(struct nl_msg *msg, uint32_t id)
 	return nla_nest_end(msg, nest);
 }
 
-static int put_shape(struct nl_msg *msg, const struct moat_nl_shape *shape)
+static int put_shape(struct nl_msg *msg, const struct moat_shape *shape)
 {
 	if ((shape->has_dscp && nla_put_u8(msg, MOAT_A_POLICY_DSCP, shape->dscp)) ||
 	    (shape->df && nla_put_u8(msg, MOAT_A_POLICY_DF, shape->df)) ||
@@ -88,7 +88,7 @@ static uint64_t get_u64(const struct nlattr *attr)
 	return attr ? nla_get_u64(attr) : 0;
 }
 
-static void get_shape(struct moat_nl_shape *shape, struct nlattr **tb)
+static void get_shape(struct moat_shape *shape, struct nlattr **tb)
 {
 	shape->has_dscp = tb[MOAT_A_POLICY_DSCP] != NULL;
 	shape->dscp = get_u8(tb[MOAT_A_POLICY_DSCP]);
