@@ -154,8 +154,11 @@ static enum moat_drop moat_hold_queue(struct moat_policy *policy,
 			return MOAT_DROP_HOLD_FULL;
 		policy->hold = hold;
 	}
-	if (!moat_hold_room(hold, skb) || !skb_dst_force(skb))
+	if (!moat_hold_room(hold, skb))
 		return MOAT_DROP_HOLD_FULL;
+	/* what was not routed to a device, but put there, has none */
+	if (skb_dst(skb) && !skb_dst_force(skb))
+		return MOAT_DROP_OUT_ROUTE;
 
 	moat_held_cb(skb)->since = jiffies;
 	__skb_queue_tail(&hold->queue, skb);

@@ -457,7 +457,8 @@ void moat_output_held(struct moat_policy *policy, struct moat_sa *sa,
 	struct moat_flow flow;
 
 	/* the device may be gone; its route then leads nowhere */
-	skb->dev = skb_dst(skb)->dev;
+	skb->dev = skb_dst(skb) ? skb_dst(skb)->dev :
+				  policy->mn->net->loopback_dev;
 	if (moat_parse_flow(skb, family, true, &flow))
 		moat_output_drop(policy, sa, skb, MOAT_DROP_OUT_MALFORMED);
 	else
