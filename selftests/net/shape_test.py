@@ -1,0 +1,262 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What moat.conf asks of packets beyond their protection, seen on the packets."""
+import json
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import netns
+from ktap import Results, check, same, wait_for
+
+BUILD = pathlib.Path(netns.shell("moat_build").strip())
+ENDS = {"gw-a": ("192.0.2.1", "192.0.2.2"), "gw-b": ("192.0.2.2", "192.0.2.1")}
+NETS = {"gw-a": ("10.1.0.0/24", "10.2.0.0/24"), "gw-b": ("10.2.0.0/24", "10.1.0.0/24")}
+OWN = {"gw-a": ("10.8.1.0/24", "10.8.2.0/24"), "gw-b": ("10.8.2.0/24", "10.8.1.0/24")}
+SHAPE = 'df = "clear"; dscp = 46; mss = 1000; tfc = 600; secpath = true'
+TUNNEL = """{name} = {{
+  local = "{ends[0]}"; remote = "{ends[1]}"
+  local-net = "{nets[0]}"; remote-net = "{nets[1]}"
+  {more}
+}}
+"""
+SECPATH = """table inet seen {
+  chain forward { type filter hook forward priority 0; meta ipsec exists counter name seen; }
+  counter seen { }
+}
+"""
+
+
+class Gateway:
+    """moatd in a namespace, and the command."""
+
+    def __init__(self, ns, folder):
+        self.ns, self.dir, self.daemon = ns, pathlib.Path(folder) / ns, None
+        self.dir.mkdir()
+        secret = subprocess.run([BUILD / "moat", "genpsk"], text=True, check=True,
+                                stdout=subprocess.PIPE).stdout
+        self.write("secrets.conf", secret)
+
+    def write(self, name, text):
+        path = self.dir / name
+        path.write_text(text)
+        path.chmod(0o600)
+
+    def configure(self, shape, more=""):
+        tunnel = TUNNEL.format(name="shaped", ends=ENDS[self.ns], nets=NETS[self.ns], more=shape)
+        self.write("moat.conf", f"tunnels = {{ {tunnel} {more} }}\n")
+
+    def moat(self, *words):
+        return netns.run("ip", "netns", "exec", self.ns, str(BUILD / "moat"), "-r",
+                         str(self.dir / "run"), *words)
+
+    def start(self):
+        with netns.inside(self.ns), open(self.dir / "log", "a", encoding="utf-8") as log:
+            self.daemon = subprocess.Popen([BUILD / "moatd", "-c", self.dir, "-r",
+                                            self.dir / "run"], stderr=log)
+        wait_for(f"moatd in {self.ns}", self.answers, 60)
+
+    def answers(self):
+        try:
+            return self.moat("status")
+        except RuntimeError:
+            return None
+
+    def stop(self):
+        if self.daemon:
+            self.daemon.terminate()
+            self.daemon.wait()
+        self.daemon = None
+
+    def tunnel(self, name):
+        tunnels = json.loads(self.moat("status", "--json"))["tunnels"]
+        return next(t for t in tunnels if t["name"] == name)
+
+    def spis(self):
+        return {sa["spi"] for pair in self.tunnel("shaped")["pairs"] for sa in pair["sas"]}
+
+    def policy(self, remote):
+        """The one that stands for this remote net."""
+        policies = [p for p in json.loads(self.moat("policy", "list", "--json"))["policies"]
+                    if p.get("remote_net") == remote]
+        same(len(policies), 1, f"policies to {remote} in {self.ns}")
+        return policies[0]
+
+    def log(self):
+        return (self.dir / "log").read_text()
+
+
+def ping(ns, target, *more):
+    return netns.run("ip", "netns", "exec", ns, "ping", "-n", "-c", "1", "-W", "20",
+                     *more, target)
+
+
+def sealed(wire, *ping_words, back=False):
+    """The outer headers of an echo, or of its answer: (DSCP, DF, length)."""
+    wire.drain()
+    ping("host-a", "10.2.0.2", *ping_words)
+    frames = wire.frames(0.1, lambda f: f[12:14] == b"\x08\x00" and f[23] == 50, outgoing=back)
+    check(frames, "no ESP")
+    return {(f[15] >> 2, f[20] >> 6 & 1, int.from_bytes(f[16:18])) for f in frames}
+
+
+def mss_of(frame):
+    """The MSS that a SYN announces, or None."""
+    at = 14 + (frame[14] & 15) * 4
+    if frame[12:14] != b"\x08\x00" or frame[23] != 6 or not frame[at + 13] & 2:
+        return None
+    return int.from_bytes(re.search(rb"\x02\x04(..)", frame[at + 20:], re.S)[1])
+
+
+# --- cases -------------------------------------------------------------------
+
+def outer_headers(wire):
+    """DSCP, DF and length are as asked for, whatever is inside; what comes back is not."""
+    words = ("-M", "do", "-Q", "0x20")
+    same({o[:2] for o in sealed(wire, *words, "-s", "20")}, {(46, 0)}, "DSCP and DF")
+    same({o[:2] for o in sealed(wire, *words, back=True)}, {(8, 0)}, "of what comes back")
+    lengths = [min(sealed(wire, "-s", str(size)))[2] for size in (20, 500)]
+    check(lengths[0] == lengths[1] > 600, f"lengths with tfc: {lengths}")
+
+
+def announced(gateway):
+    """TCP's SYN arrives with the MSS of the configuration, and the SYN+ACK as well."""
+    with netns.inside("host-b"):
+        server = socket.create_server(("10.2.0.2", 5998))
+    there, here = netns.Link("host-b", "eth0"), netns.Link("host-a", "eth0")
+    with server, netns.inside("host-a"), socket.socket() as client:
+        client.settimeout(20)
+        client.connect(("10.2.0.2", 5998))
+    seen = [mss_of(link.frames(5, mss_of, 1)[0]) for link in (there, here)]
+    there.close()
+    here.close()
+    same(seen, [1000, 1000], "MSS of SYN and SYN+ACK")
+    same(gateway.policy("10.2.0.0/24")["mss"], 1000, "MSS of the policy")
+
+
+def secpaths():
+    """Packets that nft saw come out of an SA."""
+    rules = json.loads(netns.run("ip", "netns", "exec", "gw-a", "nft", "-j", "list", "counter",
+                                 "inet", "seen", "seen"))
+    return next(r["counter"]["packets"] for r in rules["nftables"] if "counter" in r)
+
+
+def secpath_seen(_):
+    """nft sees which packets came out of an SA: of an echo the answer."""
+    netns.run("ip", "netns", "exec", "gw-a", "nft", "-f", "-", input=SECPATH)
+    ping("host-a", "10.2.0.2")
+    same(secpaths(), 1, "packets with a secpath")
+
+
+def changed(gateway, wire):
+    """A reload with another value: other SAs, other packets. Without one: the same SAs."""
+    before = gateway.spis()
+    gateway.moat("reload")
+    same(gateway.spis(), before, "SPIs after a reload without a change")
+    gateway.configure('df = "set"; dscp = 10; mtu = 1300')
+    gateway.moat("reload")
+    gateway.moat("up", "shaped", "--wait")
+    check(not gateway.spis() & before, "the same SAs")
+    same({o[:2] for o in sealed(wire)}, {(10, 1)}, "DSCP and DF")
+    same(secpaths(), 1, "packets with a secpath")
+    same(gateway.tunnel("shaped")["pairs"][0]["mtu"], 1300, "mtu in the status")
+    done = subprocess.run(["ip", "netns", "exec", "host-a", "ping", "-c", "1", "-W", "5", "-M",
+                           "do", "-s", "1273", "10.2.0.2"], text=True, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    check(done.returncode and "mtu = 1300" in done.stdout, done.stdout)
+    ping("host-a", "10.2.0.2", "-M", "do", "-s", "1272")
+
+
+def add_devices(gateway, shape):
+    """moat0 for what is routed there, moat1 for networks of its own."""
+    every = TUNNEL.format(name="every", ends=ENDS[gateway.ns], nets=("0.0.0.0/0",) * 2,
+                          more='device = "moat0"')
+    own = TUNNEL.format(name="own", ends=ENDS[gateway.ns], nets=OWN[gateway.ns],
+                        more='device = "moat1"')
+    netns.ip(f"addr add {OWN[gateway.ns][0].replace('0/24', '1/24')} dev lo", ns=gateway.ns)
+    gateway.configure(shape, every + own)
+
+
+def restarted(gateway, other, wire):
+    """What was changed while no daemon ran counts for the next one; nothing is left behind."""
+    gateway.stop()
+    add_devices(gateway, "dscp = 20")
+    gateway.start()
+    add_devices(other, "")
+    other.moat("reload")
+    ping("host-a", "10.2.0.2")
+    same({o[0] for o in sealed(wire)}, {20}, "DSCP")
+    same(gateway.policy("10.2.0.0/24")["dscp"], 20, "dscp of the policy")
+
+
+def devices(gateways):
+    """Devices were made; networks are routed there, but everything (moat0) is not."""
+    for g in gateways:
+        same(g.tunnel("own")["device"], "moat1", "device in the status")
+        check("device-made" in g.log(), "nothing in the log")
+    routes = netns.run("ip", "-n", "gw-a", "route", "show", "table", "500")
+    check("10.8.2.0/24 dev moat1 proto 77 src 10.8.1.1" in routes and "moat0" not in routes,
+          f"routes: {routes}")
+    netns.ip("addr add 10.9.0.1/30 dev moat0", ns="gw-a")
+    netns.ip("addr add 10.9.0.2/30 dev moat0", ns="gw-b")
+    for target, net, device in (("10.8.2.1", "10.8.2.0/24", "moat1"),
+                                ("10.9.0.2", "0.0.0.0/0", "moat0")):
+        ping("gw-a", target)
+        policy = gateways[0].policy(net)
+        same((policy["device"], policy["packets"]), (device, 1), "device, and its packets")
+
+
+def device_gone(gateway):
+    """A deleted device comes back with the next daemon; the other one's policy stays."""
+    kept = gateway.policy("0.0.0.0/0")["id"]
+    netns.ip("link del moat1", ns="gw-a")
+    gateway.stop()
+    gateway.start()
+    same(gateway.policy("10.8.2.0/24")["device"], "moat1", "device of the policy")
+    same(gateway.policy("0.0.0.0/0")["id"], kept, "id of a policy that did not change")
+    ping("gw-a", "10.8.2.1")
+
+
+def other_device(gateway):
+    """A device of another kind is refused, in words."""
+    own = TUNNEL.format(name="own", ends=ENDS["gw-a"], nets=OWN["gw-a"], more='device = "wan-a"')
+    gateway.configure("", own)
+    gateway.moat("reload")
+    wait_for("the refusal", lambda: "device wan-a is not of type moat" in gateway.log())
+
+
+def main():
+    results = Results()
+    netns.shell("load_moat && topo_site_to_site")
+    with tempfile.TemporaryDirectory() as folder:
+        gateways = [Gateway(ns, folder) for ns in ENDS]
+        a, b = gateways
+        b.write("secrets.conf", (a.dir / "secrets.conf").read_text())
+        a.configure(SHAPE)
+        b.configure("")
+        wire = netns.Link("gw-b", "wan-b")
+        for g in gateways:
+            g.start()
+        results.run("a packet brings it up", ping, "host-a", "10.2.0.2")
+        results.run("outer headers and length", outer_headers, wire)
+        results.run("MSS", announced, a)
+        results.run("secpath", secpath_seen, a)
+        results.run("changed by a reload", changed, a, wire)
+        results.run("changed while no daemon runs", restarted, a, b, wire)
+        results.run("devices", devices, gateways)
+        results.run("a deleted device", device_gone, a)
+        results.run("a device of another kind", other_device, a)
+        for g in gateways:
+            g.stop()
+        if results.failed:
+            print("".join(f"# {line}\n" for g in gateways for line in g.log().splitlines()[-40:]))
+        wire.close()
+    results.run("unload", netns.shell, "unload_moat && topo_cleanup")
+    results.finish()
+
+
+main()
