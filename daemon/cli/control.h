@@ -44,7 +44,7 @@ int moat_control_ask(const struct moat_cli *cli, const char *command, json_t **a
 const char *moat_field(const json_t *object, const char *name);
 json_int_t moat_field_number(const json_t *object, const char *name);
 
-/* daemon.c, status.c, crypto.c, trace.c, check.c, genpsk.c */
+/* daemon.c, status.c, crypto.c, trace.c, check.c, genpsk.c, metrics.c */
 int moat_cli_up(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_down(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_clear(const struct moat_cli *cli, int argc, char **argv);
@@ -56,6 +56,7 @@ int moat_cli_isakmp(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_ipsec(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_failures(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_trace(const struct moat_cli *cli, int argc, char **argv);
+int moat_cli_metrics(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_genpsk(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_check(const struct moat_cli *cli, int argc, char **argv);
 extern const struct moat_command moat_crypto_commands[];

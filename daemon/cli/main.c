@@ -60,6 +60,7 @@ static const struct moat_command commands[] = {
 	  NULL },
 	{ "genpsk", "[REMOTE]", "a random secret, as secrets.conf wants it",
 	  moat_cli_genpsk, NULL },
+	{ "metrics", "", "totals and states, for Prometheus", moat_cli_metrics, NULL },
 	{ "show", NULL, "one view", NULL, show_commands },
 	{ "why", "SRC DST [PROTOCOL [PORT]]", "what would happen to a packet",
 	  moat_cli_why, NULL },

@@ -476,6 +476,7 @@ struct moat_tunnel_view {
 	struct moat_addr local;
 	struct moat_addr remote;
 	const char *device;
+	uint8_t action;
 	uint64_t rekeys;
 	unsigned int n_pairs;
 };

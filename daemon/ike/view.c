@@ -81,6 +81,7 @@ bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index,
 		view->remote =
 			tunnel->conf.remote[tunnel->remote % tunnel->conf.n_remote];
 	view->device = tunnel->conf.device;
+	view->action = tunnel->conf.action;
 	view->rekeys = tunnel->rekeys;
 	view->n_pairs = tunnel->conf.n_pairs;
 	return true;

@@ -237,12 +237,14 @@ const struct moat_ipc *moat_dump_sas(const struct moat_dump *dump, uint32_t poli
 
 /**
  * struct moat_totals - of one tunnel; [0] is in, [1] is out
+ * @reasons: packets dropped, by name
  */
 struct moat_totals {
 	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
 	uint64_t packets[2];
 	uint64_t bytes[2];
 	uint64_t drops;
+	json_t *reasons;
 };
 
 /** moat_totals_add() - add what an SA has carried */
@@ -251,7 +253,7 @@ void moat_totals_add(struct moat_totals *totals, const struct moat_ipc *info);
 /** moat_totals_keep() - an SA is gone; its counters are not */
 void moat_totals_keep(struct moat_io *io, const struct moat_ipc *info);
 
-/** moat_totals_get() - what is kept of a tunnel */
+/** moat_totals_get() - what is kept of a tunnel; @reasons is the caller's */
 struct moat_totals moat_totals_get(struct moat_io *io, const char *tunnel);
 void moat_totals_free(struct moat_io *io);
 

@@ -207,6 +207,7 @@ static json_t *tunnel_row(struct moat_io *io, unsigned int index,
 			  const struct moat_tunnel_view *view,
 			  const struct moat_dump *dump)
 {
+	static const char *const actions[] = { "?", "protect", "bypass", "discard" };
 	struct moat_totals totals = moat_totals_get(io, view->name);
 	json_t *row = json_object(), *pairs = json_array(), *sums;
 	struct moat_pair_view pair;
@@ -220,8 +221,10 @@ static json_t *tunnel_row(struct moat_io *io, unsigned int index,
 			 (json_int_t)totals.bytes[0], "drops_total",
 			 (json_int_t)totals.drops, "rekeys_total",
 			 (json_int_t)view->rekeys);
+	json_object_set_new(sums, "drops", totals.reasons);
 	json_object_set_new(row, "name", json_string(view->name));
 	json_object_set_new(row, "configured", json_true());
+	json_object_set_new(row, "action", json_string(actions[view->action & 3]));
 	json_object_set_new(row, "state", json_string(view->state));
 	json_object_set_new(row, "local", address(&view->local));
 	json_object_set_new(row, "remote", address(&view->remote));
@@ -243,12 +246,26 @@ json_t *moat_tunnels_json(struct moat_io *io, const struct moat_dump *dump)
 	return list;
 }
 
+/* Messages that were refused before they changed anything, by name. */
+static json_t *refused(struct moat_io *io)
+{
+	json_t *object = json_object();
+	const char *name = NULL;
+	uint64_t n;
+
+	for (unsigned int why = 1;
+	     (n = moat_ike_refused(io->ike, why, &name)) != UINT64_MAX; why++)
+		json_object_set_new(object, name, json_integer((json_int_t)n));
+	return object;
+}
+
 json_t *moat_status_document(struct moat_io *io, const struct moat_dump *dump)
 {
 	json_t *document = json_pack("{s:i}", "schema_version", 1);
 
 	json_object_set_new(document, "isakmp", moat_isakmp_json(io));
 	json_object_set_new(document, "tunnels", moat_tunnels_json(io, dump));
+	json_object_set_new(document, "refused", refused(io));
 	json_object_set_new(document, "counters", counters(&dump->counters));
 	if (dump->error[0])
 		json_object_set_new(document, "kernel_error", json_string(dump->error));

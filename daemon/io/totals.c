@@ -24,14 +24,28 @@ static struct moat_totals *find(struct moat_io *io, const char *tunnel)
 	return found ? *found : NULL;
 }
 
+static void add_reason(json_t *reasons, const char *name, uint64_t value)
+{
+	json_int_t before = json_integer_value(json_object_get(reasons, name));
+
+	json_object_set_new(reasons, name, json_integer(before + (json_int_t)value));
+}
+
 void moat_totals_add(struct moat_totals *totals, const struct moat_ipc *info)
 {
 	unsigned int out = info->sa_info.sa.direction == MOAT_DIRECTION_OUT;
 
 	totals->packets[out] += info->sa_info.packets;
 	totals->bytes[out] += info->sa_info.bytes;
-	for (unsigned int i = 0; i < info->sa_info.drops.n && i < MOAT_IPC_COUNTERS; i++)
-		totals->drops += info->sa_info.drops.list[i].value;
+	for (unsigned int i = 0; i < info->sa_info.drops.n && i < MOAT_IPC_COUNTERS;
+	     i++) {
+		uint64_t value = info->sa_info.drops.list[i].value;
+
+		if (!totals->reasons)
+			totals->reasons = json_object();
+		totals->drops += value;
+		add_reason(totals->reasons, info->sa_info.drops.list[i].name, value);
+	}
 }
 
 void moat_totals_keep(struct moat_io *io, const struct moat_ipc *info)
@@ -55,13 +69,23 @@ void moat_totals_keep(struct moat_io *io, const struct moat_ipc *info)
 
 struct moat_totals moat_totals_get(struct moat_io *io, const char *tunnel)
 {
-	struct moat_totals *totals = find(io, tunnel);
+	struct moat_totals *found = find(io, tunnel);
+	struct moat_totals totals = found ? *found : (struct moat_totals){ 0 };
 
-	return totals ? *totals : (struct moat_totals){ 0 };
+	totals.reasons = totals.reasons ? json_deep_copy(totals.reasons) : json_object();
+	return totals;
+}
+
+static void free_totals(void *node)
+{
+	struct moat_totals *totals = node;
+
+	json_decref(totals->reasons);
+	free(totals);
 }
 
 void moat_totals_free(struct moat_io *io)
 {
-	tdestroy(io->totals, free);
+	tdestroy(io->totals, free_totals);
 	io->totals = NULL;
 }

@@ -114,6 +114,15 @@ def mss_of(frame):
 
 # --- cases -------------------------------------------------------------------
 
+def guessed(good, bad):
+    """moatd and moat check tell of it, but not the secret; there is none of genpsk's."""
+    told = bad.moat("check", "-c", str(bad.dir))
+    for text in (told, bad.log()):
+        check("the secret for \"192.0.2.77\" can be guessed" in text, text)
+        check("hunter2" not in text, "the secret itself was told")
+    check("warning" not in good.moat("check", "-c", str(good.dir)) + good.log(), good.log())
+
+
 def outer_headers(wire):
     """DSCP, DF and length are as asked for, whatever is inside; what comes back is not."""
     words = ("-M", "do", "-Q", "0x20")
@@ -157,7 +166,9 @@ def changed(gateway, wire):
     before = gateway.spis()
     gateway.moat("reload")
     same(gateway.spis(), before, "SPIs after a reload without a change")
-    gateway.configure('df = "set"; dscp = 10; mtu = 1300')
+    gateway.configure('df = "set"; dscp = 10; mtu = 1300', TUNNEL.format(
+        name="down", ends=ENDS["gw-a"], nets=("10.1.0.0/24", "10.77.0.0/24"),
+        more='start = "none"'))
     gateway.moat("reload")
     gateway.moat("up", "shaped", "--wait")
     check(not gateway.spis() & before, "the same SAs")
@@ -169,6 +180,55 @@ def changed(gateway, wire):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     check(done.returncode and "mtu = 1300" in done.stdout, done.stdout)
     ping("host-a", "10.2.0.2", "-M", "do", "-s", "1272")
+
+
+def metrics(gateway):
+    """The samples by family, read as strictly as Prometheus' text format is written."""
+    families, kinds, kind = {}, {}, None
+    for line in gateway.moat("metrics").splitlines():
+        if line.startswith("# "):
+            word, name, rest = line[2:].split(" ", 2)
+            if word == "TYPE":
+                kind, kinds[name], families[name] = name, rest, {}
+            check(word in ("HELP", "TYPE") and (word == "HELP" or rest in ("gauge", "counter")),
+                  line)
+            continue
+        found = re.fullmatch(r'([a-z_]+)(\{(?:[a-z]+="[^"]*",?)+\})? (\d+)', line)
+        check(found and found[1] == kind, f"no sample of {kind}: {line}")
+        labels = tuple(re.findall(r'([a-z]+)="([^"]*)"', found[2] or ""))
+        check(labels not in families[kind], f"twice: {line}")
+        families[kind][labels] = int(found[3])
+    for name, kind in kinds.items():
+        same(name.endswith("_total"), kind == "counter", f"{name} of type {kind}")
+    return families
+
+
+def measured(gateway):
+    """Tunnels that are up and down are there; totals go on when SAs are replaced."""
+    us = (("tunnel", "shaped"), ("peer", "192.0.2.2"))
+    down = (("tunnel", "down"), ("peer", "192.0.2.2"))
+    reason = us + (("reason", "out_mtu"),)
+    before = metrics(gateway)
+    same((before["moat_up"], before["moat_kernel_up"]), ({(): 1}, {(): 1}), "up")
+    same(before["moat_tunnel_configured"], {us: 1, down: 1}, "configured")
+    same(before["moat_tunnel_up"], {us: 1, down: 0}, "up")
+    same(before["moat_tunnel_mtu_bytes"], {us: 1300}, "mtu")
+    same(before["moat_tunnel_drops_total"], {reason: 1}, "drops")
+    same(before["moat_kernel_total"][(("counter", "out_mtu"),)], 1, "drops of the namespace")
+    gateway.moat("clear", "shaped")
+    ping("host-a", "10.2.0.2")
+    after = metrics(gateway)
+    for name in (n for n in before if n.endswith("_total")):
+        for labels, value in before[name].items():
+            check(after[name].get(labels, -1) >= value, f"{name} {labels} went back from {value}")
+    out = us + (("direction", "out"),)
+    same(after["moat_tunnel_packets_total"][out], before["moat_tunnel_packets_total"][out] + 1,
+         "packets out")
+    same(after["moat_tunnel_drops_total"], {reason: 1}, "drops")
+    gateway.stop()
+    done = subprocess.run([BUILD / "moat", "-r", gateway.dir / "run", "metrics"], text=True,
+                          check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    check(done.returncode == 3 and "\nmoat_up 0\n" in done.stdout, done)
 
 
 def add_devices(gateway, shape):
@@ -183,7 +243,6 @@ def add_devices(gateway, shape):
 
 def restarted(gateway, other, wire):
     """What was changed while no daemon ran counts for the next one; nothing is left behind."""
-    gateway.stop()
     add_devices(gateway, "dscp = 20")
     gateway.start()
     add_devices(other, "")
@@ -235,17 +294,20 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         gateways = [Gateway(ns, folder) for ns in ENDS]
         a, b = gateways
-        b.write("secrets.conf", (a.dir / "secrets.conf").read_text())
+        b.write("secrets.conf", (a.dir / "secrets.conf").read_text().replace(
+            " )\n", ', { remote = "192.0.2.77", psk = "hunter2" } )\n'))
         a.configure(SHAPE)
         b.configure("")
         wire = netns.Link("gw-b", "wan-b")
         for g in gateways:
             g.start()
+        results.run("a secret that can be guessed", guessed, a, b)
         results.run("a packet brings it up", ping, "host-a", "10.2.0.2")
         results.run("outer headers and length", outer_headers, wire)
         results.run("MSS", announced, a)
         results.run("secpath", secpath_seen, a)
         results.run("changed by a reload", changed, a, wire)
+        results.run("metrics", measured, a)
         results.run("changed while no daemon runs", restarted, a, b, wire)
         results.run("devices", devices, gateways)
         results.run("a deleted device", device_gone, a)
