@@ -167,12 +167,6 @@ void moat_policy_del(struct moat_policy *policy);
 /** moat_policy_flush() - Delete all policies; locked. */
 void moat_policy_flush(struct moat_net *mn);
 
-/** moat_classify_init() - Make a namespace's classifier. */
-int moat_classify_init(struct moat_net *mn);
-
-/** moat_classify_exit() - Free it; it is empty. */
-void moat_classify_exit(struct moat_net *mn);
-
 /** moat_classify_add() - File a policy, ranked by its selector; locked. */
 int moat_classify_add(struct moat_policy *policy);
 

@@ -47,12 +47,34 @@ bool moat_bypass_implicit(const struct moat_net *mn,
 		break;
 	case IPPROTO_ICMPV6:
 		return flow->family == AF_INET6 &&
-		       flow->local_port >= NDISC_ROUTER_SOLICITATION &&
-		       flow->local_port <= NDISC_REDIRECT;
+		       flow->local_port >> 8 >= NDISC_ROUTER_SOLICITATION &&
+		       flow->local_port >> 8 <= NDISC_REDIRECT;
 	default:
 		return false;
 	}
 	return moat_ends_known(mn, flow->family, &flow->local, &flow->remote);
+}
+
+bool moat_bypass_covers(const struct moat_policy *policy)
+{
+	const struct moat_selector *sel = &policy->selector;
+	u8 bits = moat_addr_bits(sel->family);
+	struct moat_flow flow = {
+		.local = sel->local,
+		.remote = sel->remote,
+		.local_port = sel->local_port_min,
+		.family = sel->family,
+		.protocol = sel->protocol,
+	};
+
+	/* What is routed to a device meets no implicit bypass there. */
+	if (policy->device || !moat_bypass_implicit(policy->mn, &flow))
+		return false;
+	if (sel->protocol == IPPROTO_ICMPV6)
+		return sel->local_port_max >> 8 <= NDISC_REDIRECT;
+	return sel->local_prefix == bits && sel->remote_prefix == bits &&
+	       (sel->protocol != IPPROTO_UDP ||
+		sel->local_port_min == sel->local_port_max);
 }
 
 static struct moat_ends *moat_ends_add(struct moat_net *mn,

@@ -17,11 +17,14 @@
  * struct moat_flow - What a packet is classified by.
  * @local: address on our side; all words but the first are 0 with IPv4
  * @remote: address on the peer's side, likewise
- * @local_port: host byte order; ICMP and ICMPv6: the type; 0 without ports
- * @remote_port: host byte order; ICMP and ICMPv6: the code
+ * @local_port: host byte order, 0 without ports; ICMP and ICMPv6: type and
+ *	code, see moat_icmp_selector(); mobility header: its type, likewise
+ * @remote_port: host byte order, 0 without ports
+ * @mark: skb->mark
  * @device: moat_device.id of the device it leaves by, 0 is none
  * @family: AF_INET or AF_INET6
  * @protocol: IP protocol, behind IPv6 extension headers
+ * @any_mark: all policies are looked at, whatever @mark
  * @carried: not the packet itself, but what the ICMP error in it is about
  */
 struct moat_flow {
@@ -29,9 +32,11 @@ struct moat_flow {
 	union nf_inet_addr remote;
 	u16 local_port;
 	u16 remote_port;
+	u32 mark;
 	u32 device;
 	u8 family;
 	u8 protocol;
+	bool any_mark;
 	bool carried;
 };
 
@@ -72,6 +77,19 @@ static inline bool moat_addr_equal(const union nf_inet_addr *a,
 				   const union nf_inet_addr *b)
 {
 	return nf_inet_addr_cmp(a, b);
+}
+
+/* Type and code in the one 16-bit selector of RFC 4301 4.4.1.1. */
+static inline u16 moat_icmp_selector(u8 type, u8 code)
+{
+	return type << 8 | code;
+}
+
+/* Protocols that have a type instead of ports. */
+static inline bool moat_has_type(u8 protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 ||
+	       protocol == IPPROTO_MH;
 }
 
 static inline u8 moat_addr_bits(u8 family)

@@ -25,8 +25,8 @@ static void moat_nat_ports(const struct nf_conntrack_tuple *tuple,
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		flow->local_port = tuple->dst.u.icmp.type;
-		flow->remote_port = tuple->dst.u.icmp.code;
+		flow->local_port = moat_icmp_selector(tuple->dst.u.icmp.type,
+						      tuple->dst.u.icmp.code);
 		break;
 	}
 }
@@ -54,6 +54,7 @@ struct moat_policy *moat_nat_rewrote(struct moat_net *mn,
 	if (!ct || !(READ_ONCE(ct->status) & IPS_NAT_MASK))
 		return NULL;
 	moat_nat_flow(&ct->tuplehash[CTINFO2DIR(info)].tuple, &flow);
+	flow.mark = skb->mark;
 	switch (moat_classify(mn, &flow, &policy)) {
 	case MOAT_VERDICT_PROTECT:
 	case MOAT_VERDICT_HOLD:

@@ -85,6 +85,8 @@ const struct nla_policy moat_nl_policy_new[MOAT_A_POLICY_MAX + 1] = {
 	[MOAT_A_POLICY_DEVICE] = { .type = NLA_NUL_STRING,
 				   .len = IFNAMSIZ - 1 },
 	[MOAT_A_POLICY_SECPATH] = { .type = NLA_FLAG },
+	[MOAT_A_POLICY_MARK] = { .type = NLA_U32 },
+	[MOAT_A_POLICY_MARK_MASK] = { .type = NLA_U32 },
 };
 
 const struct nla_policy moat_nl_policy_set[MOAT_A_POLICY_MAX + 1] = {
@@ -101,6 +103,7 @@ const struct nla_policy moat_nl_flow_new[MOAT_A_FLOW_MAX + 1] = {
 	[MOAT_A_FLOW_PROTOCOL] = { .type = NLA_U8 },
 	[MOAT_A_FLOW_SPORT] = { .type = NLA_U16 },
 	[MOAT_A_FLOW_DPORT] = { .type = NLA_U16 },
+	[MOAT_A_FLOW_MARK] = { .type = NLA_U32 },
 };
 
 const struct nla_policy moat_nl_main_none[MOAT_A_MAIN_MAX + 1] = {};

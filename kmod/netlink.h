@@ -110,6 +110,17 @@ int moat_nl_selector(struct moat_selector *sel, const struct nlattr *nest,
 		     struct netlink_ext_ack *extack);
 
 /**
+ * moat_nl_mark() - Read which marks a policy is for.
+ * @policy: gets it
+ * @tb: attributes of the policy
+ * @extack: gets the sentence of a refusal
+ *
+ * Return: 0 or -EINVAL.
+ */
+int moat_nl_mark(struct moat_policy *policy, struct nlattr **tb,
+		 struct netlink_ext_ack *extack);
+
+/**
  * moat_nl_shape() - Read how packets of a policy are treated.
  * @policy: its action, mode and selector are read; gets it
  * @tb: attributes of the policy

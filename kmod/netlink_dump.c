@@ -59,8 +59,8 @@ static int moat_nl_dump_ndisc(struct sk_buff *skb, struct netlink_callback *cb)
 	static const struct moat_selector sel = {
 		.family = AF_INET6,
 		.protocol = IPPROTO_ICMPV6,
-		.local_port_min = NDISC_ROUTER_SOLICITATION,
-		.local_port_max = NDISC_REDIRECT,
+		.local_port_min = NDISC_ROUTER_SOLICITATION << 8,
+		.local_port_max = NDISC_REDIRECT << 8 | U8_MAX,
 		.remote_port_max = U16_MAX,
 	};
 

@@ -141,7 +141,7 @@ static int moat_nl_ports(u16 *min, u16 *max, const struct nlattr *first,
 	return -EINVAL;
 }
 
-/* Protocols whose packets have ports, or a type and a code. */
+/* Protocols whose packets have ports, or a type. */
 static bool moat_has_ports(u8 protocol)
 {
 	switch (protocol) {
@@ -152,6 +152,7 @@ static bool moat_has_ports(u8 protocol)
 	case IPPROTO_DCCP:
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
+	case IPPROTO_MH:
 		return true;
 	default:
 		return false;
@@ -176,12 +177,35 @@ static int moat_nl_selector_ports(struct moat_selector *sel,
 				    "remote", extack);
 	if (err)
 		return err;
-	if (moat_has_ports(sel->protocol) ||
-	    (!sel->local_port_min && sel->local_port_max == U16_MAX &&
-	     !sel->remote_port_min && sel->remote_port_max == U16_MAX))
+	if (moat_has_type(sel->protocol) &&
+	    (sel->remote_port_min || sel->remote_port_max != U16_MAX)) {
+		NL_SET_ERR_MSG(extack, "a type has no remote ports; local is type * 256 + code");
+		return -EINVAL;
+	}
+	if (moat_has_ports(sel->protocol) || !moat_selector_has_ports(sel))
 		return 0;
 	NL_SET_ERR_MSG_FMT(extack, "ports are given, but protocol %u has none",
 			   sel->protocol);
+	return -EINVAL;
+}
+
+int moat_nl_mark(struct moat_policy *policy, struct nlattr **tb,
+		 struct netlink_ext_ack *extack)
+{
+	const struct nlattr *mark = tb[MOAT_A_POLICY_MARK];
+	const struct nlattr *mask = tb[MOAT_A_POLICY_MARK_MASK];
+
+	if (!mark && !mask)
+		return 0;
+	if (!mark)
+		return moat_nl_missing("policy.mark", extack);
+	policy->mark = nla_get_u32(mark);
+	policy->mark_mask = mask ? nla_get_u32(mask) : U32_MAX;
+	if (policy->mark_mask && !(policy->mark & ~policy->mark_mask))
+		return 0;
+	NL_SET_BAD_ATTR(extack, mark);
+	NL_SET_ERR_MSG_FMT(extack, "no packet has mark 0x%x in the bits 0x%x",
+			   policy->mark, policy->mark_mask);
 	return -EINVAL;
 }
 

@@ -79,6 +79,8 @@ static int moat_nl_policy_fill(struct moat_policy *policy,
 		err = moat_nl_selector(&policy->selector,
 				       tb[MOAT_A_POLICY_SELECTOR], extack);
 	if (!err)
+		err = moat_nl_mark(policy, tb, extack);
+	if (!err)
 		err = moat_nl_shape(policy, tb, extack);
 	return err;
 }
@@ -381,12 +383,33 @@ int moat_nl_policy_flush(struct sk_buff *skb, struct genl_info *info)
 	return 0;
 }
 
+/* Ports as on the wire; types have their own place in a flow. */
+static int moat_nl_flow_ports(struct moat_flow *flow, struct nlattr **tb,
+			      struct netlink_ext_ack *extack)
+{
+	const struct nlattr *sport = tb[MOAT_A_FLOW_SPORT];
+	const struct nlattr *dport = tb[MOAT_A_FLOW_DPORT];
+
+	flow->local_port = sport ? nla_get_u16(sport) : 0;
+	flow->remote_port = dport ? nla_get_u16(dport) : 0;
+	if (!moat_has_type(flow->protocol))
+		return 0;
+	if (flow->local_port > U8_MAX || flow->remote_port > U8_MAX) {
+		NL_SET_ERR_MSG_FMT(extack, "type %u, code %u: neither is above 255",
+				   flow->local_port, flow->remote_port);
+		return -EINVAL;
+	}
+	flow->local_port = moat_icmp_selector(flow->local_port,
+					      flow->remote_port);
+	flow->remote_port = 0;
+	return 0;
+}
+
 static int moat_nl_flow(struct moat_flow *flow, struct nlattr **tb,
 			struct netlink_ext_ack *extack)
 {
 	const struct nlattr *protocol = tb[MOAT_A_FLOW_PROTOCOL];
-	const struct nlattr *sport = tb[MOAT_A_FLOW_SPORT];
-	const struct nlattr *dport = tb[MOAT_A_FLOW_DPORT];
+	const struct nlattr *mark = tb[MOAT_A_FLOW_MARK];
 	struct moat_nl_addr src, dst;
 	int err;
 
@@ -405,9 +428,8 @@ static int moat_nl_flow(struct moat_flow *flow, struct nlattr **tb,
 	flow->local = src.addr;
 	flow->remote = dst.addr;
 	flow->protocol = protocol ? nla_get_u8(protocol) : 0;
-	flow->local_port = sport ? nla_get_u16(sport) : 0;
-	flow->remote_port = dport ? nla_get_u16(dport) : 0;
-	return 0;
+	flow->mark = mark ? nla_get_u32(mark) : 0;
+	return moat_nl_flow_ports(flow, tb, extack);
 }
 
 /**

@@ -70,13 +70,18 @@ int moat_nl_put_selector(struct sk_buff *skb, int type,
 
 static int moat_nl_fill_flow(struct sk_buff *skb, const struct moat_flow *flow)
 {
+	bool type = moat_has_type(flow->protocol);
+	u16 sport = type ? flow->local_port >> 8 : flow->local_port;
+	u16 dport = type ? flow->local_port & U8_MAX : flow->remote_port;
+
 	if (moat_nl_put_addr(skb, MOAT_A_FLOW_SRC, flow->family,
 			     &flow->local) ||
 	    moat_nl_put_addr(skb, MOAT_A_FLOW_DST, flow->family,
 			     &flow->remote) ||
 	    nla_put_u8(skb, MOAT_A_FLOW_PROTOCOL, flow->protocol) ||
-	    nla_put_u16(skb, MOAT_A_FLOW_SPORT, flow->local_port) ||
-	    nla_put_u16(skb, MOAT_A_FLOW_DPORT, flow->remote_port))
+	    nla_put_u16(skb, MOAT_A_FLOW_SPORT, sport) ||
+	    nla_put_u16(skb, MOAT_A_FLOW_DPORT, dport) ||
+	    (flow->mark && nla_put_u32(skb, MOAT_A_FLOW_MARK, flow->mark)))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -374,6 +379,26 @@ static int moat_nl_put_device(struct sk_buff *skb,
 	return nla_put_string(skb, MOAT_A_POLICY_DEVICE, name);
 }
 
+static int moat_nl_put_mark(struct sk_buff *skb,
+			    const struct moat_policy *policy)
+{
+	if (!policy->mark_mask)
+		return 0;
+	if (nla_put_u32(skb, MOAT_A_POLICY_MARK, policy->mark))
+		return -EMSGSIZE;
+	return nla_put_u32(skb, MOAT_A_POLICY_MARK_MASK, policy->mark_mask);
+}
+
+static int moat_nl_put_shadow(struct sk_buff *skb, struct moat_policy *policy)
+{
+	const struct moat_policy *other;
+
+	if (moat_bypass_covers(policy))
+		return nla_put_u32(skb, MOAT_A_POLICY_SHADOWED, 0);
+	other = moat_policy_shadow(policy);
+	return other ? nla_put_u32(skb, MOAT_A_POLICY_SHADOWED, other->id) : 0;
+}
+
 static int moat_nl_fill_policy(struct sk_buff *skb, struct moat_policy *policy)
 {
 	if (nla_put_u32(skb, MOAT_A_POLICY_ID, policy->id) ||
@@ -387,6 +412,7 @@ static int moat_nl_fill_policy(struct sk_buff *skb, struct moat_policy *policy)
 	     nla_put_flag(skb, MOAT_A_POLICY_ACQUIRE_OFF)) ||
 	    moat_nl_put_shape(skb, &policy->shape) ||
 	    moat_nl_put_device(skb, policy) ||
+	    moat_nl_put_mark(skb, policy) || moat_nl_put_shadow(skb, policy) ||
 	    moat_nl_put_ends(skb, policy) || moat_nl_put_hold(skb, policy) ||
 	    nla_put_u64_64bit(skb, MOAT_A_POLICY_PACKETS,
 			      atomic64_read(&policy->packets),

@@ -6,6 +6,7 @@
 #include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/rhashtable-types.h>
+#include <linux/seqlock.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <net/net_namespace.h>
@@ -21,7 +22,7 @@
 #include "policy.h"
 #include "sa.h"
 
-struct moat_mask_list;
+struct moat_spd_node;
 struct xfrm_state;
 
 /**
@@ -32,11 +33,12 @@ struct xfrm_state;
  * @serials: the same by moat_sa.serial, for dumps
  * @next_serial: of the next SA
  * @objects: SAs not yet freed; the namespace waits until there is none
- * @spd: policies by their masked selectors; read under RCU
- * @masks: the masks in use, the one with the best policy first
+ * @spd: trees of policies, IPv4 and IPv6; read under RCU
+ * @spd_moves: policies change their place in one
  * @policies: by id, for netlink
  * @next_age: of the next policy
  * @policy_count: policies in @policies
+ * @marked: those of them that select by mark
  * @whole: those of them that need whole packets, IPv4 and IPv6
  * @ends: pairs of tunnel endpoints, counted; read under RCU
  * @ends_index: the same, for dumps
@@ -63,11 +65,12 @@ struct moat_net {
 	unsigned long next_serial;
 	atomic_t objects;
 
-	struct rhltable spd;
-	struct moat_mask_list __rcu *masks;
+	struct moat_spd_node __rcu *spd[2];
+	seqlock_t spd_moves;	/* readers of spd look again */
 	struct xarray policies;
 	u64 next_age;
 	unsigned int policy_count;
+	unsigned int marked;
 	unsigned int whole[2];
 	struct rhashtable ends;
 	struct xarray ends_index;

@@ -18,6 +18,18 @@ static void moat_parse_swap(struct moat_flow *flow)
 	swap(flow->local_port, flow->remote_port);
 }
 
+/* Where a mobility header has its type (RFC 6275 6.1.1). */
+#define MOAT_MH_TYPE	2
+
+/* The local side has it in both directions: it is not swapped with them. */
+static void moat_parse_type(struct moat_flow *flow, bool outbound, u16 type)
+{
+	if (outbound)
+		flow->local_port = type;
+	else
+		flow->remote_port = type;
+}
+
 /* Ports stay 0 when the packet has none, or is too short for them. */
 static void moat_parse_ports(const struct sk_buff *skb, int offset,
 			     bool outbound, struct moat_flow *flow)
@@ -46,9 +58,15 @@ static void moat_parse_ports(const struct sk_buff *skb, int offset,
 					  icmp_buf);
 		if (!icmp)
 			return;
-		/* type and code are not swapped with the direction */
-		flow->local_port = icmp[outbound ? 0 : 1];
-		flow->remote_port = icmp[outbound ? 1 : 0];
+		moat_parse_type(flow, outbound,
+				moat_icmp_selector(icmp[0], icmp[1]));
+		return;
+	case IPPROTO_MH:
+		icmp = skb_header_pointer(skb, offset + MOAT_MH_TYPE, 1,
+					  icmp_buf);
+		if (icmp)
+			moat_parse_type(flow, outbound,
+					moat_icmp_selector(icmp[0], 0));
 		return;
 	}
 }
@@ -134,6 +152,7 @@ static int moat_parse_at(const struct sk_buff *skb, int offset, u8 family,
 
 	memset(flow, 0, sizeof(*flow));
 	flow->family = family;
+	flow->mark = skb->mark;
 	if (family == AF_INET)
 		err = moat_parse_v4(skb, offset, outbound, flow, payload);
 	else
@@ -172,7 +191,7 @@ bool moat_parse_carried(const struct sk_buff *skb, u8 family, bool outbound,
 	if (moat_parse_at(skb, skb_network_offset(skb), family, true, &error,
 			  &payload) ||
 	    !payload || error.protocol != icmp ||
-	    !moat_parse_is_error(family, error.local_port))
+	    !moat_parse_is_error(family, error.local_port >> 8))
 		return false;
 	/* what went the other way */
 	if (moat_parse_at(skb, payload + sizeof(struct icmphdr), family,

@@ -73,6 +73,8 @@ static void moat_policy_count(const struct moat_policy *policy, int by)
 	WRITE_ONCE(mn->policy_count, mn->policy_count + by);
 	if (moat_selector_has_ports(&policy->selector))
 		WRITE_ONCE(*whole, *whole + by);
+	if (policy->mark_mask)
+		WRITE_ONCE(mn->marked, mn->marked + by);
 }
 
 int moat_policy_add(struct moat_policy *policy,
@@ -235,21 +237,13 @@ void moat_policy_flush(struct moat_net *mn)
 
 int moat_policy_net_init(struct moat_net *mn)
 {
-	int err;
-
 	xa_init(&mn->policies);
-	err = moat_ends_init(mn);
-	if (err)
-		return err;
-	err = moat_classify_init(mn);
-	if (err)
-		moat_ends_exit(mn);
-	return err;
+	seqlock_init(&mn->spd_moves);
+	return moat_ends_init(mn);
 }
 
 void moat_policy_net_exit(struct moat_net *mn)
 {
-	moat_classify_exit(mn);
 	moat_ends_exit(mn);
 	xa_destroy(&mn->policies);
 }

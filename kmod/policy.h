@@ -3,6 +3,7 @@
 #ifndef _MOAT_POLICY_H
 #define _MOAT_POLICY_H
 
+#include <linux/rbtree_types.h>
 #include <linux/rhashtable-types.h>
 #include <linux/skbuff.h>
 #include <linux/moat.h>
@@ -38,16 +39,31 @@ struct moat_ends {
 };
 
 /**
+ * struct moat_fix - Some bits of the addresses, in one word: what tells most
+ *	policies that do not match from those that may.
+ * @value: of IPv4 all of them, of IPv6 the second 32 bits of each
+ * @care: which of them are fixed
+ */
+struct moat_fix {
+	u64 value;
+	u64 care;
+};
+
+/**
  * struct moat_policy - What happens to the traffic of a selector.
  * @sa: current outbound SA, holds a reference; written under @hold_lock by
  *	the holder of moat_net.lock; NULL is none
  * @rank: priority, then less specific: the lower one wins
  * @age: of equal rank the lower one wins
+ * @fix: of its networks, to begin with
  * @selector: traffic
- * @node: in moat_net.spd
+ * @spd_node: in a leaf of moat_net.spd
+ * @spd_order: likewise
  * @ends: tunnel endpoints, NULL without; written under moat_net.lock
  * @id: chosen by user space, not 0
  * @priority: lower wins
+ * @mark: of the packets it is for, in the bits of @mark_mask
+ * @mark_mask: 0 is any mark
  * @action: enum moat_action, read with READ_ONCE()
  * @mode: enum moat_mode
  * @shape: what its SAs get
@@ -68,8 +84,10 @@ struct moat_policy {
 	struct moat_sa __rcu *sa;
 	u64 rank;
 	u64 age;
+	struct moat_fix fix;
 	struct moat_selector selector;
-	struct rhlist_head node;
+	struct hlist_node spd_node;
+	struct rb_node spd_order;
 	struct moat_ends __rcu *ends;
 	u8 action;
 	u8 mode;
@@ -80,6 +98,8 @@ struct moat_policy {
 	bool dead;
 	u32 id;
 	u32 priority;
+	u32 mark;
+	u32 mark_mask;
 	spinlock_t hold_lock;	/* hold, and moves of sa */
 	struct moat_hold *hold;
 	struct moat_net *mn;
@@ -102,6 +122,26 @@ struct moat_policy {
  */
 struct moat_policy *moat_policy_lookup(const struct moat_net *mn,
 				       const struct moat_flow *flow);
+
+/**
+ * moat_policy_shadow() - Find who takes all packets of a policy.
+ * @policy: in the database
+ *
+ * Several policies that do so together are not found.
+ *
+ * Context: rcu_read_lock().
+ * Return: the best of those that are better and cover it, or NULL.
+ */
+struct moat_policy *moat_policy_shadow(struct moat_policy *policy);
+
+/**
+ * moat_bypass_covers() - Whether all packets of a policy pass above it.
+ * @policy: policy
+ *
+ * Context: rcu_read_lock().
+ * Return: true if they do, see moat_bypass_implicit().
+ */
+bool moat_bypass_covers(const struct moat_policy *policy);
 
 /**
  * moat_bypass_implicit() - Whether a packet passes above all policies.

@@ -14,6 +14,25 @@ static bool moat_verdict_passes(enum moat_verdict verdict)
 	return verdict == MOAT_VERDICT_CLEAR || verdict == MOAT_VERDICT_BYPASS;
 }
 
+/*
+ * Marks are given behind our first hook, if at all. What arrives with one
+ * that no policy is for may still be what a policy with another one protects:
+ * only a policy that lets it pass does so.
+ */
+static enum moat_verdict moat_verdict_of(const struct moat_net *mn,
+					 bool outbound,
+					 struct moat_flow *flow,
+					 struct moat_policy **policy)
+{
+	enum moat_verdict verdict = moat_classify(mn, flow, policy);
+
+	if (outbound || verdict != MOAT_VERDICT_CLEAR ||
+	    !READ_ONCE(mn->marked))
+		return verdict;
+	flow->any_mark = true;
+	return moat_classify(mn, flow, policy);
+}
+
 enum moat_verdict moat_verdict(const struct moat_net *mn,
 			       const struct sk_buff *skb, bool outbound,
 			       struct moat_flow *flow,
@@ -23,11 +42,11 @@ enum moat_verdict moat_verdict(const struct moat_net *mn,
 	struct moat_policy *other;
 	struct moat_flow carried;
 
-	verdict = moat_classify(mn, flow, policy);
+	verdict = moat_verdict_of(mn, outbound, flow, policy);
 	if (!moat_verdict_passes(verdict) ||
 	    !moat_parse_carried(skb, flow->family, outbound, &carried))
 		return verdict;
-	about = moat_classify(mn, &carried, &other);
+	about = moat_verdict_of(mn, outbound, &carried, &other);
 	if (moat_verdict_passes(about))
 		return verdict;
 	*flow = carried;
