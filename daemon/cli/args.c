@@ -198,6 +198,44 @@ void moat_args_ports(struct moat_args *args, uint16_t port[2])
 	port[1] = max;
 }
 
+/** moat_args_octets() - take a number to 255, or two: FIRST-LAST, in any order */
+void moat_args_octets(struct moat_args *args, uint8_t range[2])
+{
+	const char *word = moat_args_word(args);
+	unsigned int first, last;
+	int end = 0;
+
+	if (sscanf(word, "%3u-%3u%n", &first, &last, &end) != 2 || word[end]) {
+		end = 0;
+		last = sscanf(word, "%3u%n", &first, &end) == 1 ? first : 256;
+	}
+	if (*word < '0' || *word > '9' || word[end] || first > 255 || last > 255)
+		moat_usage("moat: %s %s: expected a number or FIRST-LAST, 0 to 255",
+			   args->what, word);
+	range[0] = first;
+	range[1] = last;
+}
+
+/** moat_args_mark() - take MARK or MARK/MASK */
+void moat_args_mark(struct moat_args *args, uint32_t *mark, uint32_t *mask)
+{
+	char word[32] = "", *slash;
+	uint64_t value = 0, bits = UINT32_MAX;
+
+	snprintf(word, sizeof(word), "%s", moat_args_word(args));
+	slash = strchr(word, '/');
+	if (slash)
+		*slash++ = '\0';
+	if (!parse_number(word, &value) || value > UINT32_MAX ||
+	    (slash && (!parse_number(slash, &bits) || !bits || bits > UINT32_MAX)) ||
+	    value & ~bits)
+		moat_usage("moat: %s %s%s%s: expected MARK or MARK/MASK, 32 bits each, "
+			   "none of MARK beyond MASK",
+			   args->what, word, slash ? "/" : "", slash ? slash : "");
+	*mark = value;
+	*mask = bits;
+}
+
 /** moat_args_protocol() - take an IP protocol, by number or name */
 uint8_t moat_args_protocol(struct moat_args *args)
 {

@@ -25,6 +25,13 @@ const char *moat_name(const char *const *names, unsigned int value)
 	return "?";
 }
 
+/** moat_has_type() - whether a protocol has types and codes instead of ports */
+bool moat_has_type(uint8_t protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 ||
+	       protocol == IPPROTO_MH;
+}
+
 /** moat_ipsec_name() - esp, ah, or a number in @buf */
 const char *moat_ipsec_name(uint8_t protocol, char buf[8])
 {

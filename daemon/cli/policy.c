@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* moat policy: the kernel's policies. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include "cli/cli.h"
 
@@ -23,18 +24,27 @@ enum policy_word {
 	W_TFC,
 	W_SECPATH,
 	W_DEVICE,
+	W_ICMP_TYPE,
+	W_ICMP_CODE,
+	W_MARK,
 };
 
 static const char *const policy_words[] = {
-	"id",	       "local",	  "remote",    "protocol", "local-port",
-	"remote-port", "action",  "endpoints", "mode",	   "priority",
-	"acquire",     "dscp",	  "df",	       "mtu",	   "mss",
-	"tfc",	       "secpath", "device",    NULL,
+	"id",	     "local",	  "remote", "protocol", "local-port", "remote-port",
+	"action",    "endpoints", "mode",   "priority", "acquire",    "dscp",
+	"df",	     "mtu",	  "mss",    "tfc",	"secpath",    "device",
+	"icmp-type", "icmp-code", "mark",   NULL,
 };
 
 static const char *const on_off[] = { "on", "off", NULL };
 
-#define ALL_WORDS ((1U << (W_DEVICE + 1)) - 1)
+#define ALL_WORDS ((1U << (W_MARK + 1)) - 1)
+
+/* What the words said that have no place in a policy. */
+struct icmp {
+	uint8_t type[2];
+	uint8_t code[2];
+};
 
 /* A number, or the one word that stands beside it: -1. */
 static int64_t number_or(struct moat_args *args, const char *other, uint64_t min,
@@ -87,8 +97,33 @@ static void take_shape(struct moat_args *args, struct moat_shape *shape,
 	}
 }
 
+/* RFC 4301 4.4.1.1: types and codes stand in the local ports, as one number. */
+static void put_icmp(struct moat_selector *sel, const struct icmp *icmp, uint32_t seen)
+{
+	bool has_ports = seen & (1U << W_LOCAL_PORT | 1U << W_REMOTE_PORT);
+	bool has_type = seen & 1U << W_ICMP_TYPE, has_code = seen & 1U << W_ICMP_CODE;
+
+	if (has_ports && moat_has_type(sel->protocol))
+		moat_usage(
+			"moat: protocol %u has no ports: expected icmp-type and icmp-code",
+			sel->protocol);
+	if (!has_type && !has_code)
+		return;
+	if (!moat_has_type(sel->protocol))
+		moat_usage(
+			"moat: icmp-type and icmp-code need protocol icmp or ipv6-icmp");
+	if (!has_type)
+		moat_usage("moat: icmp-code needs icmp-type: codes are those of a type");
+	sel->local_port[0] = icmp->type[0] << 8 | icmp->code[0];
+	sel->local_port[1] = icmp->type[1] << 8 | icmp->code[1];
+	if (sel->local_port[0] > sel->local_port[1])
+		moat_usage(
+			"moat: icmp-type %u-%u, icmp-code %u-%u: the range runs backwards",
+			icmp->type[0], icmp->type[1], icmp->code[0], icmp->code[1]);
+}
+
 static void take_word(struct moat_args *args, struct moat_nl_policy *policy,
-		      enum policy_word word)
+		      struct icmp *icmp, enum policy_word word)
 {
 	switch (word) {
 	case W_ID:
@@ -128,6 +163,15 @@ static void take_word(struct moat_args *args, struct moat_nl_policy *policy,
 	case W_DEVICE:
 		take_device(args, policy->device, sizeof(policy->device));
 		break;
+	case W_ICMP_TYPE:
+		moat_args_octets(args, icmp->type);
+		break;
+	case W_ICMP_CODE:
+		moat_args_octets(args, icmp->code);
+		break;
+	case W_MARK:
+		moat_args_mark(args, &policy->mark, &policy->mark_mask);
+		break;
 	default:
 		take_shape(args, &policy->shape, word);
 		break;
@@ -138,6 +182,7 @@ static void take_word(struct moat_args *args, struct moat_nl_policy *policy,
 static uint32_t take_words(struct moat_args *args, struct moat_nl_policy *policy,
 			   uint32_t allowed, uint32_t wanted)
 {
+	struct icmp icmp = { .code = { 0, 255 } };
 	uint32_t seen = 0;
 	int word, i;
 
@@ -152,13 +197,32 @@ static uint32_t take_words(struct moat_args *args, struct moat_nl_policy *policy
 		if (seen & 1U << word)
 			moat_usage("moat: %s is given twice", policy_words[word]);
 		seen |= 1U << word;
-		take_word(args, policy, word);
+		take_word(args, policy, &icmp, word);
 	}
 	for (i = 0; policy_words[i]; i++) {
 		if (wanted & ~seen & 1U << i)
 			moat_usage("moat: %s is missing", policy_words[i]);
 	}
+	put_icmp(&policy->selector, &icmp, seen);
 	return seen;
+}
+
+/* The kernel took it; it may still be of no use. */
+static int add_policy(struct moat_nl *nl, const struct moat_nl_policy *policy)
+{
+	struct moat_nl_policy added;
+	int err = moat_nl_policy_add(nl, policy);
+
+	if (!err)
+		err = moat_nl_policy_get(nl, policy->id, &added);
+	if (err || !added.shadowed)
+		return err;
+	fprintf(stderr, "moat: warning: no packet will meet policy %u: ", policy->id);
+	if (added.shadow)
+		fprintf(stderr, "policy %u covers it and goes first\n", added.shadow);
+	else
+		fprintf(stderr, "an implicit bypass covers it\n");
+	return 0;
 }
 
 static int run_add(const struct moat_cli *cli, int argc, char **argv)
@@ -178,8 +242,7 @@ static int run_add(const struct moat_cli *cli, int argc, char **argv)
 	if (policy.action == MOAT_ACTION_PROTECT && !policy.mode)
 		policy.mode = MOAT_MODE_TUNNEL;
 	nl = moat_kernel_open();
-	return nl ? moat_kernel_done(nl, moat_nl_policy_add(nl, &policy))
-		  : MOAT_EXIT_FAILED;
+	return nl ? moat_kernel_done(nl, add_policy(nl, &policy)) : MOAT_EXIT_FAILED;
 }
 
 /* The flag acquire_off has no "leave it": keep what the policy has. */
@@ -281,6 +344,7 @@ const struct moat_command moat_policy_commands[] = {
 	  "id ID local NET remote NET action protect|bypass|discard\n"
 	  "      [endpoints LOCAL REMOTE] [mode tunnel|transport] [priority N]\n"
 	  "      [protocol P] [local-port P] [remote-port P] [acquire on|off]\n"
+	  "      [icmp-type T] [icmp-code C] [mark MARK[/MASK]]\n"
 	  "      [dscp copy|N] [df copy|set|clear] [mtu N] [mss N] [tfc N|auto]\n"
 	  "      [secpath] [device NAME]",
 	  "add a policy", run_add, NULL },

@@ -11,9 +11,24 @@ static void text_ports(const char *side, const uint16_t port[2])
 {
 	if (port[0] == 0 && port[1] == 65535)
 		return;
-	printf(" %s-port %u", side, port[0]);
+	printf(" %s %u", side, port[0]);
 	if (port[1] != port[0])
 		printf("-%u", port[1]);
+}
+
+/* A type and a code share the place of a port. */
+static void text_types(const uint16_t port[2])
+{
+	const uint16_t type[] = { port[0] >> 8, port[1] >> 8 };
+	const uint16_t code[] = { port[0] & 255, port[1] & 255 };
+
+	if (port[0] == 0 && port[1] == 65535)
+		return;
+	printf(" icmp-type %u", type[0]);
+	if (type[1] != type[0])
+		printf("-%u", type[1]);
+	if (code[0] != 0 || code[1] != 255)
+		text_ports("icmp-code", code);
 }
 
 /** moat_text_selector() - print "local … remote …", without a newline */
@@ -25,8 +40,12 @@ void moat_text_selector(const struct moat_selector *sel)
 	       moat_range_str(&sel->remote, remote));
 	if (sel->protocol)
 		printf(" protocol %u", sel->protocol);
-	text_ports("local", sel->local_port);
-	text_ports("remote", sel->remote_port);
+	if (moat_has_type(sel->protocol)) {
+		text_types(sel->local_port);
+		return;
+	}
+	text_ports("local-port", sel->local_port);
+	text_ports("remote-port", sel->remote_port);
 }
 
 /** moat_text_counters() - print one line for each counter */
@@ -157,6 +176,10 @@ void moat_text_policy(const struct moat_nl_policy *policy)
 		printf(" mode %s", moat_name(moat_mode_names, policy->mode));
 	if (policy->acquire_off)
 		printf(" acquire off");
+	if (policy->mark_mask)
+		printf(" mark 0x%x", policy->mark);
+	if (policy->mark_mask && policy->mark_mask != UINT32_MAX)
+		printf("/0x%x", policy->mark_mask);
 	text_shape(&policy->shape);
 	if (policy->device[0])
 		printf(" device %s", policy->device);
@@ -169,6 +192,10 @@ void moat_text_policy(const struct moat_nl_policy *policy)
 		printf("    no SA");
 	printf(" packets %" PRIu64 " bytes %" PRIu64 " held %u%s\n", policy->packets,
 	       policy->bytes, policy->held, policy->acquire ? " acquire pending" : "");
+	if (policy->shadowed && policy->shadow)
+		printf("    shadowed by policy %u: no packet meets it\n", policy->shadow);
+	else if (policy->shadowed)
+		printf("    shadowed by an implicit bypass: no packet meets it\n");
 	moat_text_counters("    dropped ", &policy->drops);
 }
 
@@ -239,6 +266,25 @@ static void json_ports(json_t *object, const char *name, const uint16_t port[2])
 				    json_pack("[ii]", (int)port[0], (int)port[1]));
 }
 
+/* Lowest and highest, each with its type and its code. */
+static void json_types(json_t *object, const uint16_t port[2])
+{
+	if (port[0] == 0 && port[1] == 65535)
+		return;
+	json_object_set_new(object, "icmp_types",
+			    json_pack("[ii]", port[0] >> 8, port[1] >> 8));
+	json_object_set_new(object, "icmp_codes",
+			    json_pack("[ii]", port[0] & 255, port[1] & 255));
+}
+
+/* null, the id of a policy, or "implicit" */
+static json_t *json_shadow(const struct moat_nl_policy *policy)
+{
+	if (!policy->shadowed)
+		return json_null();
+	return policy->shadow ? json_integer(policy->shadow) : json_string("implicit");
+}
+
 static void json_selector(json_t *object, const struct moat_selector *sel)
 {
 	char buf[2 * MOAT_ADDR_STRLEN];
@@ -251,6 +297,10 @@ static void json_selector(json_t *object, const struct moat_selector *sel)
 			    json_string(moat_range_str(&sel->remote, buf)));
 	if (sel->protocol)
 		json_object_set_new(object, "ip_protocol", json_integer(sel->protocol));
+	if (moat_has_type(sel->protocol)) {
+		json_types(object, sel->local_port);
+		return;
+	}
 	json_ports(object, "local_ports", sel->local_port);
 	json_ports(object, "remote_ports", sel->remote_port);
 }
@@ -383,6 +433,12 @@ json_t *moat_json_policy(const struct moat_nl_policy *policy)
 		json_object_set_new(
 			object, "mode",
 			json_string(moat_name(moat_mode_names, policy->mode)));
+	json_object_set_new(object, "mark",
+			    policy->mark_mask ? json_integer(policy->mark) : json_null());
+	json_object_set_new(object, "mark_mask",
+			    policy->mark_mask ? json_integer(policy->mark_mask)
+					      : json_null());
+	json_object_set_new(object, "shadowed_by", json_shadow(policy));
 	json_shape(object, &policy->shape);
 	json_object_set_new(object, "device",
 			    policy->device[0] ? json_string(policy->device)

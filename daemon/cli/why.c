@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* moat why and moat show counters: what the kernel would do, and has done. */
 #include <stdio.h>
+#include <string.h>
 #include "cli/cli.h"
 
 static const char *const verdict_names[] = { "",     "clear",	"bypass", "protect",
@@ -87,7 +88,30 @@ static int print_answer(const struct moat_cli *cli, const struct moat_nl_answer 
 	return MOAT_EXIT_DONE;
 }
 
-/** moat_cli_why() - moat why SRC DST [PROTOCOL [PORT]] */
+/* Whether there is a word, and not the last pair. */
+static bool more(const struct moat_args *args)
+{
+	return args->argc && strcmp(args->argv[0], "mark");
+}
+
+/* The source port of a packet that opens a connection is nobody's business. */
+static void take_ports(struct moat_args *args, struct moat_nl_flow *flow)
+{
+	if (!moat_has_type(flow->protocol)) {
+		args->what = "port";
+		if (more(args))
+			flow->dport = moat_args_number(args, 0, 65535);
+		return;
+	}
+	args->what = "type";
+	if (more(args))
+		flow->sport = moat_args_number(args, 0, 255);
+	args->what = "code";
+	if (more(args))
+		flow->dport = moat_args_number(args, 0, 255);
+}
+
+/** moat_cli_why() - moat why SRC DST [PROTOCOL [PORT | TYPE [CODE]]] [mark MARK] */
 int moat_cli_why(const struct moat_cli *cli, int argc, char **argv)
 {
 	struct moat_args args = { .argc = argc, .argv = argv };
@@ -101,11 +125,14 @@ int moat_cli_why(const struct moat_cli *cli, int argc, char **argv)
 	args.what = "destination";
 	moat_args_addr(&args, &flow.dst);
 	args.what = "protocol";
-	if (args.argc)
+	if (more(&args))
 		flow.protocol = moat_args_protocol(&args);
-	args.what = "port";
-	if (args.argc)
-		flow.dport = moat_args_number(&args, 0, 65535);
+	take_ports(&args, &flow);
+	args.what = "mark";
+	if (args.argc && !strcmp(args.argv[0], "mark")) {
+		moat_args_word(&args);
+		flow.mark = moat_args_number(&args, 0, UINT32_MAX);
+	}
 	moat_args_end(&args);
 	if (flow.src.len != flow.dst.len)
 		moat_usage("moat: source and destination must both be IPv4 or both IPv6");

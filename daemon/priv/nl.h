@@ -98,6 +98,7 @@ struct moat_nl_policy {
 	struct moat_addr local, remote; /* tunnel endpoints */
 	enum moat_mode mode;
 	bool acquire_off;
+	uint32_t mark, mark_mask; /* mask 0: packets of any mark */
 	struct moat_shape shape;
 	char device[MOAT_DEVICE_SIZE]; /* of a route-based tunnel; empty is none */
 	/* read */
@@ -105,6 +106,8 @@ struct moat_nl_policy {
 	bool acquire;
 	uint32_t held; /* packets */
 	uint64_t packets, bytes;
+	bool shadowed;	   /* no packet can meet it */
+	uint32_t shadow;   /* by this policy; 0 is an implicit bypass */
 	char implicit[64]; /* why an implicit bypass stands; else empty */
 	struct moat_nl_counters drops;
 };
@@ -113,7 +116,8 @@ struct moat_nl_policy {
 struct moat_nl_flow {
 	struct moat_addr src, dst;
 	uint8_t protocol;
-	uint16_t sport, dport;
+	uint16_t sport, dport; /* or type and code */
+	uint32_t mark;
 };
 
 /** struct moat_nl_answer - what the kernel would do with a flow */

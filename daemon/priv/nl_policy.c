@@ -26,6 +26,15 @@ static int put_shape(struct nl_msg *msg, const struct moat_shape *shape)
 	return 0;
 }
 
+static int put_mark(struct nl_msg *msg, const struct moat_nl_policy *policy)
+{
+	if (!policy->mark_mask)
+		return 0;
+	if (nla_put_u32(msg, MOAT_A_POLICY_MARK, policy->mark))
+		return -1;
+	return nla_put_u32(msg, MOAT_A_POLICY_MARK_MASK, policy->mark_mask);
+}
+
 static int put_policy(struct nl_msg *msg, const struct moat_nl_policy *policy)
 {
 	struct nlattr *nest = nla_nest_start(msg, MOAT_A_MAIN_POLICY | NLA_F_NESTED);
@@ -39,7 +48,7 @@ static int put_policy(struct nl_msg *msg, const struct moat_nl_policy *policy)
 	    moat_nl_put_addr(msg, MOAT_A_POLICY_REMOTE, &policy->remote) ||
 	    (policy->mode && nla_put_u8(msg, MOAT_A_POLICY_MODE, policy->mode)) ||
 	    (policy->acquire_off && nla_put_flag(msg, MOAT_A_POLICY_ACQUIRE_OFF)) ||
-	    put_shape(msg, &policy->shape) ||
+	    put_mark(msg, policy) || put_shape(msg, &policy->shape) ||
 	    (policy->device[0] &&
 	     nla_put_string(msg, MOAT_A_POLICY_DEVICE, policy->device)))
 		return -1;
@@ -66,6 +75,9 @@ static const struct nla_policy policy_policy[MOAT_A_POLICY_MAX + 1] = {
 	[MOAT_A_POLICY_TFC] = { .type = NLA_U16 },
 	[MOAT_A_POLICY_DEVICE] = { .type = NLA_STRING },
 	[MOAT_A_POLICY_SECPATH] = { .type = NLA_FLAG },
+	[MOAT_A_POLICY_MARK] = { .type = NLA_U32 },
+	[MOAT_A_POLICY_MARK_MASK] = { .type = NLA_U32 },
+	[MOAT_A_POLICY_SHADOWED] = { .type = NLA_U32 },
 };
 
 static uint32_t get_u32(const struct nlattr *attr)
@@ -117,6 +129,10 @@ int moat_nl_get_policy(struct moat_nl_policy *policy, struct nlattr *attr)
 	policy->held = get_u32(tb[MOAT_A_POLICY_HELD]);
 	policy->packets = get_u64(tb[MOAT_A_POLICY_PACKETS]);
 	policy->bytes = get_u64(tb[MOAT_A_POLICY_BYTES]);
+	policy->mark = get_u32(tb[MOAT_A_POLICY_MARK]);
+	policy->mark_mask = get_u32(tb[MOAT_A_POLICY_MARK_MASK]);
+	policy->shadowed = tb[MOAT_A_POLICY_SHADOWED] != NULL;
+	policy->shadow = get_u32(tb[MOAT_A_POLICY_SHADOWED]);
 	get_shape(&policy->shape, tb);
 	if (tb[MOAT_A_POLICY_DEVICE])
 		nla_strlcpy(policy->device, tb[MOAT_A_POLICY_DEVICE],
@@ -141,6 +157,7 @@ int moat_nl_get_flow(struct moat_nl_flow *flow, struct nlattr *attr)
 		[MOAT_A_FLOW_PROTOCOL] = { .type = NLA_U8 },
 		[MOAT_A_FLOW_SPORT] = { .type = NLA_U16 },
 		[MOAT_A_FLOW_DPORT] = { .type = NLA_U16 },
+		[MOAT_A_FLOW_MARK] = { .type = NLA_U32 },
 	};
 	struct nlattr *tb[MOAT_A_FLOW_MAX + 1];
 
@@ -154,6 +171,7 @@ int moat_nl_get_flow(struct moat_nl_flow *flow, struct nlattr *attr)
 		flow->sport = nla_get_u16(tb[MOAT_A_FLOW_SPORT]);
 	if (tb[MOAT_A_FLOW_DPORT])
 		flow->dport = nla_get_u16(tb[MOAT_A_FLOW_DPORT]);
+	flow->mark = get_u32(tb[MOAT_A_FLOW_MARK]);
 	return 0;
 }
 
@@ -328,7 +346,8 @@ static int put_flow(struct nl_msg *msg, const struct moat_nl_flow *flow)
 	    moat_nl_put_addr(msg, MOAT_A_FLOW_DST, &flow->dst) ||
 	    nla_put_u8(msg, MOAT_A_FLOW_PROTOCOL, flow->protocol) ||
 	    nla_put_u16(msg, MOAT_A_FLOW_SPORT, flow->sport) ||
-	    nla_put_u16(msg, MOAT_A_FLOW_DPORT, flow->dport))
+	    nla_put_u16(msg, MOAT_A_FLOW_DPORT, flow->dport) ||
+	    nla_put_u32(msg, MOAT_A_FLOW_MARK, flow->mark))
 		return -1;
 	return nla_nest_end(msg, nest);
 }
