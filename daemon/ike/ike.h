@@ -101,6 +101,7 @@ struct moat_policy_params {
 	struct moat_selector selector;
 	uint8_t action;
 	uint32_t priority;
+	uint32_t mark; /* of packets, 0 is any */
 	struct moat_addr local;
 	struct moat_addr remote;
 	uint8_t mode;

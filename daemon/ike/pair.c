@@ -32,6 +32,7 @@ void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
 	policy->selector = pair->selector;
 	policy->action = conf->action;
 	policy->priority = conf->priority;
+	policy->mark = conf->mark;
 	policy->mode = conf->mode;
 	memcpy(policy->device, conf->device, sizeof(policy->device));
 	if (conf->action != MOAT_ACTION_PROTECT)

@@ -76,6 +76,7 @@ struct moat_pair_conf {
  * @action: enum moat_action; bypass and discard have no peer
  * @start: trap, up or none
  * @priority: of its policies, lower wins
+ * @mark: of the packets they are for, 0 for any
  * @shape: how its packets are treated
  * @device: whose packets alone are its traffic; empty is none
  * @ike_lifetime: seconds of phase 1
@@ -111,6 +112,7 @@ struct moat_tunnel_conf {
 	uint8_t action;
 	enum moat_start start;
 	uint32_t priority;
+	uint32_t mark;
 	struct moat_shape shape;
 	char device[MOAT_DEVICE_SIZE];
 	uint32_t ike_lifetime;

@@ -59,6 +59,8 @@ static int by_traffic(const void *a, const void *b)
 
 	if (!d)
 		d = compare(x->priority, y->priority);
+	if (!d)
+		d = compare(x->mark, y->mark);
 	return d ? d : strcmp(x->device, y->device);
 }
 

@@ -145,6 +145,8 @@ static int by_selector(const void *a, const void *b)
 			   sizeof(x->pair->selector.remote_port));
 	if (!d && x->tunnel->priority != y->tunnel->priority)
 		d = x->tunnel->priority < y->tunnel->priority ? -1 : 1;
+	if (!d && x->tunnel->mark != y->tunnel->mark)
+		d = x->tunnel->mark < y->tunnel->mark ? -1 : 1;
 	/* What is routed to one device never meets another one's policies. */
 	return d ? d : strcmp(x->tunnel->device, y->tunnel->device);
 }
@@ -217,6 +219,7 @@ void moat_config_finish(struct moat_config *config, struct moat_mistakes *mistak
 {
 	check_names(config, mistakes);
 	check_pairs(config, mistakes);
+	moat_check_shadows(config, mistakes);
 }
 
 static void load_file(struct moat_config *config, const char *name,

@@ -84,6 +84,9 @@ void moat_unknown_key(struct moat_reader *reader, config_setting_t *setting,
 struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 					  config_setting_t *block);
 
+/** moat_check_shadows() - warn of pairs that those of other tunnels cover */
+void moat_check_shadows(const struct moat_config *config, struct moat_mistakes *mistakes);
+
 /**
  * moat_creds_read() - read the files of a tunnel's certificates, and check them
  * @tunnel: complete but for its credentials

@@ -185,7 +185,9 @@ void moat_make_pairs(struct draft *draft)
 
 		if (local->first.len != remote->first.len)
 			continue;
-		if (!tunnel->device[0] && moat_range_equal(local, remote)) {
+		/* what passes within a net of our own needs a bypass beside 0.0.0.0/0 */
+		if (tunnel->action == MOAT_ACTION_PROTECT && !tunnel->device[0] &&
+		    moat_range_equal(local, remote)) {
 			char text[2 * MOAT_ADDR_STRLEN];
 
 			moat_reader_wrong(draft->reader, draft->block,

@@ -130,6 +130,11 @@ static void read_priority(struct draft *draft, config_setting_t *setting)
 	read_number32(draft, setting, 0, INT32_MAX, &draft->tunnel->priority);
 }
 
+static void read_mark(struct draft *draft, config_setting_t *setting)
+{
+	read_number32(draft, setting, 1, UINT32_MAX, &draft->tunnel->mark);
+}
+
 static void read_replay(struct draft *draft, config_setting_t *setting)
 {
 	read_number32(draft, setting, 32, MOAT_REPLAY_MAX, &draft->tunnel->replay);
@@ -176,13 +181,6 @@ static void read_weak(struct draft *draft, config_setting_t *setting)
 	moat_value_bool(draft->reader, setting, &draft->weak);
 }
 
-static void refuse(struct draft *draft, config_setting_t *setting)
-{
-	moat_reader_wrong(draft->reader, setting,
-			  "the key \"%s\" is not supported by this version: remove it",
-			  config_setting_name(setting));
-}
-
 /* moat_creds_read() reads them together. */
 static void later(struct draft *draft, config_setting_t *setting)
 {
@@ -223,7 +221,7 @@ static const struct key {
 	{ "ports", moat_read_ports },
 	{ "action", read_action },
 	{ "priority", read_priority },
-	{ "mark", refuse },
+	{ "mark", read_mark },
 	{ "device", moat_read_device },
 	{ "df", moat_read_df },
 	{ "dscp", moat_read_dscp },

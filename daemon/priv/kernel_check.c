@@ -19,6 +19,7 @@
 struct pair {
 	struct moat_selector selector;
 	uint32_t priority;
+	uint32_t mark;
 	const char *device;
 	const struct moat_tunnel_conf *tunnel;
 	unsigned int policies;
@@ -36,6 +37,8 @@ static int by_selector(const void *a, const void *b)
 
 	if (!d)
 		d = compare(x->priority, y->priority);
+	if (!d)
+		d = compare(x->mark, y->mark);
 	return d ? d : strcmp(x->device, y->device);
 }
 
@@ -44,6 +47,7 @@ static struct pair *pair_of(struct moat_kernel *kernel,
 {
 	const struct pair key = { .selector = params->selector,
 				  .priority = params->priority,
+				  .mark = params->mark,
 				  .device = params->device };
 	struct pair **found = tfind(&key, &kernel->pairs, by_selector);
 
@@ -77,6 +81,7 @@ void moat_kernel_use_config(struct moat_kernel *kernel)
 				abort();
 			pair->selector = tunnel->pairs[j].selector;
 			pair->priority = tunnel->priority;
+			pair->mark = tunnel->mark;
 			pair->device = tunnel->device;
 			pair->tunnel = tunnel;
 			found = tsearch(pair, &kernel->pairs, by_selector);

@@ -90,6 +90,7 @@ static int send_policy(const struct moat_nl_policy *policy, void *arg)
 	params->selector = policy->selector;
 	params->action = policy->action;
 	params->priority = policy->priority;
+	params->mark = policy->mark;
 	params->local = policy->local;
 	params->remote = policy->remote;
 	params->mode = policy->mode;
@@ -222,6 +223,7 @@ static int adopt_policy(const struct moat_nl_policy *policy, void *arg)
 					     .selector = policy->selector,
 					     .action = policy->action,
 					     .priority = policy->priority,
+					     .mark = policy->mark,
 					     .local = policy->local,
 					     .remote = policy->remote,
 					     .mode = policy->mode,

@@ -371,13 +371,6 @@ static void test_ah(void **state)
 	       "only");
 }
 
-static void test_not_built_yet(void **state)
-{
-	(void)state;
-	EXPECT(WITH("mark = 1"),
-	       "moat.conf:6: the key \"mark\" is not supported by this version: remove it");
-}
-
 static void test_dpd(void **state)
 {
 	(void)state;
@@ -509,7 +502,6 @@ int main(void)
 		cmocka_unit_test(test_traffic),
 		cmocka_unit_test(test_weak),
 		cmocka_unit_test(test_ah),
-		cmocka_unit_test(test_not_built_yet),
 		cmocka_unit_test(test_dpd),
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_missing),

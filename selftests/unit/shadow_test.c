@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Marks in the configuration, and traffic that another tunnel takes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "priv/config.h"
+#include "config_text.h"
+
+#define TUNNEL(name, local, remote, more)                                               \
+	name " = { local = \"192.0.2.1\"; remote = \"192.0.2.2\"; local-net = \"" local \
+	     "\"; remote-net = \"" remote "\"; " more " }\n"
+#define BYPASS(name, local, remote, more)                     \
+	name " = { action = \"bypass\"; local-net = \"" local \
+	     "\"; remote-net = \"" remote "\"; " more " }\n"
+
+/* What is warned of, all in one string; no mistakes. */
+static void expect(const char *text, const char *const *warnings, unsigned int n)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+	moat_config_finish(&config, &mistakes);
+	expect_none(&mistakes);
+	for (unsigned int i = 0; i < mistakes.n_warnings; i++)
+		print_message("%s\n", mistakes.warnings[i]);
+	assert_int_equal(mistakes.n_warnings, n);
+	for (unsigned int i = 0; i < n; i++)
+		assert_string_equal(mistakes.warnings[i], warnings[i]);
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
+static void test_shadowed(void **state)
+{
+	static const char *const one[] = {
+		"moat.conf:3: tunnel \"narrow\": no packet from 10.1.0.0/24 to 10.2.3.0/24 "
+		"will meet it: tunnel \"wide\" (moat.conf:2) covers them and has priority "
+		"10, which goes before 1000",
+	};
+
+	(void)state;
+	expect("tunnels = {\n" BYPASS("wide", "0.0.0.0/0", "10.2.0.0/16", "priority = 10")
+		       TUNNEL("narrow", "10.1.0.0/24", "10.2.3.0/24", "") "}",
+	       one, 1);
+	/* of equal priorities the more specific wins */
+	expect("tunnels = {\n" BYPASS("wide", "0.0.0.0/0", "10.2.0.0/16",
+				      "priority = 1000")
+		       TUNNEL("narrow", "10.1.0.0/24", "10.2.3.0/24", "") "}",
+	       NULL, 0);
+	/* a part of the traffic, or of another family, is not all of it */
+	expect("tunnels = {\n" BYPASS("wide", "0.0.0.0/0", "10.2.0.0/16",
+				      "priority = 10; protocol = \"tcp\"")
+		       BYPASS("own", "10.1.0.0/24", "10.1.0.0/24", "priority = 10")
+				BYPASS("six", "::/0", "::/0", "priority = 10") BYPASS(
+			       "part", "10.1.0.0/24", "10.2.3.0/25", "priority = 10")
+			       TUNNEL("narrow", "10.1.0.0/24", "10.2.3.0/24", "") "}",
+	       NULL, 0);
+}
+
+static void test_ports(void **state)
+{
+	static const char *const one[] = {
+		"moat.conf:3: tunnel \"narrow\": no packet from 10.1.0.0/24 to 10.2.3.0/24 "
+		"will meet it: tunnel \"wide\" (moat.conf:2) covers them and has priority "
+		"10, which goes before 1000",
+	};
+
+	(void)state;
+	expect("tunnels = {\n" BYPASS(
+		       "wide", "10.1.0.0/24", "10.2.0.0/16",
+		       "priority = 10; protocol = \"tcp\"; ports = { remote "
+		       "= \"80-90\" }")
+		       TUNNEL("narrow", "10.1.0.0/24", "10.2.3.0/24",
+			      "protocol = \"tcp\"; ports = { remote = \"85-90\" }") "}",
+	       one, 1);
+	expect("tunnels = {\n" BYPASS(
+		       "wide", "10.1.0.0/24", "10.2.0.0/16",
+		       "priority = 10; protocol = \"tcp\"; ports = { remote "
+		       "= \"80-90\" }")
+		       TUNNEL("narrow", "10.1.0.0/24", "10.2.3.0/24",
+			      "protocol = \"tcp\"; ports = { remote = \"85-91\" }") "}",
+	       NULL, 0);
+}
+
+static void test_marks(void **state)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	static const char two[] =
+		"tunnels = {\n" TUNNEL("one", "10.1.0.0/24", "10.2.0.0/24", "mark = 1")
+			TUNNEL("two", "10.1.0.0/24", "10.2.0.0/24", "mark = 0xfffffffeL")
+				TUNNEL("any", "10.1.0.0/24", "10.2.0.0/24", "") "}";
+
+	(void)state;
+	read_text(&config, &mistakes, "moat.conf", two, strlen(two));
+	moat_config_finish(&config, &mistakes);
+	expect_none(&mistakes);
+	assert_int_equal(mistakes.n_warnings, 0);
+	assert_int_equal(config.tunnels[0]->mark, 1);
+	assert_int_equal(config.tunnels[1]->mark, 0xfffffffe);
+	assert_int_equal(config.tunnels[2]->mark, 0);
+	moat_config_free(&config);
+	/* a policy of all marks takes those of one, and not the other way round */
+	expect("tunnels = {\n" BYPASS("wide", "10.1.0.0/24", "10.2.0.0/16",
+				      "priority = 10; mark = 1")
+		       TUNNEL("narrow", "10.1.0.0/24", "10.2.3.0/24", "mark = 2")
+			       TUNNEL("none", "10.1.0.0/24", "10.2.4.0/24", "") "}",
+	       NULL, 0);
+}
+
+static void test_bad_mark(void **state)
+{
+	static const char *const bad[] = { "mark = 0", "mark = -1", "mark = 0x100000000L",
+					   "mark = \"1\"" };
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct moat_config config = { 0 };
+		struct moat_mistakes mistakes = { 0 };
+		char text[512];
+
+		snprintf(text, sizeof(text), WITH("%s"), bad[i]);
+		read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+		assert_int_equal(mistakes.n, 1);
+		assert_non_null(strstr(mistakes.list[0], "moat.conf:6: mark is "));
+		moat_config_free(&config);
+		moat_mistakes_free(&mistakes);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shadowed),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_bad_mark),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
