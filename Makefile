@@ -225,6 +225,15 @@ soak:
 mutants:
 	@scripts/mutants
 
+# Costs in instructions, which the emulator counts.
+build/bench/%: selftests/bench/%.c uapi/linux/moat.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(ALL_LDFLAGS)
+
+bench: all build/bench/policies
+	@selftests/bench/run
+
 demo: all
 	@scripts/demo-vm --kernel $(RELEASE)
 
@@ -248,11 +257,12 @@ help:
 	@echo 'make mutants    each listed one-line fault turns a test red'
 	@echo 'make unit       unit and exchange tests of user space'
 	@echo 'make fuzz       the codec, guided by coverage, for TIME= seconds'
+	@echo 'make bench      costs in instructions, to build/bench/results.json'
 	@echo 'make lint       style, static analysis, licences, purity'
 	@echo 'make install    programs and module (DESTDIR=…)'
 	@echo 'make clean      all but downloads and guest images; distclean: these too'
 
 
-.PHONY: all demo check check-debug interop soak mutants fuzz kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
+.PHONY: all demo bench check check-debug interop soak mutants fuzz kselftest linux-source analyze lint module kmod-links module_install user install tests unit clean distclean help
 
 -include $(shell find $(B)/obj build/lint -name '*.d' 2>/dev/null)
