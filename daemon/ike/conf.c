@@ -116,8 +116,8 @@ bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_c
 	return !strcmp(a->name, b->name) && same_sa(&a->esp, &b->esp) &&
 	       same_sa(&a->ah, &b->ah) && a->mode == b->mode &&
 	       a->priority == b->priority && a->mark == b->mark &&
-	       a->lifetime == b->lifetime &&
-	       a->lifebytes == b->lifebytes && a->replay == b->replay &&
-	       a->narrow == b->narrow && a->routes == b->routes &&
-	       moat_shape_equal(&a->shape, &b->shape) && !strcmp(a->device, b->device);
+	       a->lifetime == b->lifetime && a->lifebytes == b->lifebytes &&
+	       a->replay == b->replay && a->narrow == b->narrow &&
+	       a->routes == b->routes && moat_shape_equal(&a->shape, &b->shape) &&
+	       !strcmp(a->device, b->device);
 }

@@ -34,8 +34,9 @@ SA = ("direction:1 protocol:1 spi:4 src:b dst:b mode:1 enc:2 enc-key:b auth:2 "
 LATE = "from:4 accepted:8 refused:8 duplicate:8 pad:b"
 POLICY = ("id:4 selector:n=selector action:1 priority:4 local:b remote:b mode:1 spi:4 "
           "acquire:f held:4 packets:8 bytes:8 drop:n=counter implicit:s acquire-off:f "
-          "pad:b dscp:1 df:1 mtu:2 mss:2 tfc:2 device:s secpath:f")
-FLOW = "src:b dst:b protocol:1 sport:2 dport:2"
+          "pad:b dscp:1 df:1 mtu:2 mss:2 tfc:2 device:s secpath:f mark:4 mark-mask:4 "
+          "shadowed:4")
+FLOW = "src:b dst:b protocol:1 sport:2 dport:2 mark:4"
 MAIN = ("sa:n=sa policy:n=policy flow:n=flow verdict:1 counter:n=counter hard:f "
         "spi-min:4 spi-max:4 addr:b port:2 original:n=flow translated:n=flow reason:s")
 
@@ -235,6 +236,21 @@ class Netlink:
         payload = values if isinstance(values, bytes) else attributes("main", values or {})
         return [decode("main", m[20:])
                 for m in self.raw(self.family, COMMAND[command], payload, flags)]
+
+    def batch(self, command, many, size=64):
+        """Many requests of a kind, `size` in a message; raises the first refusal."""
+        for start in range(0, len(many), size):
+            *first, last = many[start:start + size]
+            data = b""
+            for values in first:
+                body = (struct.pack("=BBH", COMMAND[command], 1, 0) +
+                        attributes("main", values))
+                data += struct.pack("=IHHII", len(body) + 16, self.family, NLM_F_REQUEST,
+                                    self.sequence + 1, 0) + body
+            if data:
+                self.sock.send(data)
+            # Refusals come before the answer to the last one.
+            self.request(command, last)
 
     def sas(self):
         return [m["sa"][0] for m in self.request("sa-get", flags=NLM_F_DUMP)]

@@ -190,6 +190,9 @@ def selector_refusals(one):
               selector=moatnl.selector("10.1.0.0/24", "fd00::/64"))
     yield one("ports of GRE", EINVAL, "ports are given, but protocol 47 has none",
               selector=selector(protocol=47, local_port_min=1, local_port_max=1))
+    yield one("remote ports of ICMP", EINVAL,
+              "a type has no remote ports; local is type * 256 + code",
+              selector=selector(protocol=1, remote_port_min=8, remote_port_max=8))
 
 
 def shape_refusals(one):
@@ -316,6 +319,11 @@ def test_policies(results, nl):
         selector=moatnl.selector("fd00:1::/64", "fd00:2::/64"))
     add("mss 87", EINVAL, "policy.mss of 87 bytes: the least is 88", mss=87)
     add("tfc 0", EINVAL, "policy.tfc of 0 bytes: the least is 1", tfc=0)
+    add("a mark beyond its mask", EINVAL, "no packet has mark 0x5 in the bits 0x2",
+        mark=5, mark_mask=2)
+    add("an empty mask", EINVAL, "no packet has mark 0x0 in the bits 0x0", mark=0, mark_mask=0)
+    add("a mask without a mark", EINVAL, missing("policy.mark"), mark_mask=2)
+    add("shadowed, which is read only", EINVAL, "Unsupported attribute", shadowed=1)
     add("dscp of a bypass", EINVAL,
         "dscp, df, mtu, mss, tfc, secpath: of policies that protect only",
         action=moatnl.BYPASS, dscp=1)
@@ -385,6 +393,9 @@ def test_flow(results, nl):
     for name in ("src", "dst"):
         run(f"flow-get: no {name}", refused, nl, "flow-get", {"flow": {**good, name: None}},
             EINVAL, f"attribute flow.{name} is missing")
+    run("flow-get: type 256", refused, nl, "flow-get",
+        {"flow": {**good, "protocol": 1, "sport": 256}}, EINVAL,
+        "type 256, code 0: neither is above 255")
     run("flow-get: mixed families", refused, nl, "flow-get",
         {"flow": {**good, "dst": "fd00::1"}}, EINVAL,
         "flow.src and flow.dst are of different families")

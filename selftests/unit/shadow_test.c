@@ -58,9 +58,11 @@ static void test_shadowed(void **state)
 	expect("tunnels = {\n" BYPASS("wide", "0.0.0.0/0", "10.2.0.0/16",
 				      "priority = 10; protocol = \"tcp\"")
 		       BYPASS("own", "10.1.0.0/24", "10.1.0.0/24", "priority = 10")
-				BYPASS("six", "::/0", "::/0", "priority = 10") BYPASS(
-			       "part", "10.1.0.0/24", "10.2.3.0/25", "priority = 10")
-			       TUNNEL("narrow", "10.1.0.0/24", "10.2.3.0/24", "") "}",
+			       BYPASS("six", "::/0", "::/0", "priority = 10")
+				       BYPASS("part", "10.1.0.0/24", "10.2.3.0/25",
+					      "priority = 10")
+					       TUNNEL("narrow", "10.1.0.0/24",
+						      "10.2.3.0/24", "") "}",
 	       NULL, 0);
 }
 
