@@ -40,10 +40,13 @@ static void moat_spd_flow_key(struct moat_spd_key *key,
 	key->value[n] = flow->device;
 }
 
-static bool moat_policy_match(const struct moat_policy *policy,
-			      const struct moat_flow *flow)
+/* Ports come first: of wide ranges, which no fork parts, many are asked. */
+static __always_inline bool
+moat_policy_match(const struct moat_policy *policy,
+		  const struct moat_flow *flow)
 {
-	return policy->device == flow->device &&
+	return moat_ports_match(&policy->selector, flow) &&
+	       policy->device == flow->device &&
 	       (flow->any_mark ||
 		(flow->mark & policy->mark_mask) == policy->mark) &&
 	       moat_selector_match(&policy->selector, flow);

@@ -33,10 +33,7 @@ bool moat_selector_match(const struct moat_selector *sel,
 		return true;
 	return sel->family == flow->family &&
 	       (!sel->protocol || sel->protocol == flow->protocol) &&
-	       flow->local_port >= sel->local_port_min &&
-	       flow->local_port <= sel->local_port_max &&
-	       flow->remote_port >= sel->remote_port_min &&
-	       flow->remote_port <= sel->remote_port_max &&
+	       moat_ports_match(sel, flow) &&
 	       moat_prefix_match(sel->family, &sel->local, sel->local_prefix,
 				 &flow->local) &&
 	       moat_prefix_match(sel->family, &sel->remote, sel->remote_prefix,

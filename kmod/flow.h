@@ -79,6 +79,16 @@ static inline bool moat_addr_equal(const union nf_inet_addr *a,
 	return nf_inet_addr_cmp(a, b);
 }
 
+/** moat_ports_match() - The part of moat_selector_match() about ports. */
+static inline bool moat_ports_match(const struct moat_selector *sel,
+				    const struct moat_flow *flow)
+{
+	return flow->local_port >= sel->local_port_min &&
+	       flow->local_port <= sel->local_port_max &&
+	       flow->remote_port >= sel->remote_port_min &&
+	       flow->remote_port <= sel->remote_port_max;
+}
+
 /* Type and code in the one 16-bit selector of RFC 4301 4.4.1.1. */
 static inline u16 moat_icmp_selector(u8 type, u8 code)
 {
