@@ -29,6 +29,10 @@ static bool moat_guard_needed(void)
 
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 
+/*
+ * A connection's packets may have other marks than this one. Whatever the best
+ * policy of all marks says goes for all of them, unless it is itself for one.
+ */
 static bool moat_guard_protects(const struct moat_net *mn,
 				const struct moat_flow *flow)
 {
@@ -40,7 +44,7 @@ static bool moat_guard_protects(const struct moat_net *mn,
 	case MOAT_VERDICT_DISCARD:
 		return true;
 	default:
-		return false;
+		return policy && policy->mark_mask;
 	}
 }
 
@@ -51,6 +55,7 @@ static bool moat_guard_tuple(const struct moat_net *mn,
 	struct moat_flow flow, turned;
 
 	moat_nat_flow(tuple, &flow);
+	flow.any_mark = true;
 	turned = flow;
 	turned.local = flow.remote;
 	turned.remote = flow.local;

@@ -165,6 +165,9 @@ static bool moat_nat_tracked(const struct moat_net *mn,
 bool moat_nat_known(struct moat_net *mn, const struct moat_flow *flow,
 		    struct moat_nat_known *known)
 {
-	return moat_nat_tracked(mn, flow, known) ||
-	       moat_nat_dropped(&mn->nat_seen, flow, known);
+	if (!moat_nat_tracked(mn, flow, known))
+		return moat_nat_dropped(&mn->nat_seen, flow, known);
+	known->before.mark = flow->mark;
+	known->after.mark = flow->mark;
+	return true;
 }

@@ -409,6 +409,18 @@ def flowtable_nat(row):
         netns.ip("addr del 10.7.0.1/24 dev lan-a", ns="gw-a")
 
 
+def flowtable_marked(row):
+    """Nor one with packets that a policy is for by mark: the next may have that mark."""
+    row.nl["gw-a"].request("policy-add", {"policy": moatnl.policy(
+        7, LOCAL[4], REMOTE[4], action=moatnl.BYPASS, mark=5)})
+    flowtable()
+    stream = Stream(4, row.port)
+    stream.exchange(row.token)
+    stream.close()
+    check(row.wire.clear(row.token), "what no policy protects was not in clear")
+    same(offloaded(row.port), [], "connections of a policy with a mark in the flowtable")
+
+
 # --- routing, bridges, tc ------------------------------------------------------
 
 def reverse_path(row):
@@ -516,6 +528,7 @@ ROWS = (
     ("a flowtable, IPv6", flowtable_refused, 6),
     ("a flowtable that had the connection first", flowtable_recalled),
     ("a flowtable, and NAT into a tunnel", flowtable_nat),
+    ("a flowtable, and a policy of one mark", flowtable_marked),
     ("rp_filter=1", reverse_path),
     ("br_netfilter", bridge),
     ("tc redirect", redirected),
