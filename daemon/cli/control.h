@@ -48,6 +48,7 @@ json_int_t moat_field_number(const json_t *object, const char *name);
 int moat_cli_up(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_down(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_clear(const struct moat_cli *cli, int argc, char **argv);
+int moat_cli_rekey(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_keylog(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_monitor(const struct moat_cli *cli, int argc, char **argv);
 int moat_cli_reload(const struct moat_cli *cli, int argc, char **argv);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* moat up, down, clear, reload, keylog: what the running daemon shall do. */
+/* moat up, down, clear, rekey, reload, keylog: what the running daemon shall do. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +73,12 @@ int moat_cli_down(const struct moat_cli *cli, int argc, char **argv)
 int moat_cli_clear(const struct moat_cli *cli, int argc, char **argv)
 {
 	return ask_for_tunnel(cli, "clear", argc, argv);
+}
+
+/** moat_cli_rekey() - moat rekey NAME */
+int moat_cli_rekey(const struct moat_cli *cli, int argc, char **argv)
+{
+	return ask_for_tunnel(cli, "rekey", argc, argv);
 }
 
 /** moat_cli_keylog() - moat keylog on|off */

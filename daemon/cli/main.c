@@ -49,6 +49,8 @@ static const struct moat_command commands[] = {
 	{ "down", "NAME [--wait[=SECONDS]]", "take a tunnel down", moat_cli_down, NULL },
 	{ "clear", "NAME", "end a tunnel's SAs; traffic builds new ones", moat_cli_clear,
 	  NULL },
+	{ "rekey", "NAME", "replace a tunnel's SAs now, without a gap", moat_cli_rekey,
+	  NULL },
 	{ "status", "", "tunnels and their SAs; QM_IDLE means healthy", moat_cli_status,
 	  NULL },
 	{ "reload", "", "read the configuration again", moat_cli_reload, NULL },

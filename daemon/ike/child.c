@@ -436,8 +436,8 @@ static struct moat_child *fallback(struct moat_pair *pair)
 	struct moat_child *child;
 
 	TAILQ_FOREACH(child, &pair->children, link) {
-		/* Who began a redundant one has deleted it by now, and we may not know. */
-		if (child->redundant &&
+		/* Who began it has deleted it by now, unless it knows no such rule. */
+		if (child->redundant && !child->used &&
 		    core(child)->now >
 			    child->established + MOAT_OLD_INBOUND * MOAT_SECOND)
 			continue;

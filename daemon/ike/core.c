@@ -170,6 +170,9 @@ static void dispatch(struct moat_ike *ike, const struct moat_event *event)
 	case MOAT_EV_CLEAR:
 		moat_tunnel_clear(ike, event);
 		break;
+	case MOAT_EV_REKEY:
+		moat_tunnel_rekey(ike, event);
+		break;
 	case MOAT_EV_KEYLOG:
 		moat_isakmp_keylog(ike, event->keylog.on);
 		break;

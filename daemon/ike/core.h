@@ -202,6 +202,8 @@ void moat_tunnel_up(struct moat_ike *ike, const struct moat_event *event);
 void moat_tunnel_down(struct moat_ike *ike, const struct moat_event *event);
 /** moat_tunnel_clear() - end its SAs; traffic, or start = "up", builds new ones */
 void moat_tunnel_clear(struct moat_ike *ike, const struct moat_event *event);
+/** moat_tunnel_rekey() - replace the SAs of both phases now, without a gap */
+void moat_tunnel_rekey(struct moat_ike *ike, const struct moat_event *event);
 struct moat_tunnel *moat_tunnel_find(struct moat_ike *ike, const char *name);
 
 /** moat_tunnel_same_peer() - may two tunnels share an ISAKMP SA? */
@@ -228,6 +230,8 @@ void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type);
 void moat_pair_acquire(struct moat_ike *ike, const struct moat_event *event);
 /** moat_pair_connect() - get this pair a (new) pair of SAs, by whatever it takes */
 void moat_pair_connect(struct moat_pair *pair);
+/** moat_pair_rekey() - the operator wants other SAs in the place of those that stand */
+void moat_pair_rekey(struct moat_pair *pair);
 /** moat_peer_connect() - a phase 1 stands: start what waited for it */
 void moat_peer_connect(struct moat_tunnel *tunnel);
 /** moat_pair_lost() - the pair has no outbound SA any more */

@@ -152,6 +152,7 @@ enum moat_event_type {
 	MOAT_EV_UP,
 	MOAT_EV_DOWN,
 	MOAT_EV_CLEAR,
+	MOAT_EV_REKEY,
 	MOAT_EV_KEYLOG,
 	MOAT_EV_ANSWER,
 };
@@ -170,7 +171,7 @@ enum moat_event_type {
  * @expire: a limit of an SA; @hard: the kernel has deleted it
  * @first_use: the first packet authenticated on an inbound SA
  * @mapping: an authentic packet on an inbound SA came from @peer, which is new
- * @control: up, down and clear; @request comes back in MOAT_ACT_CONTROL_DONE
+ * @control: up, down, clear and rekey; @request comes back in MOAT_ACT_CONTROL_DONE
  * @keylog: from now on, name the keys of ISAKMP SAs or do not
  * @answer: to the action with the same @token; @ok false: @text says why.
  *          @data: SKEYID, DH public value, DH shared secret or signature; @secret: the DH

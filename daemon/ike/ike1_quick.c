@@ -91,7 +91,7 @@ static void ask_parts(struct moat_quick *quick)
 	uint8_t nonce[MOAT_NONCE_LEN];
 	struct moat_act *act;
 
-	moat_core_random(ike, nonce, sizeof(nonce));
+	moat_pair_nonce(quick->pair, quick->initiator, nonce);
 	moat_blob_set(&quick->nonces[ours(quick)], nonce, sizeof(nonce));
 	for (unsigned int i = 0; i < quick->n_sas; i++) {
 		act = moat_act_new(ike->acts, MOAT_ACT_SPI_ALLOC);

@@ -11,8 +11,8 @@
 #define SIMULTANEOUS	 (60 * MOAT_SECOND)
 #define REKEY_MARGIN_MAX (300 * MOAT_SECOND)
 
-static void life_over(struct moat_ike *ike, void *owner);
 static void rekey_due(struct moat_ike *ike, void *owner);
+static void life_over(struct moat_ike *ike, void *owner);
 
 struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, uint8_t exchange,
 				    bool initiator)
@@ -272,8 +272,11 @@ static void life_over(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
 
-	(void)ike;
-	if (sa->state == MOAT_QM_IDLE)
+	/* A message of quick mode may yet come again: without this SA it is lost. */
+	if (sa->rekeying && !LIST_EMPTY(&sa->quicks) && ike->now < sa->expires &&
+	    sa->n_seen < MOAT_EXCHANGES_MAX)
+		moat_timer_after(ike, &sa->life_timer, REPLACED_LIFE);
+	else if (sa->state == MOAT_QM_IDLE)
 		expire(sa);
 	else
 		moat_isakmp_fail(sa, "it was not finished in time");
@@ -298,6 +301,22 @@ static void rekey_due(struct moat_ike *ike, void *owner)
 	}
 	/* Should the attempt fail, there may be time for another. */
 	moat_timer_after(ike, &sa->rekey_timer, 10 * MOAT_SECOND);
+}
+
+bool moat_isakmp_rekey(struct moat_tunnel *tunnel)
+{
+	struct moat_isakmp *sa;
+	bool any = false;
+
+	/* After both sides began at once there are two, and either is as good. */
+	TAILQ_FOREACH(sa, &tunnel->ike->isakmps, link) {
+		if (sa->state == MOAT_QM_IDLE &&
+		    moat_tunnel_same_peer(sa->tunnel, tunnel))
+			sa->rekeying = any = true;
+	}
+	if (any && !moat_isakmp_connecting(tunnel))
+		moat_phase1_start(tunnel);
+	return any;
 }
 
 uint64_t moat_rekey_after(struct moat_ike *ike, uint64_t life, bool initiator)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define ACQUIRE_LATE (3 * MOAT_SECOND)
+#define NONCE_FIXED  8 /* octets of a nonce that may be other than random */
 
 struct moat_pair *moat_pair_find(struct moat_ike *ike, uint32_t policy)
 {
@@ -62,6 +63,54 @@ void moat_pair_connect(struct moat_pair *pair)
 		moat_quick_start(pair, sa);
 	else if (!moat_isakmp_connecting(tunnel))
 		moat_phase1_start(tunnel);
+}
+
+/* Random, but higher than @low; too high for that, it is left as it is. */
+static void raise_nonce(uint8_t nonce[MOAT_NONCE_LEN], const struct moat_blob *low)
+{
+	size_t len = low->len < MOAT_NONCE_LEN ? low->len : MOAT_NONCE_LEN;
+	size_t i = 0;
+
+	if (memcmp(nonce, low->data, len) > 0)
+		return;
+	while (i < len && i < NONCE_FIXED && low->data[i] == UINT8_MAX)
+		i++;
+	if (i == len || i == NONCE_FIXED)
+		return;
+	memset(nonce, UINT8_MAX, i);
+	nonce[i] = (uint8_t)(low->data[i] + 1 + nonce[i] % (UINT8_MAX - low->data[i]));
+}
+
+/*
+ * Who answers cannot tell a quick mode that comes early from one that ran at the
+ * same time as that of its own SAs, of which the lowest nonce is the redundant one.
+ * Above the nonces of those SAs it wins either way.
+ */
+void moat_pair_nonce(const struct moat_pair *pair, bool initiator,
+		     uint8_t nonce[MOAT_NONCE_LEN])
+{
+	const struct moat_child *child;
+
+	moat_core_random(pair->tunnel->ike, nonce, MOAT_NONCE_LEN);
+	TAILQ_FOREACH(child, &pair->children, link) {
+		if (child->complete && !child->old && !child->redundant &&
+		    child->initiator != initiator)
+			raise_nonce(nonce, &child->nonce);
+	}
+}
+
+void moat_pair_rekey(struct moat_pair *pair)
+{
+	struct moat_child *child;
+
+	TAILQ_FOREACH(child, &pair->children, link) {
+		/* New ones stand already, and packets are about to leave on them. */
+		if (child->switch_timer.slot && !child->redundant)
+			return;
+	}
+	moat_act_log(pair->tunnel->ike->acts, MOAT_LOG_INFO, "ipsec-rekey",
+		     pair->tunnel->conf.name, "the operator asks for new SAs");
+	moat_pair_connect(pair);
 }
 
 /*

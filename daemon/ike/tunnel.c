@@ -317,6 +317,24 @@ void moat_tunnel_clear(struct moat_ike *ike, const struct moat_event *event)
 		connect_all(tunnel);
 }
 
+void moat_tunnel_rekey(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_tunnel *tunnel = moat_tunnel_find(ike, event->control.tunnel);
+	bool any = false;
+
+	for (unsigned int i = 0; tunnel && i < tunnel->conf.n_pairs; i++) {
+		if (!tunnel->pairs[i].current)
+			continue;
+		any = true;
+		moat_pair_rekey(&tunnel->pairs[i]);
+	}
+	any |= tunnel && moat_isakmp_rekey(tunnel);
+	done(ike, event->control.request, any,
+	     any      ? "asked for new SAs"
+	     : tunnel ? "the tunnel has no SAs: moat up, or traffic, builds them"
+		      : "there is no tunnel of this name");
+}
+
 /* ---- configuration ---- */
 
 static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)

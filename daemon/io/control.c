@@ -234,6 +234,8 @@ static enum moat_event_type event_of(enum moat_command_id command)
 		return MOAT_EV_UP;
 	case MOAT_REQUEST_DOWN:
 		return MOAT_EV_DOWN;
+	case MOAT_REQUEST_REKEY:
+		return MOAT_EV_REKEY;
 	default:
 		return MOAT_EV_CLEAR;
 	}
@@ -251,7 +253,9 @@ static void do_up_down(struct client *client, const struct moat_request *request
 	}
 	event.control.tunnel = request->tunnel;
 	event.control.request = new_request(control);
-	if (request->wait || request->command == MOAT_REQUEST_CLEAR)
+	/* Up and down can take a while, the others are answered at once. */
+	if (request->wait || (request->command != MOAT_REQUEST_UP &&
+			      request->command != MOAT_REQUEST_DOWN))
 		client->request = event.control.request;
 	else
 		say_done(client, "asked");
@@ -319,6 +323,7 @@ static void serve(struct client *client, const struct moat_request *request)
 	case MOAT_REQUEST_UP:
 	case MOAT_REQUEST_DOWN:
 	case MOAT_REQUEST_CLEAR:
+	case MOAT_REQUEST_REKEY:
 		do_up_down(client, request);
 		break;
 	case MOAT_REQUEST_STATUS:

@@ -13,6 +13,7 @@ static const struct {
 	{ "up", MOAT_REQUEST_UP, true },
 	{ "down", MOAT_REQUEST_DOWN, true },
 	{ "clear", MOAT_REQUEST_CLEAR, true },
+	{ "rekey", MOAT_REQUEST_REKEY, true },
 	{ "status", MOAT_REQUEST_STATUS, false },
 	{ "reload", MOAT_REQUEST_RELOAD, false },
 	{ "isakmp", MOAT_REQUEST_ISAKMP, false },

@@ -20,6 +20,7 @@ enum moat_command_id {
 	MOAT_REQUEST_UP,
 	MOAT_REQUEST_DOWN,
 	MOAT_REQUEST_CLEAR,
+	MOAT_REQUEST_REKEY,
 	MOAT_REQUEST_STATUS,
 	MOAT_REQUEST_RELOAD,
 	MOAT_REQUEST_ISAKMP,
@@ -34,7 +35,7 @@ enum moat_command_id {
 /**
  * struct moat_request - one request
  * @command: what is wanted
- * @tunnel: of up, down and clear
+ * @tunnel: of up, down, clear and rekey
  * @wait: of up and down: answer when it has ended
  * @on: of keylog
  */

@@ -323,6 +323,83 @@ static void simultaneous_begin(void **state)
 	assert_true(redundant > 5);
 }
 
+static bool late_quick_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from ? exchange == MOAT_X_INFORMATIONAL
+		    : exchange == MOAT_X_QUICK && nth >= 4 && nth <= 8;
+}
+
+/* The ISAKMP SA that was replaced stays until message 3 has come under it. */
+static void rekey_of_both_phases(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	sim = start(&o, late_quick_3);
+	sim_traffic(sim, 20);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 8000);
+	assert_int_equal(sim_isakmps(sim, 0), 2);
+	assert_int_equal(sim_rekeys(sim, 1), 0);
+	sim_run(sim, 10000);
+	assert_int_equal(sim_rekeys(sim, 1), 1);
+	assert_agree(sim);
+	sim_run(sim, 100000);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
+/* Both operators ask at once, again and again, while every fifth message is lost. */
+static void rekeys_asked_for(void **state)
+{
+	unsigned int redundant = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 50; seed++) {
+		struct sim_options o = plain();
+		struct sim *sim;
+
+		o.seed = seed;
+		o.traffic = 20;
+		sim = start(&o, NULL);
+		sim_run(sim, 5000);
+		sim_network(sim, 20, 0, 0);
+		for (int i = 0; i < 5; i++) {
+			for (int side = 0; side < 2; side++)
+				sim_control(sim, side, MOAT_EV_REKEY);
+			assert_int_equal(sim_done(sim, 0), 1);
+			sim_run(sim, 12000 + 500 * seed);
+		}
+		sim_network(sim, 0, 0, 0);
+		sim_run(sim, 100000);
+		assert_true(sim_rekeys(sim, 0) >= 5);
+		assert_true(sim_logged(sim, 0, "ike-established") >= 5);
+		redundant += sim_logged(sim, 0, "ipsec-redundant");
+		assert_agree(sim);
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+	assert_true(redundant > 100);
+}
+
+static void rekey_of_nothing(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = sim_new(&o);
+
+	(void)state;
+	sim_run(sim, 100);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_non_null(strstr(sim_log_text(sim, 0, "control-done"), "has no SAs"));
+	sim_run(sim, 10000);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 0);
+	sim_free(sim);
+}
+
 /* The peer was restarted and says nothing; the next rekey finds out. */
 static void peer_forgets(void **state)
 {
@@ -415,6 +492,9 @@ int main(void)
 		cmocka_unit_test(rekey_of_phase_1),
 		cmocka_unit_test(phase_1_expires_alone),
 		cmocka_unit_test(simultaneous_begin),
+		cmocka_unit_test(rekey_of_both_phases),
+		cmocka_unit_test(rekeys_asked_for),
+		cmocka_unit_test(rekey_of_nothing),
 		cmocka_unit_test(peer_forgets),
 		cmocka_unit_test(flushed_kernel),
 		cmocka_unit_test(start_up_tries_for_ever),

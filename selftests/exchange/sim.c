@@ -665,7 +665,7 @@ void sim_acquire(struct sim *sim, int side, unsigned int index)
 		acquire(sim, side, policy);
 }
 
-static void control(struct sim *sim, int side, enum moat_event_type type)
+void sim_control(struct sim *sim, int side, enum moat_event_type type)
 {
 	struct moat_event event = { .type = type };
 
@@ -677,12 +677,12 @@ static void control(struct sim *sim, int side, enum moat_event_type type)
 
 void sim_up(struct sim *sim, int side)
 {
-	control(sim, side, MOAT_EV_UP);
+	sim_control(sim, side, MOAT_EV_UP);
 }
 
 void sim_clear(struct sim *sim, int side)
 {
-	control(sim, side, MOAT_EV_CLEAR);
+	sim_control(sim, side, MOAT_EV_CLEAR);
 }
 
 void sim_keylog(struct sim *sim, int side, bool on)
@@ -694,5 +694,5 @@ void sim_keylog(struct sim *sim, int side, bool on)
 
 void sim_down(struct sim *sim, int side)
 {
-	control(sim, side, MOAT_EV_DOWN);
+	sim_control(sim, side, MOAT_EV_DOWN);
 }

@@ -103,6 +103,8 @@ uint64_t sim_random(struct sim *sim, uint64_t below);
 void sim_configure(struct sim *sim, int side);
 /** sim_unconfigure() - reload with no tunnel */
 void sim_unconfigure(struct sim *sim, int side);
+/** sim_control() - what the operator asks: MOAT_EV_UP, ..., MOAT_EV_REKEY */
+void sim_control(struct sim *sim, int side, enum moat_event_type type);
 void sim_up(struct sim *sim, int side);
 void sim_down(struct sim *sim, int side);
 void sim_clear(struct sim *sim, int side);
