@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A numbered flow of UDP in both directions: sends RATE datagrams a second from
- * LOCAL to REMOTE until SIGTERM, notes which numbers come from there until 3 s
- * later, and says how many it sent and which it heard.
+ * A numbered flow of UDP in both directions: says "ready" when it listens, sends
+ * RATE datagrams a second from LOCAL to REMOTE from a line on its standard input
+ * until SIGTERM, notes which numbers come from there until 3 s later, and says how
+ * many it sent and which it heard.
  *
  *	flow LOCAL REMOTE PORT RATE
  */
 #include <arpa/inet.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -97,17 +97,22 @@ static void report(uint32_t sent, uint32_t refused)
 int main(int argc, char **argv)
 {
 	uint32_t sent = 0, refused = 0;
-	long long begin, end = 0;
-	struct pollfd poller;
+	const struct timespec tick = { .tv_nsec = 5000000 };
+	long long begin, gap, end = 0;
 	uint8_t packet[64] = { 0 };
-	int rate;
+	int fd, rate;
 
 	if (argc != 5 || (rate = atoi(argv[4])) < 1) {
 		fputs("usage: flow LOCAL REMOTE PORT RATE\n", stderr);
 		return 2;
 	}
 	signal(SIGTERM, stop);
-	poller = (struct pollfd){ .fd = opened(argv), .events = POLLIN };
+	gap = 1000000000ll / rate;
+	fd = opened(argv);
+	puts("ready");
+	fflush(stdout);
+	if (getchar() == EOF)
+		return 1;
 	begin = now();
 	for (;;) {
 		long long t = now();
@@ -116,18 +121,18 @@ int main(int argc, char **argv)
 			end = t + AFTERWARDS;
 		if (end && t >= end)
 			break;
-		/* A machine that stood still is not made to catch up at once. */
-		if (!end && t >= begin + sent * (1000000000ll / rate)) {
+		while (!end && t >= begin + sent * gap) {
 			memcpy(packet, &sent, sizeof(sent));
-			if (send(poller.fd, packet, sizeof(packet), 0) < 0)
+			if (send(fd, packet, sizeof(packet), 0) < 0)
 				refused++;
 			else
 				sent++;
-			if (t > begin + (sent + 50) * (1000000000ll / rate))
-				begin = t - sent * (1000000000ll / rate);
+			/* A machine that stood still is not made to catch up. */
+			if (t > begin + (sent + 50) * gap)
+				begin = t - sent * gap;
 		}
-		poll(&poller, 1, 1);
-		hear(poller.fd);
+		hear(fd);
+		nanosleep(&tick, NULL);
 	}
 	report(sent, refused);
 	return 0;
