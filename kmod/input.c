@@ -42,6 +42,24 @@ static void moat_input_strip(struct sk_buff *skb, u8 family)
 		eth_hdr(skb)->h_proto = skb->protocol;
 }
 
+/* What the peer may be told: its MSS is about the way back, our outbound SA. */
+static u16 moat_input_mss(const struct moat_sa *sa, u8 family)
+{
+	const struct moat_policy *policy;
+	const struct moat_sa *back;
+	unsigned int mtu = 0;
+
+	if (sa->shape.mss != MOAT_MSS_AUTO)
+		return sa->shape.mss;
+	rcu_read_lock();
+	policy = xa_load(&sa->mn->policies, sa->policy_id);
+	back = policy ? rcu_dereference(policy->sa) : NULL;
+	if (back)
+		mtu = moat_sa_mtu(back);
+	rcu_read_unlock();
+	return moat_mss_of(mtu, family);
+}
+
 /* An inner packet as RFC 4301 5.2 wants it, and cut to its length. */
 static enum moat_drop moat_input_inner(struct moat_job *job, u8 family)
 {
@@ -65,8 +83,8 @@ static enum moat_drop moat_input_inner(struct moat_job *job, u8 family)
 		return MOAT_DROP_LIFE_HARD;
 	moat_count(sa->mn, IN_PACKETS, 1);
 	moat_count(sa->mn, IN_BYTES, len);
-	if (sa->shape.mss)
-		moat_mss_clamp(skb, family, sa->shape.mss);
+	if (sa->shape.mss && moat_mss_is_syn(skb, family))
+		moat_mss_clamp(skb, family, moat_input_mss(sa, family));
 	return MOAT_DROP_NONE;
 }
 

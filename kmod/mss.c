@@ -54,6 +54,23 @@ static u8 *moat_mss_option(struct tcphdr *tcp, unsigned int len)
 	return NULL;
 }
 
+bool moat_mss_is_syn(const struct sk_buff *skb, u8 family)
+{
+	int offset = moat_mss_offset(skb, family);
+
+	return offset >= 0 && skb->len >= offset + sizeof(struct tcphdr) &&
+	       ((const struct tcphdr *)(skb->data + offset))->syn;
+}
+
+u16 moat_mss_of(unsigned int mtu, u8 family)
+{
+	unsigned int heads = sizeof(struct tcphdr) +
+			     (family == AF_INET ? sizeof(struct iphdr) :
+						  sizeof(struct ipv6hdr));
+
+	return mtu > heads ? min_t(unsigned int, mtu - heads, U16_MAX) : U16_MAX;
+}
+
 void moat_mss_clamp(struct sk_buff *skb, u8 family, u16 mss)
 {
 	int offset = moat_mss_offset(skb, family);

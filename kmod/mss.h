@@ -14,4 +14,16 @@
  */
 void moat_mss_clamp(struct sk_buff *skb, u8 family, u16 mss);
 
+/** moat_mss_is_syn() - Whether a packet may announce one; likewise. */
+bool moat_mss_is_syn(const struct sk_buff *skb, u8 family);
+
+/**
+ * moat_mss_of() - What segments may hold so that packets are of a size.
+ * @mtu: the size in bytes, 0 is unknown
+ * @family: of the packets
+ *
+ * Return: bytes, as many as an MSS can say if nothing is known.
+ */
+u16 moat_mss_of(unsigned int mtu, u8 family);
+
 #endif /* _MOAT_MSS_H */

@@ -208,7 +208,10 @@ static enum moat_drop moat_output_prepare(const struct moat_out *out,
 	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_hwoffload_help(skb, 0))
 		return MOAT_DROP_OUT_MALFORMED;
 	if (sa->shape.mss)
-		moat_mss_clamp(skb, out->family, sa->shape.mss);
+		moat_mss_clamp(skb, out->family,
+			       sa->shape.mss == MOAT_MSS_AUTO ?
+			       moat_mss_of(out->mtu, out->family) :
+			       sa->shape.mss);
 	return MOAT_DROP_NONE;
 }
 

@@ -12,7 +12,8 @@
  * @dscp: of the outer header, or MOAT_DSCP_COPY (RFC 4301 5.1.2.1)
  * @df: enum moat_df, of the outer header
  * @mtu: largest inner packet in bytes, where the route allows more; 0 is none
- * @mss: largest MSS that TCP may announce in either direction; 0 is none
+ * @mss: largest MSS that TCP may announce in either direction, or
+ *	MOAT_MSS_AUTO; 0 is none
  * @tfc: bytes an inner packet is padded to, or MOAT_TFC_AUTO; 0 is none
  * @secpath: what comes out of an SA gets a secpath, see secpath.h
  */

@@ -85,7 +85,8 @@ static void take_shape(struct moat_args *args, struct moat_shape *shape,
 		shape->mtu = moat_args_number(args, 576, UINT16_MAX);
 		break;
 	case W_MSS:
-		shape->mss = moat_args_number(args, 88, UINT16_MAX);
+		number = number_or(args, "auto", 88, MOAT_MSS_AUTO - 1);
+		shape->mss = number >= 0 ? (uint16_t)number : MOAT_MSS_AUTO;
 		break;
 	case W_SECPATH:
 		shape->secpath = true;
@@ -345,7 +346,7 @@ const struct moat_command moat_policy_commands[] = {
 	  "      [endpoints LOCAL REMOTE] [mode tunnel|transport] [priority N]\n"
 	  "      [protocol P] [local-port P] [remote-port P] [acquire on|off]\n"
 	  "      [icmp-type T] [icmp-code C] [mark MARK[/MASK]]\n"
-	  "      [dscp copy|N] [df copy|set|clear] [mtu N] [mss N] [tfc N|auto]\n"
+	  "      [dscp copy|N] [df copy|set|clear] [mtu N] [mss N|auto] [tfc N|auto]\n"
 	  "      [secpath] [device NAME]",
 	  "add a policy", run_add, NULL },
 	{ "del", "id ID", "delete a policy, its outbound SA and held packets", run_del,

@@ -143,7 +143,9 @@ static void text_shape(const struct moat_shape *shape)
 		printf(" df %s", moat_name(moat_df_names, shape->df));
 	if (shape->mtu)
 		printf(" mtu %u", shape->mtu);
-	if (shape->mss)
+	if (shape->mss == MOAT_MSS_AUTO)
+		printf(" mss auto");
+	else if (shape->mss)
 		printf(" mss %u", shape->mss);
 	if (shape->tfc == MOAT_TFC_AUTO)
 		printf(" tfc auto");
@@ -402,8 +404,11 @@ static void json_shape(json_t *object, const struct moat_shape *shape)
 			    json_string(moat_name(moat_df_names, shape->df)));
 	json_object_set_new(object, "mtu",
 			    shape->mtu ? json_integer(shape->mtu) : json_null());
-	json_object_set_new(object, "mss",
-			    shape->mss ? json_integer(shape->mss) : json_null());
+	if (shape->mss == MOAT_MSS_AUTO)
+		json_object_set_new(object, "mss", json_string("auto"));
+	else
+		json_object_set_new(object, "mss",
+				    shape->mss ? json_integer(shape->mss) : json_null());
 	if (shape->tfc == MOAT_TFC_AUTO)
 		json_object_set_new(object, "tfc", json_string("auto"));
 	else

@@ -16,7 +16,7 @@
  * @has_dscp: the outer header gets @dscp; else it copies the inner one's
  * @df: enum moat_df, of the outer header
  * @mtu: largest inner packet in octets, where the route allows more; 0 is none
- * @mss: largest MSS that TCP may announce; 0 is none
+ * @mss: largest MSS that TCP may announce, or MOAT_MSS_AUTO; 0 is none
  * @tfc: octets that inner packets are padded to, or MOAT_TFC_AUTO; 0 is none
  * @secpath: what comes out of an SA shows it to netfilter
  */

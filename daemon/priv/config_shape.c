@@ -34,9 +34,11 @@ void moat_read_dscp(struct draft *draft, config_setting_t *setting)
 void moat_read_mss(struct draft *draft, config_setting_t *setting)
 {
 	uint64_t number;
+	bool fitting;
 
-	if (moat_value_number(draft->reader, setting, MSS_MIN, UINT16_MAX, &number))
-		draft->tunnel->shape.mss = (uint16_t)number;
+	if (moat_value_number_or(draft->reader, setting, "auto", MSS_MIN,
+				 MOAT_MSS_AUTO - 1, &number, &fitting))
+		draft->tunnel->shape.mss = fitting ? MOAT_MSS_AUTO : (uint16_t)number;
 }
 
 void moat_read_mtu(struct draft *draft, config_setting_t *setting)

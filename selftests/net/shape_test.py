@@ -132,7 +132,7 @@ def outer_headers(wire):
     check(lengths[0] == lengths[1] > 600, f"lengths with tfc: {lengths}")
 
 
-def announced(gateway):
+def announced(gateway, expected, configured):
     """TCP's SYN arrives with the MSS of the configuration, and the SYN+ACK as well."""
     with netns.inside("host-b"):
         server = socket.create_server(("10.2.0.2", 5998))
@@ -143,8 +143,8 @@ def announced(gateway):
     seen = [mss_of(link.frames(5, mss_of, 1)[0]) for link in (there, here)]
     there.close()
     here.close()
-    same(seen, [1000, 1000], "MSS of SYN and SYN+ACK")
-    same(gateway.policy("10.2.0.0/24")["mss"], 1000, "MSS of the policy")
+    same(seen, [expected] * 2, "MSS of SYN and SYN+ACK")
+    same(gateway.policy("10.2.0.0/24")["mss"], configured, "MSS of the policy")
 
 
 def secpaths():
@@ -166,7 +166,7 @@ def changed(gateway, wire):
     before = gateway.spis()
     gateway.moat("reload")
     same(gateway.spis(), before, "SPIs after a reload without a change")
-    gateway.configure('df = "set"; dscp = 10; mtu = 1300', TUNNEL.format(
+    gateway.configure('df = "set"; dscp = 10; mtu = 1300; mss = "auto"', TUNNEL.format(
         name="down", ends=ENDS["gw-a"], nets=("10.1.0.0/24", "10.77.0.0/24"),
         more='start = "none"'))
     gateway.moat("reload")
@@ -180,6 +180,7 @@ def changed(gateway, wire):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     check(done.returncode and "mtu = 1300" in done.stdout, done.stdout)
     ping("host-a", "10.2.0.2", "-M", "do", "-s", "1272")
+    announced(gateway, 1260, "auto")
 
 
 def metrics(gateway):
@@ -304,7 +305,7 @@ def main():
         results.run("a secret that can be guessed", guessed, a, b)
         results.run("a packet brings it up", ping, "host-a", "10.2.0.2")
         results.run("outer headers and length", outer_headers, wire)
-        results.run("MSS", announced, a)
+        results.run("MSS", announced, a, 1000, 1000)
         results.run("secpath", secpath_seen, a)
         results.run("changed by a reload", changed, a, wire)
         results.run("metrics", measured, a)

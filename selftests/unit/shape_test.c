@@ -51,8 +51,8 @@ static void test_shape(void **state)
 		  WITH("df = \"copy\"; dscp = \"copy\"; secpath = false"),
 		  strlen(WITH("df = \"copy\"; dscp = \"copy\"; secpath = false")));
 	read_text(&config, &mistakes, "moat.conf",
-		  WITH("dscp = 0; tfc = \"auto\"; df = \"set\""),
-		  strlen(WITH("dscp = 0; tfc = \"auto\"; df = \"set\"")));
+		  WITH("dscp = 0; tfc = \"auto\"; mss = \"auto\"; df = \"set\""),
+		  strlen(WITH("dscp = 0; tfc = \"auto\"; mss = \"auto\"; df = \"set\"")));
 	expect_none(&mistakes);
 	t = config.tunnels[0];
 	assert_int_equal(t->shape.df, MOAT_DF_CLEAR);
@@ -70,6 +70,7 @@ static void test_shape(void **state)
 	assert_true(t->shape.has_dscp);
 	assert_int_equal(t->shape.dscp, 0);
 	assert_int_equal(t->shape.tfc, MOAT_TFC_AUTO);
+	assert_int_equal(t->shape.mss, MOAT_MSS_AUTO);
 	assert_int_equal(t->shape.df, MOAT_DF_SET);
 	moat_config_free(&config);
 }
@@ -85,7 +86,7 @@ static void test_shape_mistakes(void **state)
 	EXPECT(WITH("tfc = true"), "moat.conf:6: tfc is true or false, expected: "
 				   "\"auto\", or a number from 1 to 65534");
 	EXPECT(WITH("tfc = 0"), "moat.conf:6: tfc is 0, it may be 1 to 65534");
-	EXPECT(WITH("mss = 87"), "moat.conf:6: mss is 87, it may be 88 to 65535");
+	EXPECT(WITH("mss = 87"), "moat.conf:6: mss is 87, it may be 88 to 65534");
 	EXPECT(WITH("mtu = 575"), "moat.conf:6: mtu is 575, it may be 576 to 65535");
 	EXPECT(WITH("secpath = 1"),
 	       "moat.conf:6: secpath is a number, true or false was expected");

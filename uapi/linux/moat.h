@@ -15,6 +15,8 @@
 #define MOAT_REPLAY_MAX 65536
 /* Pad every packet to the largest that leaves unfragmented. */
 #define MOAT_TFC_AUTO 65535
+/* An MSS whose segments leave unfragmented, by the MTU of the outbound SA. */
+#define MOAT_MSS_AUTO 65535
 
 enum moat_direction {
 	MOAT_DIRECTION_IN = 1,
