@@ -185,3 +185,4 @@ module_exit(moat_exit);
 /* No alias: a request of an unprivileged user must not load the module. */
 MODULE_DESCRIPTION("IPsec gateway");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(MOAT_VERSION);

@@ -11,7 +11,6 @@
 #include "ike/addr.h"
 #include "priv/nl.h"
 
-#include "version.h"
 #define MOAT_JSON_SCHEMA 1
 
 enum moat_exit {

@@ -95,6 +95,9 @@ static const struct moat_command *find(const struct moat_command *table, const c
 {
 	const struct moat_command *found = NULL;
 
+	if (!*word)
+		moat_usage("moat%s: the command is an empty word; moat%s help lists them",
+			   path, path);
 	for (; table->name; table++) {
 		if (strncmp(table->name, word, strlen(word)))
 			continue;

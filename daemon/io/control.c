@@ -14,7 +14,6 @@
 #include "io/io.h"
 #include "priv/log.h"
 #include "priv/request.h"
-#include "version.h"
 
 #define CLIENTS_MAX 64
 #define UNREAD_MAX  (1u << 20) /* octets that a reader may leave */

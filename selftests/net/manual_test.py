@@ -183,7 +183,20 @@ def command_refuses(nl):
             (2, "frobnicate", None, "no command frobnicate")):
         said = moat(*words.split(), stdin=stdin, expected=expected)
         check(sentence in said, f"moat {words} said {said!r}, expected {sentence!r}")
+    for words in ([""], ["show", ""]):
+        said = moat(*words, expected=2)
+        check("the command is an empty word" in said, f"moat {words} said {said!r}")
     same((len(nl.sas()), len(nl.policies())), (0, 0), "what is left")
+
+
+def version(_nl):
+    """The module that is loaded says which one it is, and it is of this tree."""
+    with open("/sys/module/moat/version", encoding="ascii") as file:
+        module = file.read().strip()
+    text = moat("version").split("\n")
+    same(text[:2], [f"moat {module}", f"module {module}"], "moat version")
+    said = json.loads(moat("version", "--json"))
+    same((said["version"], said["module"]), (module, module), "moat version --json")
 
 
 def main():
@@ -199,6 +212,7 @@ def main():
     results.run("names of algorithms", names_of_algorithms, nl)
     results.run("late packets are shown", late_packets, nl)
     results.run("mistakes of the command line", command_refuses, nl)
+    results.run("versions of command and module", version, nl)
     nl.close()
     results.run("unload", netns.shell, "unload_moat && topo_cleanup")
     results.finish()

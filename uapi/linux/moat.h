@@ -7,6 +7,8 @@
 #define MOAT_FAMILY_NAME "moat"
 #define MOAT_FAMILY_VERSION 1
 
+/* The version of the module, of moatd and of moat. */
+#define MOAT_VERSION "0.1.0"
 /* Longest owner blob of an SA, in bytes. */
 #define MOAT_OWNER_MAX 256
 /* Longest key, in bytes, salt included. */
