@@ -133,7 +133,8 @@ const char *moat_sa_alg_weak(const struct moat_sa_alg *alg);
  */
 bool moat_sa_alg_negotiable(const struct moat_sa_alg *alg);
 
-#define MOAT_ALGS_MAX 32
+#define MOAT_ALGS_MAX  32
+#define MOAT_ALGS_FULL (-2)
 
 struct moat_ike_algs {
 	unsigned int count;
@@ -153,7 +154,7 @@ struct moat_sa_algs {
  * @err: on failure one sentence that names the word: no newline
  * @size: size of @err
  *
- * Return: 0, or -1 with @err and @list as before.
+ * Return: 0; or -1, or MOAT_ALGS_FULL, with @err and @list as before.
  */
 int moat_ike_algs_add(struct moat_ike_algs *list, const char *s, char *err, size_t size);
 
@@ -165,7 +166,7 @@ int moat_ike_algs_add(struct moat_ike_algs *list, const char *s, char *err, size
  * @err: on failure one sentence
  * @size: size of @err
  *
- * Return: 0, or -1 with @err and @list as before.
+ * Return: 0; or -1, or MOAT_ALGS_FULL, with @err and @list as before.
  */
 int moat_sa_algs_add(struct moat_sa_algs *list, uint8_t protocol, const char *s,
 		     char *err, size_t size);

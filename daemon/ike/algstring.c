@@ -184,7 +184,7 @@ static int full(const char *s, char *err, size_t size)
 {
 	snprintf(err, size, "\"%s\": more than %d combinations in one list", s,
 		 MOAT_ALGS_MAX);
-	return -1;
+	return MOAT_ALGS_FULL;
 }
 
 static int missing(const char *s, const char *what, const char *example, char *err,

@@ -89,6 +89,7 @@ void moat_config_read(struct moat_config *config, FILE *file, const char *name,
 	struct moat_reader reader = { .name = name,
 				      .mistakes = mistakes,
 				      .config = config };
+	unsigned int before = mistakes->n;
 	config_setting_t *root;
 
 	if (!moat_reader_open(&reader, file))
@@ -108,6 +109,12 @@ void moat_config_read(struct moat_config *config, FILE *file, const char *name,
 			moat_unknown_key(&reader, setting, "a configuration file", known,
 					 1);
 	}
+	/* A file that an editor or a full disk has emptied must not end tunnels. */
+	if (!config_setting_get_member(root, "tunnels") && mistakes->n == before)
+		moat_mistake(
+			mistakes, reader.name, 0,
+			"holds no tunnels: expected tunnels = { NAME = { local = ... } "
+			"}; if there shall be none, write tunnels = { };");
 	moat_reader_close(&reader);
 }
 

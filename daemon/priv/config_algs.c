@@ -6,13 +6,16 @@
 #include "priv/config_draft.h"
 #include "wire/isakmp.h"
 
-static void add_ike(struct moat_reader *reader, config_setting_t *setting,
+/* A list that is full is one mistake, however much follows. */
+static bool add_ike(struct moat_reader *reader, config_setting_t *setting,
 		    const char *text, void *arg)
 {
 	char why[256];
+	int wrong = moat_ike_algs_add(arg, text, why, sizeof(why));
 
-	if (moat_ike_algs_add(arg, text, why, sizeof(why)))
+	if (wrong)
 		moat_reader_wrong(reader, setting, "ike: %s", why);
+	return wrong != MOAT_ALGS_FULL;
 }
 
 void moat_read_ike(struct draft *draft, config_setting_t *setting)
@@ -21,16 +24,17 @@ void moat_read_ike(struct draft *draft, config_setting_t *setting)
 	moat_value_strings(draft->reader, setting, add_ike, &draft->tunnel->ike);
 }
 
-static void add_sa(struct moat_reader *reader, config_setting_t *setting,
+static bool add_sa(struct moat_reader *reader, config_setting_t *setting,
 		   const char *text, uint8_t protocol, struct moat_sa_algs *list)
 {
 	const char *key = protocol == MOAT_PROTO_AH ? "ah" : "esp";
 	unsigned int old = list->count;
 	char why[256];
+	int wrong = moat_sa_algs_add(list, protocol, text, why, sizeof(why));
 
-	if (moat_sa_algs_add(list, protocol, text, why, sizeof(why))) {
+	if (wrong) {
 		moat_reader_wrong(reader, setting, "%s: %s", key, why);
-		return;
+		return wrong != MOAT_ALGS_FULL;
 	}
 	for (unsigned int i = old; i < list->count; i++) {
 		if (!moat_sa_alg_negotiable(&list->alg[i])) {
@@ -41,18 +45,19 @@ static void add_sa(struct moat_reader *reader, config_setting_t *setting,
 			break;
 		}
 	}
+	return true;
 }
 
-static void add_esp(struct moat_reader *reader, config_setting_t *setting,
+static bool add_esp(struct moat_reader *reader, config_setting_t *setting,
 		    const char *text, void *arg)
 {
-	add_sa(reader, setting, text, MOAT_PROTO_ESP, arg);
+	return add_sa(reader, setting, text, MOAT_PROTO_ESP, arg);
 }
 
-static void add_ah(struct moat_reader *reader, config_setting_t *setting,
+static bool add_ah(struct moat_reader *reader, config_setting_t *setting,
 		   const char *text, void *arg)
 {
-	add_sa(reader, setting, text, MOAT_PROTO_AH, arg);
+	return add_sa(reader, setting, text, MOAT_PROTO_AH, arg);
 }
 
 void moat_read_esp(struct draft *draft, config_setting_t *setting)
@@ -96,11 +101,11 @@ static const char *weak_part(uint8_t protocol, const char *text)
 	return weak;
 }
 
-static void weigh(struct moat_reader *reader, config_setting_t *setting, const char *text,
-		  void *arg)
+static void weigh(const struct weighing *w, config_setting_t *setting)
 {
-	const struct weighing *w = arg;
-	const char *weak = weak_part(w->protocol, text);
+	struct moat_reader *reader = w->draft->reader;
+	const char *text = config_setting_get_string(setting);
+	const char *weak = text ? weak_part(w->protocol, text) : NULL;
 
 	if (weak && w->draft->weak)
 		moat_reader_warn(reader, setting,
@@ -119,10 +124,12 @@ static void weigh_key(struct draft *draft, const char *key, uint8_t protocol)
 	config_setting_t *setting = config_setting_get_member(draft->block, key);
 	struct weighing w = { draft, protocol };
 
-	if (setting &&
-	    (config_setting_type(setting) == CONFIG_TYPE_STRING ||
-	     config_setting_is_array(setting) || config_setting_is_list(setting)))
-		moat_value_strings(draft->reader, setting, weigh, &w);
+	/* What is no string was said when the list was read. */
+	if (!setting)
+		return;
+	weigh(&w, setting);
+	for (int i = 0; i < config_setting_length(setting); i++)
+		weigh(&w, config_setting_get_elem(setting, i));
 }
 
 /* Who hears one exchange can try passwords for as long as he likes. */

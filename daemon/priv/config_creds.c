@@ -163,7 +163,7 @@ static void add_crls(struct draft *draft, config_setting_t *setting, const char 
 	free(text.data);
 }
 
-static void load_one(struct moat_reader *reader, config_setting_t *setting,
+static bool load_one(struct moat_reader *reader, config_setting_t *setting,
 		     const char *path, void *arg)
 {
 	struct draft *draft = arg;
@@ -180,6 +180,7 @@ static void load_one(struct moat_reader *reader, config_setting_t *setting,
 			  !strcmp(name, "ca")	  ? MOAT_CREDS_CA
 			  : !strcmp(name, "cert") ? MOAT_CREDS_CERT
 						  : MOAT_CREDS_REMOTE);
+	return true;
 }
 
 /* One that has run out still says who we are: the peer decides. So: a warning. */

@@ -55,6 +55,7 @@ void moat_read_device(struct draft *draft, config_setting_t *setting);
 
 /* What belongs together, once all keys are read. */
 void moat_check_families(struct draft *draft);
+void moat_check_nets(struct draft *draft);
 void moat_check_weak(struct draft *draft);
 void moat_check_groups(struct draft *draft);
 void moat_check_transport(struct draft *draft);

@@ -56,10 +56,10 @@ bool moat_value_number_or(struct moat_reader *reader, config_setting_t *setting,
 
 /**
  * moat_value_strings() - walk through a string, or an array or list of strings
- * @fn: called for each; @arg is passed on
+ * @fn: called for each; @arg is passed on; false when the rest need not be read
  */
 void moat_value_strings(struct moat_reader *reader, config_setting_t *setting,
-			void (*fn)(struct moat_reader *reader, config_setting_t *setting,
+			bool (*fn)(struct moat_reader *reader, config_setting_t *setting,
 				   const char *text, void *arg),
 			void *arg);
 

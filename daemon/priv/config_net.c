@@ -38,7 +38,11 @@ static const char *unusable(const struct moat_addr *addr)
 			return "a loopback address";
 		if (b[0] >= 224 && b[0] < 240)
 			return "a multicast address";
-		return !memcmp(b, "\xff\xff\xff\xff", 4) ? "the broadcast address" : NULL;
+		if (!memcmp(b, "\xff\xff\xff\xff", 4))
+			return "the broadcast address";
+		if (!b[0] || b[0] >= 240)
+			return "a reserved address";
+		return NULL;
 	}
 	if (!memcmp(b, loopback, 16))
 		return "a loopback address";
@@ -80,31 +84,32 @@ void moat_read_local(struct draft *draft, config_setting_t *setting)
 	read_gateway(draft->reader, setting, "local", text, &draft->tunnel->local);
 }
 
-static void add_remote(struct moat_reader *reader, config_setting_t *setting,
+static bool add_remote(struct moat_reader *reader, config_setting_t *setting,
 		       const char *text, void *arg)
 {
 	struct moat_tunnel_conf *tunnel = arg;
 	struct moat_addr addr;
 
 	if (!read_gateway(reader, setting, "remote", text, &addr))
-		return;
+		return true;
 	for (unsigned int i = 0; i < tunnel->n_remote; i++) {
 		if (moat_addr_equal(&tunnel->remote[i], &addr)) {
 			moat_reader_wrong(reader, setting,
 					  "remote: \"%s\" stands here twice", text);
-			return;
+			return true;
 		}
 	}
 	if (tunnel->n_remote == REMOTES_MAX) {
 		moat_reader_wrong(reader, setting, "remote: more than %u addresses",
 				  REMOTES_MAX);
-	} else {
-		if (!tunnel->remote)
-			tunnel->remote = calloc(REMOTES_MAX, sizeof(addr));
-		if (!tunnel->remote)
-			abort();
-		tunnel->remote[tunnel->n_remote++] = addr;
+		return false;
 	}
+	if (!tunnel->remote)
+		tunnel->remote = calloc(REMOTES_MAX, sizeof(addr));
+	if (!tunnel->remote)
+		abort();
+	tunnel->remote[tunnel->n_remote++] = addr;
+	return true;
 }
 
 void moat_read_remote(struct draft *draft, config_setting_t *setting)
@@ -112,7 +117,7 @@ void moat_read_remote(struct draft *draft, config_setting_t *setting)
 	moat_value_strings(draft->reader, setting, add_remote, draft->tunnel);
 }
 
-static void add_net(struct moat_reader *reader, config_setting_t *setting,
+static bool add_net(struct moat_reader *reader, config_setting_t *setting,
 		    const char *text, void *arg)
 {
 	struct nets *nets = arg;
@@ -121,19 +126,21 @@ static void add_net(struct moat_reader *reader, config_setting_t *setting,
 
 	if (why) {
 		moat_reader_wrong(reader, setting, "\"%s\": %s", text, why);
-		return;
+		return true;
 	}
 	for (unsigned int i = 0; i < nets->n; i++) {
 		if (moat_range_equal(&nets->list[i], &range)) {
 			moat_reader_wrong(reader, setting, "\"%s\" stands here twice",
 					  text);
-			return;
+			return true;
 		}
 	}
-	if (nets->n == NETS_MAX)
+	if (nets->n == NETS_MAX) {
 		moat_reader_wrong(reader, setting, "more than %u networks", NETS_MAX);
-	else
-		nets->list[nets->n++] = range;
+		return false;
+	}
+	nets->list[nets->n++] = range;
+	return true;
 }
 
 void moat_read_local_net(struct draft *draft, config_setting_t *setting)
@@ -161,6 +168,53 @@ void moat_check_families(struct draft *draft)
 					  "tunnel \"%s\": local and remote are the same "
 					  "address",
 					  tunnel->name);
+	}
+}
+
+/* Why no tunnel carries what goes to a whole network, or NULL. */
+static const char *unreachable(const struct moat_range *range)
+{
+	static const struct {
+		const char *net, *is;
+	} rows[] = {
+		{ "127.0.0.0/8", "loopback addresses, which never leave a host" },
+		{ "::1", "the loopback address, which never leaves a host" },
+		{ "224.0.0.0/4", "multicast addresses, which no quick mode names" },
+		{ "ff00::/8", "multicast addresses, which no quick mode names" },
+	};
+	struct moat_range within;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!moat_range_parse(rows[i].net, &within) &&
+		    moat_range_within(range, &within))
+			return rows[i].is;
+	}
+	return NULL;
+}
+
+void moat_check_nets(struct draft *draft)
+{
+	const struct nets *sides[2] = { &draft->local_nets, &draft->remote_nets };
+
+	/* Bypasses and discards may be of anything, and devices carry anything. */
+	if (draft->tunnel->action != MOAT_ACTION_PROTECT || draft->tunnel->device[0])
+		return;
+	for (unsigned int i = 0; i < 2; i++) {
+		const char *key = i ? "remote-net" : "local-net";
+
+		for (unsigned int j = 0; j < sides[i]->n; j++) {
+			const struct moat_range *range = &sides[i]->list[j];
+			const char *is = unreachable(range);
+			char text[2 * MOAT_ADDR_STRLEN];
+
+			if (is)
+				moat_reader_wrong(
+					draft->reader,
+					config_setting_get_member(draft->block, key),
+					"%s: \"%s\" are %s: write the network behind the "
+					"gateway",
+					key, moat_range_str(range, text), is);
+		}
 	}
 }
 

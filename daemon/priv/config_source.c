@@ -66,6 +66,37 @@ static const char *skip(const char *p, unsigned int *line)
 }
 
 /*
+ * libconfig loses "\x00" without a word, and keeps the backslash before what is
+ * no escape: either makes another secret of what was meant.
+ */
+static bool check_string(struct moat_reader *reader, const char *p, unsigned int line)
+{
+	for (p++; *p && *p != '"'; p++) {
+		line += *p == '\n';
+		if (*p != '\\')
+			continue;
+		p++;
+		if (*p == 'x' && isxdigit((unsigned char)p[1]) &&
+		    isxdigit((unsigned char)p[2])) {
+			if (p[1] != '0' || p[2] != '0')
+				continue;
+			moat_mistake(reader->mistakes, reader->name, line,
+				     "\\x00 cannot stand in a text: a secret with a zero "
+				     "octet goes into a file of its own, psk-file = "
+				     "\"NAME\"");
+			return false;
+		}
+		if (*p && strchr("nrtf\\\"", *p))
+			continue;
+		moat_mistake(reader->mistakes, reader->name, line,
+			     "a backslash in a text begins \\n, \\r, \\t, \\f, "
+			     "\\xHH, \\\" or \\\\: write \\\\ for a backslash");
+		return false;
+	}
+	return true;
+}
+
+/*
  * libconfig reads an integer beyond 32 bits modulo 2^32 without a word, and
  * takes @include from wherever the process stands.
  */
@@ -83,6 +114,8 @@ static bool check_text(struct moat_reader *reader, const char *text)
 				     "@include is not taken: put the file into conf.d");
 			return false;
 		}
+		if (*p == '"' && !check_string(reader, p, line))
+			ok = false;
 		if (!isdigit((unsigned char)*p)) {
 			/* A name such as net2 holds no number. */
 			if (isalpha((unsigned char)*p))

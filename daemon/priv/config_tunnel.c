@@ -375,6 +375,7 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	check_required(draft);
 	check_dpd(draft);
 	moat_check_families(draft);
+	moat_check_nets(draft);
 	moat_check_weak(draft);
 	moat_check_groups(draft);
 	moat_check_ports(draft);

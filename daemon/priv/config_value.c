@@ -103,7 +103,7 @@ bool moat_value_number_or(struct moat_reader *reader, config_setting_t *setting,
 }
 
 void moat_value_strings(struct moat_reader *reader, config_setting_t *setting,
-			void (*fn)(struct moat_reader *reader, config_setting_t *setting,
+			bool (*fn)(struct moat_reader *reader, config_setting_t *setting,
 				   const char *text, void *arg),
 			void *arg)
 {
@@ -125,8 +125,9 @@ void moat_value_strings(struct moat_reader *reader, config_setting_t *setting,
 	for (int i = 0; i < config_setting_length(setting); i++) {
 		config_setting_t *element = config_setting_get_elem(setting, i);
 
-		if (moat_value_string(reader, element, &text))
-			fn(reader, element, text, arg);
+		if (moat_value_string(reader, element, &text) &&
+		    !fn(reader, element, text, arg))
+			return;
 	}
 }
 

@@ -141,6 +141,10 @@ static void test_bypass(void **state)
 	moat_config_free(&config);
 }
 
+#define NO_TUNNELS                                                                         \
+	"holds no tunnels: expected tunnels = { NAME = { local = ... } }; if there shall " \
+	"be none, write tunnels = { };"
+
 static void test_unknown_keys(void **state)
 {
 	(void)state;
@@ -148,6 +152,10 @@ static void test_unknown_keys(void **state)
 	       "moat.conf:6: unknown key \"lifetyme\" in a tunnel, did you mean "
 	       "\"lifetime\"?");
 	EXPECT(WITH("colour = 5"), "moat.conf:6: unknown key \"colour\" in a tunnel");
+	/* The word for none, and what an emptied file is not. */
+	EXPECT("tunnels = { };", NULL);
+	EXPECT("", "moat.conf: " NO_TUNNELS);
+	EXPECT("# local = \"192.0.2.1\"\n", "moat.conf: " NO_TUNNELS);
 	EXPECT("tunels = { }",
 	       "moat.conf:1: unknown key \"tunels\" in a configuration file, did you mean "
 	       "\"tunnels\"?");
@@ -196,6 +204,8 @@ static void test_unusable(void **state)
 		{ "224.0.0.1", "a multicast address" },
 		{ "ff02::1", "a multicast address" },
 		{ "255.255.255.255", "the broadcast address" },
+		{ "250.0.0.1", "a reserved address" },
+		{ "0.0.0.1", "a reserved address" },
 		{ "fe80::2",
 		  "a link-local address, which means nothing without its link" },
 		{ "::ffff:192.0.2.2", "an IPv4 address in IPv6's clothes" },
@@ -221,6 +231,59 @@ static void test_unusable(void **state)
 	       "remote = [ \"192.0.2.2\", \"192.0.2.2\" ]\n"
 	       "local-net = \"10.1.0.0/24\"\nremote-net = \"10.2.0.0/24\" } }",
 	       "moat.conf:3: remote: \"192.0.2.2\" stands here twice");
+}
+
+#define ROUTE(local_net, remote_net, more)                                  \
+	"tunnels = { t = { local = \"192.0.2.1\"; remote = \"192.0.2.2\"\n" \
+	"local-net = \"" local_net "\"\nremote-net = \"" remote_net "\"\n" more "} }"
+
+/* Networks that no tunnel carries; a bypass of them may be wanted. */
+static void test_unreachable(void **state)
+{
+	(void)state;
+	EXPECT(ROUTE("10.1.0.0/24", "127.0.0.0/8", ""),
+	       "moat.conf:3: remote-net: \"127.0.0.0/8\" are loopback addresses, which "
+	       "never leave a host: write the network behind the gateway");
+	EXPECT(ROUTE("224.0.0.0/4", "10.2.0.0/24", ""),
+	       "moat.conf:2: local-net: \"224.0.0.0/4\" are multicast addresses, which no "
+	       "quick mode names: write the network behind the gateway");
+	EXPECT(ROUTE("fd00:1::/64", "ff02::/16", ""),
+	       "moat.conf:3: remote-net: \"ff02::/16\" are multicast addresses, which no "
+	       "quick mode names: write the network behind the gateway");
+	EXPECT(ROUTE("10.1.0.0/24", "0.0.0.0/0", ""), NULL);
+	EXPECT("tunnels = { t = { local-net = \"0.0.0.0/0\"; action = \"bypass\"\n"
+	       "remote-net = \"224.0.0.0/4\" } }",
+	       NULL);
+}
+
+/* One mistake is told once, however long the list. */
+static void test_told_once(void **state)
+{
+	char text[8192], *at = text;
+
+	(void)state;
+	EXPECT(WITH("ike = [ ]"), "moat.conf:6: ike is empty");
+	EXPECT(WITH("esp = [ 1 ]"),
+	       "moat.conf:6: esp is a number, a string was expected");
+	at = stpcpy(at, "tunnels = { t = {\n" ENOUGH "esp = [");
+	for (unsigned int i = 0; i < 300; i++)
+		at = stpcpy(at, i ? ", \"aes128gcm16\"" : "\"aes128gcm16\"");
+	strcpy(at, "] } }");
+	EXPECT(text,
+	       "moat.conf:6: esp: \"aes128gcm16\": more than 32 combinations in one "
+	       "list");
+	at = stpcpy(text, "tunnels = { t = { local = \"192.0.2.1\"; remote = "
+			  "\"192.0.2.2\"\nremote-net = \"10.0.0.0/8\"\nlocal-net = [");
+	for (unsigned int i = 0; i < 300; i++)
+		at += sprintf(at, "%s\"10.%u.%u.0/24\"", i ? ", " : "", i / 200, i % 200);
+	strcpy(at, "] } }");
+	EXPECT(text, "moat.conf:3: more than 256 networks");
+	at = stpcpy(text, "tunnels = { t = { local = \"192.0.2.1\"; remote-net = "
+			  "\"10.2.0.0/16\"\nlocal-net = \"10.1.0.0/16\"\nremote = [");
+	for (unsigned int i = 0; i < 30; i++)
+		at += sprintf(at, "%s\"198.51.100.%u\"", i ? ", " : "", i);
+	strcpy(at, "] } }");
+	EXPECT(text, "moat.conf:3: remote: more than 16 addresses");
 }
 
 static void test_types_and_ranges(void **state)
@@ -498,6 +561,8 @@ int main(void)
 		cmocka_unit_test(test_unknown_keys),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_unusable),
+		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_told_once),
 		cmocka_unit_test(test_types_and_ranges),
 		cmocka_unit_test(test_traffic),
 		cmocka_unit_test(test_weak),

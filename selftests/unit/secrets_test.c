@@ -192,6 +192,36 @@ static void test_secret_mistakes(void **state)
 					 "psk = \"...\" }");
 }
 
+/* What libconfig would make another secret of; the rest stands for what it says. */
+static void test_secret_escapes(void **state)
+{
+	static const char backslash[] =
+		"secrets.conf:2: a backslash in a text begins \\n, \\r, \\t, \\f, \\xHH, "
+		"\\\" or \\\\: write \\\\ for a backslash";
+	struct moat_secrets secrets = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	(void)state;
+	EXPECT_SECRET(
+		"secrets = (\n{ remote = \"any\", psk = \"ab\\x00cd\" } )",
+		"secrets.conf:2: \\x00 cannot stand in a text: a secret with a zero "
+		"octet goes into a file of its own, psk-file = \"NAME\"");
+	EXPECT_SECRET("secrets = (\n{ remote = \"any\", psk = \"ab\\qcd\" } )",
+		      backslash);
+	EXPECT_SECRET("secrets = (\n{ remote = \"any\", psk = \"ab\\xg0\" } )",
+		      backslash);
+	EXPECT_SECRET("secrets = (\n{ remote = \"any\", psk = \"ab\\X41\" } )",
+		      backslash);
+	read_secrets(&secrets, &mistakes,
+		     "secrets = ( { remote = \"any\", # \"\\x00\" in a comment\n"
+		     "psk = \"a\\\"\\\\x00\\x41\\t\" } )");
+	expect_none(&mistakes);
+	assert_int_equal(secrets.list[0].len, 8);
+	assert_memory_equal(secrets.list[0].psk, "a\"\\x00A\t", 8);
+	moat_secrets_free(&secrets);
+	moat_mistakes_free(&mistakes);
+}
+
 /* Told with its place, and without a word of the secret. */
 static void test_secret_guessed(void **state)
 {
@@ -303,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_odd_files),
 		cmocka_unit_test(test_secret_lookup),
 		cmocka_unit_test(test_secret_mistakes),
+		cmocka_unit_test(test_secret_escapes),
 		cmocka_unit_test(test_secret_guessed),
 		cmocka_unit_test(test_guesses),
 		cmocka_unit_test(test_secret_missing),
