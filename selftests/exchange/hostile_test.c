@@ -13,9 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ike/dh.h"
-#include "ike/ike1.h"
-#include "sim.h"
+#include "sim_insider.h"
 
 #define HEADER 28
 
@@ -181,33 +179,6 @@ static void replayed(uint64_t seed)
 
 /* ---- a peer that knows the keys ---- */
 
-static void real_quick_1(struct sim *sim, struct moat_isakmp *sa, struct moat_build *b)
-{
-	const struct moat_pair *pair = &sa->tunnel->pairs[0];
-	struct moat_sa_want want = {
-		.esp = &sa->tunnel->conf.esp,
-		.mode = MOAT_MODE_TUNNEL,
-		.life_seconds = 3600,
-	};
-	uint8_t priv[MOAT_DH_PRIVATE_MAX] = { 1 };
-	static uint8_t pub[MOAT_DH_PUBLIC_MAX];
-	uint8_t nonce[32] = { (uint8_t)sim_random(sim, 256) };
-	struct moat_blob id[2] = { { 0 } };
-
-	if (!pub[0])
-		assert_int_equal(moat_dh_public(MOAT_GROUP_ECP256, priv, pub), 0);
-	moat_quick_id_build(&pair->selector.local, 0, 0, &id[0]);
-	moat_quick_id_build(&pair->selector.remote, 0, 0, &id[1]);
-	moat_sa_offer_build(b, &want, (uint32_t)sim_random(sim, UINT32_MAX), 0);
-	moat_build_payload(b, MOAT_P_NONCE, moat_view(nonce, sizeof(nonce)));
-	moat_build_payload(b, MOAT_P_KE,
-			   moat_view(pub, moat_dh_public_len(MOAT_GROUP_ECP256)));
-	for (int i = 0; i < 2; i++) {
-		moat_build_payload(b, MOAT_P_ID, moat_blob_view(&id[i]));
-		moat_blob_clear(&id[i]);
-	}
-}
-
 static void real_info(struct sim *sim, struct moat_build *b)
 {
 	uint8_t spis[16];
@@ -229,29 +200,21 @@ static void inject_protected(struct sim *sim, struct moat_isakmp *sa)
 	bool quick = sim_random(sim, 2);
 	uint32_t id = 1 + (uint32_t)sim_random(sim, UINT32_MAX - 1);
 	size_t damage = sim_random(sim, 5);
+	struct sim_quick_1 right = { .esp = &sa->tunnel->conf.esp,
+				     .group = MOAT_GROUP_ECP256 };
 	struct moat_ike1_out out;
-	uint8_t iv[MOAT_BLOCK_MAX];
 	struct moat_view rest;
-	size_t len;
 
-	moat_ike1_begin(&out, sa, quick ? MOAT_X_QUICK : MOAT_X_INFORMATIONAL, id, true);
-	moat_ike1_hash(&out, sa);
+	sim_insider_begin(&out, sa, quick ? MOAT_X_QUICK : MOAT_X_INFORMATIONAL, id);
 	if (quick)
-		real_quick_1(sim, sa, &out.b);
+		sim_insider_quick_1(sim, sa, &out.b, &right);
 	else
 		real_info(sim, &out.b);
 	rest = moat_ike1_hashed(&out);
 	while (damage--)
 		out.buf[out.hash_end + sim_random(sim, rest.len)] ^=
 			(uint8_t)(1u << sim_random(sim, 8));
-	assert_int_equal(moat_hash_1(&sa->keys, id, rest, out.hash), 0);
-	moat_build_pad(&out.b, moat_cipher_block(sa->alg.cipher));
-	len = moat_build_finish(&out.b);
-	assert_int_equal(moat_iv_exchange(&sa->alg, sa->iv, id, iv), 0);
-	assert_int_equal(moat_cbc_encrypt(&sa->alg, sa->keys.key, iv, out.buf + HEADER,
-					  len - HEADER),
-			 0);
-	sim_inject(sim, 1, out.buf, len);
+	sim_insider_send(sim, sa, &out, id, false);
 }
 
 /* What the peer began and does not finish goes; what stood before stays. */

@@ -91,6 +91,8 @@ static const char *add_one(struct sim_kernel *kernel, const struct moat_sa_param
 		return "only inbound SAs are added";
 	if (!sa || !sa->reserved)
 		return "the SPI was not reserved";
+	if (!params->replay)
+		return "no replay window";
 	if (!sim_kernel_policy(kernel, params->policy))
 		return "no such policy";
 	sa->params = *params;

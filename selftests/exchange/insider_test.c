@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A peer that knows the keys and breaks one rule at a time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim_case.h"
+#include "sim_insider.h"
+
+static struct moat_isakmp *isakmp(struct sim *sim, int side)
+{
+	return TAILQ_FIRST(&sim_core(sim, side)->isakmps);
+}
+
+static unsigned long refused(struct sim *sim, enum moat_refuse why)
+{
+	return sim_core(sim, 1)->refused[why];
+}
+
+/* What is not ours to take is refused, and what stands stays as it is. */
+static void quick_1(struct sim *sim, const struct sim_quick_1 *how, bool clear)
+{
+	struct moat_isakmp *sa = isakmp(sim, 0);
+	struct moat_ike1_out out;
+
+	sim_insider_begin(&out, sa, MOAT_X_QUICK, 0x1234567);
+	sim_insider_quick_1(sim, sa, &out.b, how);
+	sim_insider_send(sim, sa, &out, 0x1234567, clear);
+	sim_run(sim, 1000);
+}
+
+static void untouched(struct sim *sim)
+{
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_QUICK), 1);
+	sim_run(sim, 130000);
+	sim_assert_established(sim, 1);
+}
+
+/* Without a fault in it the message is taken: the other tests would show nothing. */
+static void right_one(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct sim_quick_1 how = { .esp = &isakmp(sim, 0)->tunnel->conf.esp };
+
+	(void)state;
+	quick_1(sim, &how, false);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_QUICK), 2);
+	sim_free(sim);
+}
+
+/* IDs of UDP alone are no part of a tunnel for all protocols that may not narrow. */
+static void other_protocol(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct sim_quick_1 how = { .esp = &isakmp(sim, 0)->tunnel->conf.esp,
+				   .protocol = 17 };
+
+	(void)state;
+	quick_1(sim, &how, false);
+	assert_int_equal(sim_logged(sim, 1, "quick-no-pair"), 1);
+	assert_non_null(
+		strstr(sim_log_text(sim, 1, "quick-no-pair"), "offered protocol 17"));
+	untouched(sim);
+	sim_free(sim);
+}
+
+static void quick_in_clear(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct sim_quick_1 how = { .esp = &isakmp(sim, 0)->tunnel->conf.esp };
+	unsigned long before = refused(sim, MOAT_REFUSE_FLAGS);
+
+	(void)state;
+	quick_1(sim, &how, true);
+	assert_int_equal(refused(sim, MOAT_REFUSE_FLAGS), before + 1);
+	untouched(sim);
+	sim_free(sim);
+}
+
+/* A KE and a group come together or not at all. */
+static void group_and_ke(void **state)
+{
+	static const struct {
+		const char *esp;
+		enum moat_group group;
+		const char *said;
+	} cases[] = {
+		{ "aes128gcm16", MOAT_GROUP_ECP256,
+		  "KE without a group in the proposal" },
+		{ "aes128gcm16-ecp256", MOAT_GROUP_NONE,
+		  "a group in the proposal without KE" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = sim_plain();
+		struct sim_quick_1 how = { .group = cases[i].group };
+		struct sim *sim;
+
+		o.esp[0] = o.esp[1] = cases[i].esp;
+		sim = sim_start(&o);
+		how.esp = &isakmp(sim, 0)->tunnel->conf.esp;
+		quick_1(sim, &how, false);
+		assert_int_equal(refused(sim, MOAT_REFUSE_KEY), 1);
+		assert_non_null(
+			strstr(sim_log_text(sim, 1, "ike-refused"), cases[i].said));
+		untouched(sim);
+		sim_free(sim);
+	}
+}
+
+static void inform(struct sim *sim, struct moat_isakmp *sa, uint32_t id, uint16_t type)
+{
+	struct moat_ike1_out out;
+
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, id);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, type, moat_view(NULL, 0),
+			  moat_view(NULL, 0));
+	sim_insider_send(sim, sa, &out, id, false);
+	sim_run(sim, 100);
+}
+
+/* A message id serves one informational message, however often it comes. */
+static void used_message_id(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	unsigned long before = refused(sim, MOAT_REFUSE_STATE);
+
+	(void)state;
+	inform(sim, isakmp(sim, 0), 77, MOAT_N_NO_PROPOSAL_CHOSEN);
+	assert_int_equal(sim_logged(sim, 1, "quick-no-proposal") +
+				 sim_logged(sim, 1, "ike-notify"),
+			 1);
+	for (int i = 0; i < 3; i++)
+		inform(sim, isakmp(sim, 0), 77, MOAT_N_NO_PROPOSAL_CHOSEN);
+	assert_int_equal(sim_logged(sim, 1, "quick-no-proposal") +
+				 sim_logged(sim, 1, "ike-notify"),
+			 1);
+	assert_int_equal(refused(sim, MOAT_REFUSE_STATE), before + 3);
+	sim_free(sim);
+}
+
+/* A peer starts afresh once per ISAKMP SA: it is told in phase 1. */
+static void contact_again(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+
+	(void)state;
+	assert_int_equal(sim_logged(sim, 1, "ike-initial-contact"), 1);
+	for (uint32_t id = 1; id < 4; id++)
+		inform(sim, isakmp(sim, 0), id, MOAT_N_INITIAL_CONTACT);
+	assert_int_equal(sim_logged(sim, 1, "ike-initial-contact"), 1);
+	sim_assert_established(sim, 1);
+	sim_free(sim);
+}
+
+static void delete_isakmp(struct sim *sim, struct moat_isakmp *from,
+			  const struct moat_isakmp *victim, uint32_t id)
+{
+	uint8_t spi[2 * MOAT_COOKIE_LEN];
+	struct moat_ike1_out out;
+
+	memcpy(spi, victim->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, victim->cky.r, MOAT_COOKIE_LEN);
+	sim_insider_begin(&out, from, MOAT_X_INFORMATIONAL, id);
+	moat_build_delete(&out.b, MOAT_PROTO_ISAKMP, sizeof(spi),
+			  moat_view(spi, sizeof(spi)));
+	sim_insider_send(sim, from, &out, id, false);
+	sim_run(sim, 100);
+}
+
+/* Cookies are no secret: who names those of another peer's ISAKMP SA ends nothing. */
+static void delete_of_another(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct moat_isakmp *from = isakmp(sim, 0);
+	struct moat_isakmp *theirs = isakmp(sim, 1);
+	struct moat_isakmp *other = calloc(1, sizeof(*other));
+
+	(void)state;
+	assert_non_null(other);
+	/* A second one, of a peer elsewhere, for as long as this test looks. */
+	other->ike = theirs->ike;
+	other->tunnel = theirs->tunnel;
+	other->state = MOAT_QM_IDLE;
+	other->cky = theirs->cky;
+	other->cky.i[0] ^= 1;
+	other->remote = theirs->remote;
+	other->remote.addr.bytes[other->remote.addr.len - 1] ^= 1;
+	TAILQ_INSERT_TAIL(&sim_core(sim, 1)->isakmps, other, link);
+	delete_isakmp(sim, from, other, 5);
+	assert_int_equal(sim_logged(sim, 1, "ike-deleted"), 0);
+	assert_int_equal(sim_isakmps(sim, 1), 2);
+	TAILQ_REMOVE(&sim_core(sim, 1)->isakmps, other, link);
+	free(other);
+	/* Its own it may end. */
+	delete_isakmp(sim, from, theirs, 6);
+	assert_int_equal(sim_logged(sim, 1, "ike-deleted"), 1);
+	assert_int_equal(sim_isakmps(sim, 1), 0);
+	sim_free(sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(right_one),	     cmocka_unit_test(other_protocol),
+		cmocka_unit_test(quick_in_clear),    cmocka_unit_test(group_and_ke),
+		cmocka_unit_test(used_message_id),   cmocka_unit_test(contact_again),
+		cmocka_unit_test(delete_of_another),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
