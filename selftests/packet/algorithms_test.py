@@ -23,11 +23,12 @@ from ktap import Results, check, same
 from moatnl import IN, OUT, TRANSPORT, TUNNEL
 
 LONGEST = 300
+WIRE_MTU = 1500
 ALL_LENGTHS = range(LONGEST + 1)
 PROTOCOL = 253                          # for experiments: nobody listens (RFC 3692)
 INNER = {4: 4, 6: 41}                   # next headers of tunnel mode
 SPI_IN, SPI_OUT = 0xc0ffee01, 0xc0ffee02
-SOURCE = os.urandom(LONGEST)
+SOURCE = os.urandom(WIRE_MTU)
 # each way the crypto API is called: once with extended sequence numbers
 EACH_KIND = ("aes128gcm16", "aes256ccm12", "aes192gmac", "chacha20poly1305", "aes128-sha256",
              "aes256ctr-sha512", "3des-md5", "null-aescmac", "ah-sha1", "ah-aes256gmac")
@@ -171,6 +172,16 @@ class Row:
         return [self.sealer.seal(*ends, seq, content, next_header)
                 for seq, content in zip(self.numbers, contents)]
 
+    def limit(self):
+        """Bytes of the largest packet that leaves whole, as the SA says; checked by the codec."""
+        limit = self.gw.nl.sa_of(SPI_OUT)["mtu"]
+        # the outer header stands for the packet's own in transport mode
+        head = 0 if self.mode == TUNNEL else 20 if self.outer == 4 else 40
+        sizes = [len(self.sealed([bytes(n - head)], PROTOCOL)[0]) for n in (limit, limit + 1)]
+        check(sizes[0] <= WIRE_MTU < sizes[1],
+              f"packets of the MTU, {limit}, and a byte more become {sizes}")
+        return limit
+
     def check_counters(self, direction, octets):
         """The SA has carried each packet, and dropped none."""
         sa = self.gw.nl.sa_of(SPI_IN if direction == IN else SPI_OUT)
@@ -192,6 +203,20 @@ def opened_all(row, wan, contents, next_header):
                     for seq, content in zip(row.numbers, contents)], "packet of the gateway")
 
 
+def around_mtu(row, wan, content, next_header, send):
+    """At the limit one packet leaves, one byte over it two fragments."""
+    send(0)
+    got = wan.receive(1, row.opener.protocol)
+    same_each([row.opened(data)[2:] for data in got], [(content(0), next_header)],
+              "packet at the limit")
+    check(len(got[0]) <= WIRE_MTU, f"{len(got[0])} bytes on the wire")
+    send(1)
+    got = wan.receive(2, row.opener.protocol if row.outer == 4 else 44)
+    same(len(got), 2, "fragments of the packet over the limit")
+    same(sum(map(len, got)), len(row.sealed([content(1)], next_header)[0]) +
+         (20 if row.outer == 4 else 56), "bytes of both")
+
+
 def tunnel(row, gw, traffic):
     """Forwarded packets are sealed; the peer's are opened, for the host."""
     wan, lan = Wire(gw, "wan"), Wire(gw, "lan")
@@ -201,6 +226,12 @@ def tunnel(row, gw, traffic):
     wan.send(row.sealed(traffic.back, INNER[row.inner]))
     same_each(lan.receive(row.count, PROTOCOL), traffic.back_routed, "packet for the host")
     row.check_counters(IN, sum(map(len, traffic.back)))
+    size = row.limit() - (20 if row.inner == 4 else 40)
+    if row.inner == 4:              # IPv6's sender would be told instead
+        ends = HOST[4], FAR[4]
+        around_mtu(row, wan,
+                   lambda more: ip_packet(*ends, PROTOCOL, SOURCE[:size + more], 63), 4,
+                   lambda more: lan.send([ip_packet(*ends, PROTOCOL, SOURCE[:size + more])]))
 
 
 def transport(row, gw, traffic):
@@ -222,18 +253,22 @@ def transport(row, gw, traffic):
         same_each([sock.recv(2048)[skip:] for _ in traffic.payloads], traffic.payloads,
                   "packet for the gateway")
         row.check_counters(IN, octets)
+        size = row.limit() - head
+        around_mtu(row, wan, lambda more: SOURCE[:size + more], PROTOCOL,
+                   lambda more: sock.sendto(SOURCE[:size + more], (PEERS[row.outer], 0)))
 
 
 def rows():
     """Name, mode, family inside and outside, ESN."""
     for name in moatnl.ALGORITHMS:
-        if name.startswith("ah-"): continue
         yield name, TUNNEL, 4, 4, False
-    for name in EACH_KIND[:8]:
+        yield name, TRANSPORT, 4, 4, False
+    for name in EACH_KIND:
         yield name, TUNNEL, 4, 4, True
     for name in ("aes128gcm16", "aes256-sha256"):
         for inner, outer in ((6, 4), (4, 6), (6, 6)):
             yield name, TUNNEL, inner, outer, False
+        yield name, TRANSPORT, 6, 6, False
 
 
 def main():
