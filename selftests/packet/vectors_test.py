@@ -10,7 +10,7 @@ import gateway
 import moatnl
 import netns
 import vectors
-from ktap import Results, check, same
+from ktap import Results, check, same, wait_for
 from moatnl import IN
 
 OURS, PEERS, HOST = gateway.OURS[4], gateway.PEERS[4], gateway.HOST[4]
@@ -149,6 +149,36 @@ def module_chacha(gw):
     same(gw.nl.sa_of(0x01020304)["seq"], 5, "sequence number")
 
 
+def becomes(plain):
+    """Drops and packets of an inbound SA in tunnel mode, for this plain text."""
+    pad, next_header = plain[-2:]
+    if plain[-2 - pad:-2] != bytes(range(1, pad + 1)):
+        return {"in_padding": 1}, 0
+    if next_header in (4, 41):
+        return {}, 1
+    return {"in_dummy" if next_header == 59 else "in_next_header": 1}, 0
+
+
+def module_gcm(gw):
+    """draft-mcgrew-gcm-test-01: most name ICMP as what is inside, which is noticed behind a
+    right ICV; one flipped bit, and the ICV is wrong."""
+    for name, key, head, iv, plain, sealed in vectors.GCM_PACKETS:
+        spi, seq, esn = numbers(head)
+        key, iv, plain, sealed = binary(key, iv, plain, sealed)
+        wire = spi.to_bytes(4, "big") + (seq & 0xffffffff).to_bytes(4, "big") + iv + sealed
+        inbound(gw, name, (key, b""), spi, seq, esn)
+        for packet, expected in ((wire[:-1] + bytes([wire[-1] ^ 1]), ({"in_icv": 1}, 0)),
+                                 (wire, becomes(plain))):
+            expected[0].setdefault("in_icv", 1)
+            gw.send("wan", outer(packet))
+
+            def found():
+                sa = gw.nl.sa_of(spi)
+                return sa.get("drop", {}), sa["packets"]
+            wait_for(f"{expected} of {name}, SPI {spi:x}, not {found()}",
+                     lambda: found() == expected, 10)
+
+
 def module_cbc(gw):
     """Cases 7 and 8 of RFC 3602, with an ICV of our own at their end."""
     netns.ip(f"route add 192.168.123.200 via {HOST} dev lan", ns=gw.name)
@@ -173,6 +203,7 @@ def main():
     netns.shell("load_moat")
     gw = gateway.Gateway()
     results.run("module: the packet of RFC 7634", module_chacha, gw)
+    results.run("module: packets of draft-mcgrew-gcm-test-01", module_gcm, gw)
     results.run("module: packets of RFC 3602", module_cbc, gw)
     gw.close()
     results.run("unload", netns.shell, "unload_moat")
