@@ -5,7 +5,8 @@
 Crypto in place over pages that are not the packet's own has been a hole in
 several IPsec stacks: whoever may read a file wrote into its page cache. Pages
 get into packets by sendfile(), splice(), vmsplice() and MSG_ZEROCOPY; here
-outbound as payload, inbound as an ESP packet, with a good and a bad ICV.
+outbound as payload, of ESP, ESP in UDP and AH; inbound as a packet of ESP and of
+ESP in UDP, with a good and a bad ICV.
 """
 import ctypes
 import mmap
@@ -18,11 +19,12 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import gateway
 import netns
-from gateway import FAR, HOST, IP, OURS, PEERS, Tunnel, answer, is_esp, routed, trim
+from gateway import FAR, HOST, IP, OURS, PEERS, Tunnel, answer, packet, routed, trim
 from ktap import Results, check, same, wait_for
 
 ALGORITHMS = ("aes128gcm16", "aes128-sha256")
-FOU_PORT = 5555             # UDP to here is ESP without its UDP header
+FOU_PORT = 5555     # UDP to here is ESP without its UDP header
+NAT_T = 4500
 SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
 SIZE = 1200
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -91,45 +93,82 @@ WAYS = {"sendfile": by_sendfile, "splice": by_splice, "vmsplice": by_vmsplice,
         "MSG_ZEROCOPY": by_zerocopy}
 
 
-def send(ns, source, target, how, pages):
-    """One datagram whose bytes are the file's pages."""
+def connected(ns, source, target, port=0):
+    """A UDP socket in a namespace, as a context."""
     with netns.inside(ns):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with sock:
-        sock.bind((source, 0))
-        sock.connect(target)
-        same(WAYS[how](sock, pages), len(pages.data), "bytes sent")
+    sock.bind((source, port))
+    sock.connect(target)
+    return sock
 
 
-def outbound(gw, how, ns, source):
+def send(sock, how, pages):
+    """One datagram whose bytes are the file's pages."""
+    same(WAYS[how](sock, pages), len(pages.data), "bytes sent")
+
+
+def outbound(gw, how, ns, source, algorithm, encap=None):
     """As payload, from the gateway itself or through it."""
-    for algorithm in ALGORITHMS:
-        gw.reset()
-        tunnel = Tunnel(gw, algorithm=algorithm)
-        pages = Pages(os.urandom(SIZE))
-        send(ns, source, (FAR[4], 5678), how, pages)
-        got = gw.receive("wan", 1, wanted=is_esp)
-        same(len(got), 1, "sealed packets")
+    gw.reset()
+    tunnel = Tunnel(gw, algorithm=algorithm, encap=encap)
+    pages = Pages(os.urandom(SIZE))
+    with connected(ns, source, (FAR[4], 5678)) as sock:
+        send(sock, how, pages)
+    got = gw.receive("wan", 1)
+    same(len(got), 1, "sealed packets")
+    if algorithm.startswith("ah-"):
+        check(pages.data in got[0], "AH does not carry what was sent")
+    else:
         same(trim(tunnel.open(got[0]))[28:], pages.data, "what the peer opens")
-        pages.check()
+    pages.check()
+
+
+def outbound_all(gw, how, ns, source):
+    for algorithm in (*ALGORITHMS, "ah-sha256"):
+        outbound(gw, how, ns, source, algorithm)
+    outbound(gw, how, ns, source, ALGORITHMS[0], NAT_T)
+
+
+def arrives(gw, tunnel, one, good):
+    """The packet gets to its host, or was refused for its ICV."""
+    if good:
+        same(gw.receive("lan", 1), [routed(one)], "what the host gets")
+    else:
+        wait_for("in_icv", lambda: tunnel.drops_in() == {"in_icv": 1})
 
 
 def inbound(gw, how, good):
-    """As an ESP packet of the peer's."""
-    for algorithm in ALGORITHMS:
+    """As an ESP packet of the peer's, bare or in UDP."""
+    for algorithm, port in ((ALGORITHMS[0], None), (ALGORITHMS[1], None),
+                            (ALGORITHMS[0], NAT_T), (ALGORITHMS[1], NAT_T)):
         gw.reset()
-        tunnel = Tunnel(gw, algorithm=algorithm)
+        tunnel = Tunnel(gw, algorithm=algorithm, encap=port)
         one = answer(4, os.urandom(SIZE - 200), 1)
         esp = bytearray(bytes(IP(tunnel.seal(one, 1)).payload))
         if not good:
             esp[-1] ^= 1
         pages = Pages(bytes(esp))
-        send(f"{gw.name}-wire", PEERS[4], (OURS[4], FOU_PORT), how, pages)
-        if good:
-            same(gw.receive("lan", 1), [routed(one)], "what the host gets")
-        else:
-            wait_for("in_icv", lambda: tunnel.drops_in() == {"in_icv": 1})
+        with connected(f"{gw.name}-wire", PEERS[4], (OURS[4], port or FOU_PORT),
+                       port or 0) as sock:
+            send(sock, how, pages)
+        arrives(gw, tunnel, one, good)
         pages.check()
+
+
+def tapped(gw):
+    """Who listens at a device shares the packet with us: what he reads is what arrived."""
+    gw.reset()
+    tunnel = Tunnel(gw)
+    for seq in range(1, 9):
+        plain, back = packet(4, os.urandom(SIZE), seq), answer(4, os.urandom(SIZE), seq)
+        sealed = tunnel.seal(back, seq)
+        for device, data, far in (("lan", bytes(plain), "wan"), ("wan", sealed, "lan")):
+            tap = netns.Link(gw.name, device)
+            gw.send(device, data)
+            same(len(gw.receive(far, 1)), 1, f"packets at {far}")
+            same([trim(f[14:]).hex() for f in tap.frames(5, lambda f: f[12:14] == b"\x08\0", 1)],
+                 [data.hex()], f"packet that arrived at {device}, once it had left")
+            tap.close()
 
 
 def prepare(gw):
@@ -146,11 +185,13 @@ def main():
     gw = gateway.Gateway()
     prepare(gw)
     run = results.run
+    run("taps", tapped, gw)
     for how in WAYS:
-        run(f"{how} at the gateway", outbound, gw, how, gw.name, "10.1.0.1")
-        run(f"{how} through the gateway", outbound, gw, how, f"{gw.name}-wire", HOST[4])
-        run(f"{how} of ESP", inbound, gw, how, True)
-        run(f"{how} of ESP with a bad ICV", inbound, gw, how, False)
+        run(f"{how} at the gateway", outbound_all, gw, how, gw.name, "10.1.0.1")
+        run(f"{how} through the gateway", outbound_all, gw, how, f"{gw.name}-wire", HOST[4])
+        for good in (True, False):
+            which = "a good" if good else "a bad"
+            run(f"{how} of ESP with {which} ICV", inbound, gw, how, good)
     netns.ip(f"fou del port {FOU_PORT}", ns=gw.name)
     gw.reset()
     gw.close()
