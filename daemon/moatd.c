@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "priv/ipc.h"
 #include "priv/log.h"
 #include "priv/process.h"
 #include "priv/supervisor.h"
@@ -15,6 +16,7 @@ static const struct {
 	{ "moatd: ike", moat_ike_process },
 	{ "moatd: keys", moat_keys_process },
 	{ "moatd: kernel", moat_kernel_process },
+	{ "moatd: resolve", moat_resolve_process },
 };
 
 static int usage(FILE *out, int status)
@@ -33,7 +35,7 @@ int main(int argc, char **argv)
 	int option;
 
 	/* The supervisor starts the others by these names. */
-	for (unsigned int i = 0; i < 3 && argc == 2; i++) {
+	for (unsigned int i = 0; i < MOAT_PROCESSES && argc == 2; i++) {
 		if (!strcmp(argv[0], processes[i].name)) {
 			moat_log_channel(MOAT_SUPERVISOR_FD);
 			return processes[i].run(argv[1]);

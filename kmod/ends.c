@@ -19,9 +19,9 @@ static const struct rhashtable_params moat_ends_params = {
 	.automatic_shrinking = true,
 };
 
-bool moat_ends_known(const struct moat_net *mn, u8 family,
-		     const union nf_inet_addr *local,
-		     const union nf_inet_addr *remote)
+static struct moat_ends *moat_ends_find(const struct moat_net *mn, u8 family,
+					const union nf_inet_addr *local,
+					const union nf_inet_addr *remote)
 {
 	const struct moat_ends_key key = {
 		.local = *local,
@@ -31,6 +31,27 @@ bool moat_ends_known(const struct moat_net *mn, u8 family,
 
 	return rhashtable_lookup((struct rhashtable *)&mn->ends, &key,
 				 moat_ends_params);
+}
+
+bool moat_ends_known(const struct moat_net *mn, u8 family,
+		     const union nf_inet_addr *local,
+		     const union nf_inet_addr *remote)
+{
+	return moat_ends_find(mn, family, local, remote);
+}
+
+bool moat_ends_unknown(struct moat_net *mn, u8 family,
+		       const union nf_inet_addr *local,
+		       const union nf_inet_addr *remote)
+{
+	struct moat_ends *ends = moat_ends_find(mn, family, local, remote);
+	unsigned long last, now = jiffies;
+
+	if (!ends)
+		return false;
+	last = READ_ONCE(ends->unknown_at);
+	return time_after_eq(now, last + HZ) &&
+	       cmpxchg(&ends->unknown_at, last, now) == last;
 }
 
 bool moat_bypass_implicit(const struct moat_net *mn,
@@ -85,6 +106,7 @@ static struct moat_ends *moat_ends_add(struct moat_net *mn,
 	if (!ends)
 		return NULL;
 	ends->key = *key;
+	ends->unknown_at = jiffies - HZ;
 	if (xa_alloc(&mn->ends_index, &ends->index, ends, xa_limit_32b,
 		     GFP_KERNEL))
 		goto free;

@@ -97,3 +97,14 @@ void moat_event_first_use(const struct moat_sa *sa)
 		return;
 	moat_event_end(&event, sa->mn, moat_nl_put_sa_id(event.msg, sa));
 }
+
+void moat_event_unknown_spi(const struct moat_net *mn,
+			    const struct moat_sa_key *id,
+			    const union nf_inet_addr *src)
+{
+	struct moat_event event;
+
+	if (!moat_event_begin(&event, mn, MOAT_CMD_UNKNOWN_SPI_NTF))
+		return;
+	moat_event_end(&event, mn, moat_nl_put_unknown(event.msg, id, src));
+}

@@ -6,7 +6,9 @@
 #include "flow.h"
 
 struct moat_policy;
+struct moat_net;
 struct moat_sa;
+struct moat_sa_key;
 
 /**
  * moat_event_acquire() - Traffic met a protect policy without an SA.
@@ -39,5 +41,15 @@ void moat_event_mapping(const struct moat_sa *sa,
  * @sa: SA
  */
 void moat_event_first_use(const struct moat_sa *sa);
+
+/**
+ * moat_event_unknown_spi() - A packet between endpoints had an SPI nobody has.
+ * @mn: namespace
+ * @id: its protocol and SPI, and where it went
+ * @src: the packet's source address
+ */
+void moat_event_unknown_spi(const struct moat_net *mn,
+			    const struct moat_sa_key *id,
+			    const union nf_inet_addr *src);
 
 #endif /* _MOAT_EVENT_H */

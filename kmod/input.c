@@ -17,6 +17,7 @@
 #include "chain.h"
 #include "device.h"
 #include "encap.h"
+#include "event.h"
 #include "frag.h"
 #include "input.h"
 #include "mark.h"
@@ -295,16 +296,52 @@ drop:
 	kfree_skb(skb);
 }
 
+/*
+ * The peer may have SAs that we have lost. Those of the kernel's own XFRM are
+ * none of them.
+ */
+static void moat_input_unknown(struct moat_net *mn, const struct sk_buff *skb,
+			       u8 family, u8 protocol)
+{
+	struct moat_sa_key id = { .family = family, .protocol = protocol };
+	union nf_inet_addr src = { };
+	struct ip_esp_hdr header;
+	struct xfrm_state *x;
+
+	if (family == AF_INET) {
+		id.dst.ip = ip_hdr(skb)->daddr;
+		src.ip = ip_hdr(skb)->saddr;
+	} else {
+		id.dst.in6 = ipv6_hdr(skb)->daddr;
+		src.in6 = ipv6_hdr(skb)->saddr;
+	}
+	if (!moat_parse_id(skb, 0, protocol, &header) || !header.spi ||
+	    !moat_ends_known(mn, family, &id.dst, &src))
+		return;
+	x = xfrm_state_lookup(mn->net, skb->mark,
+			      (const xfrm_address_t *)&id.dst, header.spi,
+			      protocol, family);
+	if (x) {
+		xfrm_state_put(x);
+		return;
+	}
+	id.spi = header.spi;
+	if (moat_ends_unknown(mn, family, &id.dst, &src))
+		moat_event_unknown_spi(mn, &id, &src);
+}
+
 int moat_input_packet(struct sk_buff *skb, u8 family, u8 protocol)
 {
+	struct moat_net *mn = moat_net(dev_net(skb->dev));
 	struct moat_sa *sa;
 
 	if (!pskb_may_pull(skb, sizeof(struct ip_esp_hdr)))
 		return -EINVAL;
-	sa = moat_input_find(moat_net(dev_net(skb->dev)), skb, family,
-			     protocol);
-	if (!sa)
+	sa = moat_input_find(mn, skb, family, protocol);
+	if (!sa) {
+		moat_input_unknown(mn, skb, family, protocol);
 		return -EINVAL;
+	}
 	if (sa->encap_sport || sa->above) {
 		moat_drop(sa->mn, sa, NULL, sa->above ? MOAT_DROP_IN_BUNDLE :
 							MOAT_DROP_IN_ENCAP);

@@ -211,6 +211,10 @@ int moat_nl_put_counter(struct sk_buff *skb, int type, const char *name,
 /** moat_nl_put_sa_id() - What events and spi-alloc tell about an SA. */
 int moat_nl_put_sa_id(struct sk_buff *skb, const struct moat_sa *sa);
 
+/** moat_nl_put_unknown() - What is known of an SA that is not here. */
+int moat_nl_put_unknown(struct sk_buff *skb, const struct moat_sa_key *id,
+			const union nf_inet_addr *src);
+
 /** moat_nl_put_sa() - All about an SA but its keys; locked or RCU. */
 int moat_nl_put_sa(struct sk_buff *skb, struct moat_sa *sa);
 

@@ -153,6 +153,25 @@ int moat_nl_put_sa_id(struct sk_buff *skb, const struct moat_sa *sa)
 	return moat_nl_close(skb, nest, moat_nl_fill_sa_id(skb, sa));
 }
 
+int moat_nl_put_unknown(struct sk_buff *skb, const struct moat_sa_key *id,
+			const union nf_inet_addr *src)
+{
+	struct nlattr *nest = nla_nest_start(skb, MOAT_A_MAIN_SA);
+	int err;
+
+	if (!nest)
+		return -EMSGSIZE;
+	err = nla_put_u8(skb, MOAT_A_SA_PROTOCOL, id->protocol);
+	if (!err)
+		err = nla_put_u32(skb, MOAT_A_SA_SPI, be32_to_cpu(id->spi));
+	if (!err)
+		err = moat_nl_put_addr(skb, MOAT_A_SA_DST, id->family,
+				       &id->dst);
+	if (!err)
+		err = moat_nl_put_addr(skb, MOAT_A_SA_SRC, id->family, src);
+	return moat_nl_close(skb, nest, err);
+}
+
 static int moat_nl_put_limit(struct sk_buff *skb, int type, u64 value)
 {
 	if (value == U64_MAX)

@@ -24,6 +24,7 @@ struct moat_sa;
  * @key.family: AF_INET or AF_INET6
  * @index: in moat_net.ends_index
  * @users: policies, under moat_net.lock
+ * @unknown_at: when an unknown SPI between them was last told, in jiffies
  * @rcu: to free it
  */
 struct moat_ends {
@@ -35,6 +36,7 @@ struct moat_ends {
 	} key;
 	u32 index;
 	unsigned int users;
+	unsigned long unknown_at;
 	struct rcu_head rcu;
 };
 
@@ -191,6 +193,21 @@ static inline void moat_policy_account(struct moat_policy *policy,
 bool moat_ends_known(const struct moat_net *mn, u8 family,
 		     const union nf_inet_addr *local,
 		     const union nf_inet_addr *remote);
+
+/**
+ * moat_ends_unknown() - Whether to tell that one sent the other an unknown SPI.
+ * @mn: namespace
+ * @family: AF_INET or AF_INET6
+ * @local: our address
+ * @remote: the peer's
+ *
+ * Once in a second for each pair of endpoints.
+ *
+ * Context: rcu_read_lock().
+ */
+bool moat_ends_unknown(struct moat_net *mn, u8 family,
+		       const union nf_inet_addr *local,
+		       const union nf_inet_addr *remote);
 
 /**
  * moat_hold() - Hold a packet until its policy has an SA.

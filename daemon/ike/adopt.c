@@ -192,6 +192,7 @@ void moat_adopt(struct moat_ike *ike, const struct moat_event *event)
 		child->switched = true;
 	if (event->adopt.current) {
 		pair->current = child;
+		pair->policy_local = child->local;
 		pair->policy_remote = child->udp ? child->peer.addr : child->remote;
 	}
 }
@@ -227,6 +228,8 @@ void moat_adopt_end(struct moat_ike *ike)
 
 		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++)
 			adopted += resume_pair(&tunnel->pairs[i]);
+		if (adopted)
+			moat_dpd_watch(tunnel);
 		if (adopted)
 			moat_act_log(ike->acts, MOAT_LOG_INFO, "ipsec-adopted",
 				     tunnel->conf.name,

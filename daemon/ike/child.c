@@ -26,11 +26,6 @@ static const char *tunnel_name(const struct moat_child *child)
 	return child->pair->tunnel->conf.name;
 }
 
-static uint8_t ip_protocol(const struct moat_child_sa *sa)
-{
-	return sa->protocol == MOAT_PROTO_AH ? MOAT_IPPROTO_AH : MOAT_IPPROTO_ESP;
-}
-
 static void fill_params(struct moat_sa_params *params, const struct moat_child *child,
 			const struct moat_child_sa *sa, uint8_t direction, uint64_t bytes,
 			uint64_t soft_bytes)
@@ -39,7 +34,7 @@ static void fill_params(struct moat_sa_params *params, const struct moat_child *
 	bool in = direction == MOAT_DIRECTION_IN;
 
 	params->direction = direction;
-	params->protocol = ip_protocol(sa);
+	params->protocol = moat_child_protocol(sa);
 	params->spi = in ? sa->spi_in : sa->spi_out;
 	params->src = in ? child->remote : child->local;
 	params->dst = in ? child->local : child->remote;
@@ -292,10 +287,7 @@ static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answ
 	struct moat_act *act;
 
 	moat_timer_stop(&core(child)->timers, &child->switch_timer);
-	if (!moat_addr_equal(&pair->policy_remote, &child->remote)) {
-		pair->policy_remote = child->remote;
-		moat_pair_policy(pair, MOAT_ACT_POLICY_SET);
-	}
+	moat_pair_ends(pair, &child->local, &child->remote);
 	act = moat_act_new(core(child)->acts, MOAT_ACT_POLICY_SWITCH);
 	act->sa = child->out;
 	child->out = NULL;
@@ -372,6 +364,13 @@ static uint64_t switch_wait(const struct moat_child *child)
 	return left / 2 < wait ? left / 2 : wait;
 }
 
+/* Between the same ends? Else there is nobody left who hears what the old one sends. */
+static bool same_place(const struct moat_child *child, const struct moat_child *old)
+{
+	return moat_addr_equal(&child->local, &old->local) &&
+	       (child->udp || moat_addr_equal(&child->remote, &old->remote));
+}
+
 bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer)
 {
 	struct moat_ike *ike = core(child);
@@ -398,7 +397,7 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 		retire(child, child);
 		return false;
 	}
-	if (pair->current && child->initiator) {
+	if (pair->current && child->initiator && same_place(child, pair->current)) {
 		/* strongSwan installs its SAs at message 3 only: let it get there. */
 		moat_timer_after(ike, &child->switch_timer, switch_wait(child));
 		return false;
@@ -458,7 +457,7 @@ static void delete_sa(struct moat_child *child, uint8_t direction)
 	act->sa = moat_alloc(sizeof(*act->sa));
 	act->sa->direction = direction;
 	/* The kernel deletes the rest of a bundle with it. */
-	act->sa->protocol = ip_protocol(&child->sas[0]);
+	act->sa->protocol = moat_child_protocol(&child->sas[0]);
 	act->sa->spi = in ? child->sas[0].spi_in : child->sas[0].spi_out;
 	act->sa->dst = in ? child->local : child->remote;
 	if (in)
@@ -538,7 +537,7 @@ static bool has_spi(const struct moat_child *child, uint8_t direction, uint8_t p
 	for (unsigned int i = 0; i < child->n_sas; i++) {
 		const struct moat_child_sa *sa = &child->sas[i];
 
-		if (ip_protocol(sa) == protocol &&
+		if (moat_child_protocol(sa) == protocol &&
 		    spi == (direction == MOAT_DIRECTION_IN ? sa->spi_in : sa->spi_out))
 			return true;
 	}
@@ -630,34 +629,6 @@ void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
 	}
 }
 
-/*
- * What the kernel has keeps its name, and so child->remote; its policy's endpoint
- * follows there too. What it does not have yet is made for the new place.
- */
-void moat_child_move(struct moat_child *child, const struct moat_endpoint *to)
-{
-	struct moat_pair *pair = child->pair;
-	struct moat_addr from = child->peer.addr;
-	struct moat_act *act;
-
-	child->peer = *to;
-	for (unsigned int i = 0; child->out && i < child->n_sas; i++) {
-		child->remote = to->addr;
-		child->out[i].dst = to->addr;
-		child->out[i].encap[1] = to->port;
-	}
-	if (!child->switched)
-		return;
-	act = moat_act_new(core(child)->acts, MOAT_ACT_SA_MOVE);
-	act->move.policy = pair->policy;
-	act->move.protocol = ip_protocol(&child->sas[0]);
-	act->move.spi = child->sas[0].spi_out;
-	act->move.dst = child->remote;
-	act->move.peer = *to;
-	if (moat_addr_equal(&pair->policy_remote, &from))
-		pair->policy_remote = to->addr;
-}
-
 /* The peer deleted its inbound SA: nothing may be sent on ours any more. */
 static void deleted(struct moat_child *child)
 {
@@ -674,7 +645,9 @@ static void deleted(struct moat_child *child)
 		switch_to(next, NULL, NULL);
 }
 
-void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
+/* A child of this peer by the SPI that we send with. */
+static struct moat_child *find_outbound(struct moat_isakmp *sa, uint8_t protocol,
+					uint32_t spi)
 {
 	struct moat_tunnel *tunnel;
 	struct moat_child *child;
@@ -685,11 +658,32 @@ void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
 			continue;
 		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
 			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
-				if (!has_spi(child, MOAT_DIRECTION_OUT, protocol, spi))
-					continue;
-				deleted(child);
-				return;
+				if (has_spi(child, MOAT_DIRECTION_OUT, protocol, spi))
+					return child;
 			}
 		}
 	}
+	return NULL;
+}
+
+void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
+{
+	struct moat_child *child = find_outbound(sa, protocol, spi);
+
+	if (child)
+		deleted(child);
+}
+
+void moat_child_refused(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
+{
+	struct moat_child *child = find_outbound(sa, protocol, spi);
+	struct moat_pair *pair;
+
+	/* It may not have read message 3 yet. */
+	if (!child || !child->complete)
+		return;
+	pair = child->pair;
+	deleted(child);
+	if (!pair->current)
+		moat_pair_connect(pair);
 }

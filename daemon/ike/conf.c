@@ -12,6 +12,8 @@ void moat_conf_copy(struct moat_tunnel_conf *to, const struct moat_tunnel_conf *
 	*to = *from;
 	to->file = moat_dup(file, strlen(file) + 1);
 	to->creds = moat_creds_get(from->creds);
+	to->written = NULL;
+	to->n_written = 0;
 	to->remote = moat_dup(from->remote, from->n_remote * sizeof(*from->remote));
 	to->pairs = moat_dup(from->pairs, from->n_pairs * sizeof(*from->pairs));
 }
@@ -75,24 +77,33 @@ static bool same_sa(const struct moat_sa_algs *a, const struct moat_sa_algs *b)
 	return true;
 }
 
-bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
-			 const struct moat_tunnel_conf *b)
+static bool same_ends(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
 {
-	if (a == b)
-		return true;
 	if (a->n_remote != b->n_remote || !moat_addr_equal(&a->local, &b->local))
 		return false;
 	for (unsigned int i = 0; i < a->n_remote; i++) {
 		if (!moat_addr_equal(&a->remote[i], &b->remote[i]))
 			return false;
 	}
+	return true;
+}
+
+static bool same_terms(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
+{
 	return a->action == b->action && a->auth == b->auth &&
 	       moat_creds_same(a->creds, b->creds) && a->exchange == b->exchange &&
 	       a->nat_t == b->nat_t && a->fragmentation == b->fragmentation &&
 	       a->ike_lifetime == b->ike_lifetime && a->dpd == b->dpd &&
 	       a->dpd_timeout == b->dpd_timeout &&
-	       same_identity(&a->local_id, &b->local_id) &&
-	       same_identity(&a->remote_id, &b->remote_id) && same_ike(&a->ike, &b->ike);
+	       same_ike(&a->ike, &b->ike);
+}
+
+bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
+			 const struct moat_tunnel_conf *b)
+{
+	return a == b || (same_ends(a, b) && same_terms(a, b) &&
+			  same_identity(&a->local_id, &b->local_id) &&
+			  same_identity(&a->remote_id, &b->remote_id));
 }
 
 static bool same_selector(const struct moat_selector *a, const struct moat_selector *b)
@@ -105,9 +116,11 @@ static bool same_selector(const struct moat_selector *a, const struct moat_selec
 	       a->remote_port[1] == b->remote_port[1];
 }
 
-bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
+/* What the tunnel itself is: its name, its traffic, how that is protected. */
+static bool same_tunnel(const struct moat_tunnel_conf *a,
+			const struct moat_tunnel_conf *b)
 {
-	if (!moat_conf_same_peer(a, b) || a->n_pairs != b->n_pairs)
+	if (a->n_pairs != b->n_pairs)
 		return false;
 	for (unsigned int i = 0; i < a->n_pairs; i++) {
 		if (!same_selector(&a->pairs[i].selector, &b->pairs[i].selector))
@@ -120,4 +133,38 @@ bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_c
 	       a->replay == b->replay && a->narrow == b->narrow &&
 	       a->routes == b->routes && moat_shape_equal(&a->shape, &b->shape) &&
 	       !strcmp(a->device, b->device);
+}
+
+bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
+{
+	return moat_conf_same_peer(a, b) && same_tunnel(a, b);
+}
+
+static bool is_addr(const struct moat_identity *id, const struct moat_addr *addr)
+{
+	struct moat_identity address;
+
+	if (!id->type || !addr->len)
+		return !id->type;
+	moat_identity_from_addr(addr, &address);
+	return same_identity(id, &address);
+}
+
+/* An identity that is the address moves with it. */
+static bool same_or_addr(const struct moat_identity *a, const struct moat_addr *a_addr,
+			 const struct moat_identity *b, const struct moat_addr *b_addr)
+{
+	return same_identity(a, b) || (is_addr(a, a_addr) && is_addr(b, b_addr));
+}
+
+bool moat_conf_moved(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
+{
+	static const struct moat_addr none;
+	const struct moat_addr *a_peer = a->n_remote == 1 ? &a->remote[0] : &none;
+	const struct moat_addr *b_peer = b->n_remote == 1 ? &b->remote[0] : &none;
+
+	return !strcmp(a->name, b->name) && !same_ends(a, b) && same_terms(a, b) &&
+	       same_or_addr(&a->local_id, &a->local, &b->local_id, &b->local) &&
+	       same_or_addr(&a->remote_id, a_peer, &b->remote_id, b_peer) &&
+	       same_tunnel(a, b);
 }

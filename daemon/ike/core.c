@@ -161,6 +161,9 @@ static void dispatch(struct moat_ike *ike, const struct moat_event *event)
 	case MOAT_EV_MAPPING:
 		moat_natt_mapping(ike, event);
 		break;
+	case MOAT_EV_UNKNOWN_SPI:
+		moat_spi_unknown(ike, event);
+		break;
 	case MOAT_EV_UP:
 		moat_tunnel_up(ike, event);
 		break;

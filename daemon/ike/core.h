@@ -153,6 +153,7 @@ TAILQ_HEAD(moat_children, moat_child);
 /**
  * struct moat_pair - one local net towards one remote net
  * @asked: an SA is wanted: by traffic, by an operator, by start = "up"
+ * @policy_local: endpoints of its policy in the kernel, @policy_remote likewise
  * @current: what the policy sends on
  * @quick: our own quick mode in flight
  * @answering: quick modes of the peer in flight
@@ -162,6 +163,7 @@ struct moat_pair {
 	struct moat_tunnel *tunnel;
 	struct moat_selector selector;
 	uint32_t policy;
+	struct moat_addr policy_local;
 	struct moat_addr policy_remote;
 	bool acquire_off;
 	bool asked;
@@ -179,6 +181,9 @@ struct moat_pair {
  * @requests: who waits for `up`
  * @attempts: failed ones in a row
  * @tried: of its remotes since it was asked for
+ * @heard_at: when the last message of the peer was taken
+ * @silence: runs while there are IPsec SAs but nobody who asks whether the peer lives
+ * @spi_at: when an unknown SPI last made us do something
  */
 struct moat_tunnel {
 	TAILQ_ENTRY(moat_tunnel) link;
@@ -192,6 +197,9 @@ struct moat_tunnel {
 	struct moat_timer retry;
 	unsigned int attempts;
 	unsigned int tried;
+	uint64_t heard_at;
+	struct moat_timer silence;
+	uint64_t spi_at;
 };
 
 void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event);
@@ -223,10 +231,19 @@ void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before,
 			       const char *why);
 /** moat_peer_next_address() - try another of the peer's addresses from now on */
 void moat_peer_next_address(struct moat_tunnel *tunnel);
+/** moat_peer_use_address() - it answers at @addr: begin there from now on */
+void moat_peer_use_address(struct moat_tunnel *tunnel, const struct moat_addr *addr);
 const char *moat_tunnel_state(const struct moat_tunnel *tunnel);
 
 struct moat_pair *moat_pair_find(struct moat_ike *ike, uint32_t policy);
 void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type);
+/**
+ * moat_pair_ends() - endpoints that the policy shall have from now on
+ *
+ * Does nothing when it has them. The kernel drops its outbound SA otherwise.
+ */
+void moat_pair_ends(struct moat_pair *pair, const struct moat_addr *local,
+		    const struct moat_addr *remote);
 void moat_pair_acquire(struct moat_ike *ike, const struct moat_event *event);
 /** moat_pair_connect() - get this pair a (new) pair of SAs, by whatever it takes */
 void moat_pair_connect(struct moat_pair *pair);
@@ -249,6 +266,14 @@ bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_c
 /** moat_conf_same_peer() - nothing differs that phase 1 depends on */
 bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
 			 const struct moat_tunnel_conf *b);
+
+/** moat_conf_moved() - only the addresses of its ends differ, or what follows them */
+bool moat_conf_moved(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b);
+
+/* ---- ends that move: move.c ---- */
+
+/** moat_tunnels_move() - a new configuration: go where it has other ends */
+void moat_tunnels_move(struct moat_ike *ike, const struct moat_event *event);
 
 /* ---- pairs of IPsec SAs: child.c ---- */
 
@@ -377,6 +402,8 @@ struct moat_child *moat_child_find(struct moat_ike *ike, uint32_t policy,
 				   uint8_t direction, uint8_t protocol, uint32_t spi);
 /** moat_child_move() - the peer's NAT gave it another address or port */
 void moat_child_move(struct moat_child *child, const struct moat_endpoint *to);
+/** moat_child_refused() - the peer has no inbound SA @spi, on which we send */
+void moat_child_refused(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
 /** moat_child_deleted() - the peer has deleted its inbound SA @spi */
 void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
 

@@ -149,6 +149,7 @@ enum moat_event_type {
 	MOAT_EV_EXPIRE,
 	MOAT_EV_FIRST_USE,
 	MOAT_EV_MAPPING,
+	MOAT_EV_UNKNOWN_SPI,
 	MOAT_EV_UP,
 	MOAT_EV_DOWN,
 	MOAT_EV_CLEAR,
@@ -171,6 +172,8 @@ enum moat_event_type {
  * @expire: a limit of an SA; @hard: the kernel has deleted it
  * @first_use: the first packet authenticated on an inbound SA
  * @mapping: an authentic packet on an inbound SA came from @peer, which is new
+ * @unknown_spi: a packet between @remote and @local had an SPI that nobody knows;
+ *               whoever can forge an address can cause it
  * @control: up, down, clear and rekey; @request comes back in MOAT_ACT_CONTROL_DONE
  * @keylog: from now on, name the keys of ISAKMP SAs or do not
  * @answer: to the action with the same @token; @ok false: @text says why.
@@ -224,6 +227,12 @@ struct moat_event {
 			uint32_t policy;
 			struct moat_endpoint peer;
 		} mapping;
+		struct {
+			uint8_t protocol;
+			uint32_t spi;
+			struct moat_addr local;
+			struct moat_addr remote;
+		} unknown_spi;
 		struct {
 			const char *tunnel;
 			uint32_t request;

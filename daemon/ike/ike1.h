@@ -684,9 +684,26 @@ void moat_info_delete_isakmp(struct moat_isakmp *sa);
 void moat_dpd_put_vendor(struct moat_build *b);
 /** moat_dpd_take_vendor() - does a message of phase 1 say that the peer knows it? */
 void moat_dpd_take_vendor(const struct moat_ike1_in *in);
+/** moat_dpd_prepare() - a tunnel is new */
+void moat_dpd_prepare(struct moat_tunnel *tunnel);
+/** moat_dpd_watch() - it has IPsec SAs and no ISAKMP SA: will the peer be heard? */
+void moat_dpd_watch(struct moat_tunnel *tunnel);
 /** moat_dpd_start() - phase 1 stands: from now on the peer is watched */
 void moat_dpd_start(struct moat_isakmp *sa);
 /** moat_dpd_handle() - an authentic R-U-THERE or its answer */
 void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n);
+
+/** moat_child_protocol() - its number in an IP header */
+static inline uint8_t moat_child_protocol(const struct moat_child_sa *sa)
+{
+	return sa->protocol == MOAT_PROTO_AH ? MOAT_IPPROTO_AH : MOAT_IPPROTO_ESP;
+}
+
+/* ---- SPIs that one side does not have: ike1_spi.c ---- */
+
+/** moat_spi_unknown() - a peer sends with an SPI that the kernel does not have */
+void moat_spi_unknown(struct moat_ike *ike, const struct moat_event *event);
+/** moat_spi_refused() - is it the peer's word that it does not have one of ours? */
+bool moat_spi_refused(struct moat_isakmp *sa, const struct moat_notify *n);
 
 #endif

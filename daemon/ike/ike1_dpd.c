@@ -98,6 +98,38 @@ static void due(struct moat_ike *ike, void *owner)
 	}
 }
 
+/* Nobody asks after the peer of adopted SAs before there is an ISAKMP SA again. */
+static void silence_due(struct moat_ike *ike, void *owner)
+{
+	struct moat_tunnel *tunnel = owner;
+	uint64_t timeout = tunnel->conf.dpd_timeout * MOAT_SECOND;
+	uint64_t quiet = ike->now - tunnel->heard_at;
+
+	if (moat_isakmp_ready(tunnel) || !moat_peer_has_children(tunnel))
+		return;
+	if (quiet < timeout) {
+		moat_timer_after(ike, &tunnel->silence, timeout - quiet);
+		return;
+	}
+	moat_act_log(ike->acts, MOAT_LOG_WARN, "peer-dead", tunnel->conf.name,
+		     "the peer does not answer, and nothing was heard of it for %llu s "
+		     "(dpd-timeout): its SAs end",
+		     (unsigned long long)(quiet / MOAT_SECOND));
+	moat_peer_forget_children(tunnel, UINT64_MAX, "the peer is dead");
+}
+
+void moat_dpd_prepare(struct moat_tunnel *tunnel)
+{
+	tunnel->silence = (struct moat_timer){ .fire = silence_due, .owner = tunnel };
+}
+
+void moat_dpd_watch(struct moat_tunnel *tunnel)
+{
+	if (tunnel->conf.dpd)
+		moat_timer_after(tunnel->ike, &tunnel->silence,
+				 tunnel->conf.dpd_timeout * MOAT_SECOND);
+}
+
 void moat_dpd_start(struct moat_isakmp *sa)
 {
 	struct moat_ike *ike = sa->ike;

@@ -252,6 +252,8 @@ static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)
 		moat_info_initial_contact(sa);
 	else if (n.type == MOAT_N_R_U_THERE || n.type == MOAT_N_R_U_THERE_ACK)
 		moat_dpd_handle(sa, &n);
+	else if (moat_spi_refused(sa, &n))
+		return;
 	else if (n.type < NOTIFY_ERRORS)
 		handle_error(sa, &n);
 	else

@@ -72,9 +72,9 @@ static const char *unsupported(const struct moat_tunnel_conf *conf)
 	if (!moat_auth_supported(conf->auth))
 		return "its method of authentication is not there yet";
 	if (!conf->n_remote)
-		return "a tunnel with remote = \"any\" can only answer";
+		return "no address of its peer is known yet: its name was not resolved";
 	if (!conf->local.len)
-		return "a tunnel with local = \"any\" can only answer";
+		return "we have no address yet that leads to the peer";
 	return NULL;
 }
 
@@ -86,6 +86,22 @@ static void draw_cookie(struct moat_ike *ike, uint8_t cookie[MOAT_COOKIE_LEN])
 	do {
 		moat_core_random(ike, cookie, MOAT_COOKIE_LEN);
 	} while (!memcmp(cookie, zero, sizeof(zero)));
+}
+
+/* Policies without SAs go along: IKE passes above them between their endpoints. */
+static void lead_policies(const struct moat_isakmp *sa)
+{
+	struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &sa->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(other, sa->tunnel))
+			continue;
+		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
+			if (!other->pairs[i].current)
+				moat_pair_ends(&other->pairs[i], &sa->local.addr,
+					       &sa->remote.addr);
+		}
+	}
 }
 
 void moat_phase1_start(struct moat_tunnel *tunnel)
@@ -106,6 +122,7 @@ void moat_phase1_start(struct moat_tunnel *tunnel)
 	sa->local.port = MOAT_IKE_PORT;
 	sa->remote.addr = tunnel->conf.remote[tunnel->remote % tunnel->conf.n_remote];
 	sa->remote.port = MOAT_IKE_PORT;
+	lead_policies(sa);
 	moat_natt_begin(sa);
 	/* In aggressive mode the first one is taken for granted. */
 	if (sa->exchange == MOAT_X_AGGRESSIVE && tunnel->conf.ike.count)
@@ -158,7 +175,7 @@ static bool serves(const struct moat_tunnel *tunnel, const struct moat_ike1_in *
 	if (tunnel->down || conf->action != MOAT_ACTION_PROTECT ||
 	    exchange_of(conf) != in->hdr.exchange || !moat_auth_supported(conf->auth))
 		return false;
-	if (conf->local.len && !moat_addr_equal(&conf->local, &in->local.addr))
+	if (!moat_addr_equal(&conf->local, &in->local.addr))
 		return false;
 	for (unsigned int i = 0; i < conf->n_remote; i++) {
 		if (moat_addr_equal(&conf->remote[i], &in->remote.addr))

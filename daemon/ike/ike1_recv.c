@@ -198,6 +198,7 @@ static void accept_message(struct moat_ike1_in *in)
 	char names[96];
 
 	sa->heard_at = in->ike->now;
+	sa->tunnel->heard_at = in->ike->now;
 	if (in->moved)
 		moat_natt_moved(in);
 	if (flight) {

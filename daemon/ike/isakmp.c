@@ -394,6 +394,7 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 		     sa->initiator ? "initiator" : "responder", alg, sa->life,
 		     moat_isakmp_name(sa, name));
 	moat_natt_established(sa);
+	moat_peer_use_address(sa->tunnel, &sa->remote.addr);
 	replace_old(sa);
 	moat_dpd_start(sa);
 	moat_peer_connect(sa->tunnel);

@@ -32,19 +32,38 @@ void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
 		return;
 	policy->selector = pair->selector;
 	policy->action = conf->action;
+	/* A name that has no address yet: nothing leaves until it has one. */
+	if (conf->action == MOAT_ACTION_PROTECT &&
+	    (!pair->policy_local.len || !pair->policy_remote.len))
+		policy->action = MOAT_ACTION_DISCARD;
 	policy->priority = conf->priority;
 	policy->mark = conf->mark;
 	policy->mode = conf->mode;
 	memcpy(policy->device, conf->device, sizeof(policy->device));
-	if (conf->action != MOAT_ACTION_PROTECT)
+	if (policy->action != MOAT_ACTION_PROTECT)
 		return;
-	policy->local = conf->local;
+	policy->local = pair->policy_local;
 	policy->remote = pair->policy_remote;
 	policy->acquire_off = pair->acquire_off;
 	policy->shape = conf->shape;
 	/* Everything through a device says nothing about where to go: routing does. */
 	policy->route = conf->routes &&
 			!(conf->device[0] && !moat_range_prefix(&pair->selector.remote));
+}
+
+void moat_pair_ends(struct moat_pair *pair, const struct moat_addr *local,
+		    const struct moat_addr *remote)
+{
+	struct moat_child *child;
+
+	if (moat_addr_equal(&pair->policy_local, local) &&
+	    moat_addr_equal(&pair->policy_remote, remote))
+		return;
+	pair->policy_local = *local;
+	pair->policy_remote = *remote;
+	moat_pair_policy(pair, MOAT_ACT_POLICY_SET);
+	TAILQ_FOREACH(child, &pair->children, link)
+		child->switched = false;
 }
 
 void moat_pair_connect(struct moat_pair *pair)

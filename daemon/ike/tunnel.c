@@ -71,6 +71,20 @@ void moat_peer_next_address(struct moat_tunnel *tunnel)
 	}
 }
 
+void moat_peer_use_address(struct moat_tunnel *tunnel, const struct moat_addr *addr)
+{
+	struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(other, tunnel))
+			continue;
+		for (unsigned int i = 0; i < other->conf.n_remote; i++) {
+			if (moat_addr_equal(&other->conf.remote[i], addr))
+				other->remote = i;
+		}
+	}
+}
+
 void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before,
 			       const char *why)
 {
@@ -345,6 +359,8 @@ static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_c
 	moat_conf_copy(&tunnel->conf, conf);
 	STAILQ_INIT(&tunnel->requests);
 	tunnel->retry = (struct moat_timer){ .fire = retry_due, .owner = tunnel };
+	tunnel->heard_at = ike->now;
+	moat_dpd_prepare(tunnel);
 	tunnel->pairs = moat_alloc(conf->n_pairs * sizeof(*tunnel->pairs));
 	for (unsigned int i = 0; i < conf->n_pairs; i++) {
 		struct moat_pair *pair = &tunnel->pairs[i];
@@ -355,6 +371,7 @@ static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_c
 		pair->policy = ike->last_policy++;
 		tunnel->conf.pairs[i].policy = pair->policy;
 		conf->pairs[i].policy = pair->policy;
+		pair->policy_local = conf->local;
 		if (conf->n_remote)
 			pair->policy_remote = conf->remote[0];
 		pair->acquire_off = conf->start == MOAT_START_NONE;
@@ -372,6 +389,7 @@ void moat_tunnel_start(struct moat_tunnel *tunnel)
 static void free_tunnel(struct moat_tunnel *tunnel)
 {
 	TAILQ_REMOVE(&tunnel->ike->tunnels, tunnel, link);
+	moat_timer_stop(&tunnel->ike->timers, &tunnel->silence);
 	moat_conf_clear(&tunnel->conf);
 	free(tunnel->pairs);
 	free(tunnel);
@@ -417,11 +435,18 @@ static void update_tunnel(struct moat_tunnel *tunnel, const struct moat_tunnel_c
 		connect_all(tunnel);
 }
 
+/* One that moved has done so by now, unless its new ends are not known yet. */
+static bool same_or_moved(const struct moat_tunnel_conf *a,
+			  const struct moat_tunnel_conf *b)
+{
+	return moat_conf_same(a, b) || moat_conf_moved(a, b);
+}
+
 static struct moat_tunnel_conf *find_conf(const struct moat_event *event,
 					  const struct moat_tunnel_conf *like)
 {
 	for (unsigned int i = 0; i < event->config.n_tunnels; i++) {
-		if (moat_conf_same(event->config.tunnels[i], like))
+		if (same_or_moved(event->config.tunnels[i], like))
 			return event->config.tunnels[i];
 	}
 	return NULL;
@@ -450,11 +475,12 @@ void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
 	struct moat_tunnels added = TAILQ_HEAD_INITIALIZER(added);
 	struct moat_tunnel *tunnel;
 
+	moat_tunnels_move(ike, event);
 	for (unsigned int i = 0; i < event->config.n_tunnels; i++) {
 		struct moat_tunnel_conf *conf = event->config.tunnels[i];
 
 		tunnel = moat_tunnel_find(ike, conf->name);
-		if (!tunnel || !moat_conf_same(conf, &tunnel->conf)) {
+		if (!tunnel || !same_or_moved(conf, &tunnel->conf)) {
 			tunnel = add_tunnel(ike, conf);
 			TAILQ_INSERT_TAIL(&added, tunnel, link);
 		}

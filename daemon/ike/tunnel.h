@@ -11,6 +11,8 @@
 
 #define MOAT_TUNNEL_NAME_MAX 63
 #define MOAT_ID_MAX	     256
+#define MOAT_REMOTES_MAX     16
+#define MOAT_NAME_MAX	     253 /* RFC 1035 section 2.3.4, without the last dot */
 
 enum moat_start { MOAT_START_TRAP, MOAT_START_UP, MOAT_START_NONE };
 enum moat_nat_t { MOAT_NAT_T_OFF, MOAT_NAT_T_AUTO, MOAT_NAT_T_FORCE };
@@ -53,6 +55,15 @@ struct moat_pair_conf {
 };
 
 /**
+ * struct moat_remote_conf - what `remote` says: an address, or a name to be resolved
+ * @name: NULL for an address
+ */
+struct moat_remote_conf {
+	char *name;
+	struct moat_addr addr;
+};
+
+/**
  * struct moat_tunnel_conf - everything one tunnel's block says, defaults filled in
  * @name: its name in the configuration
  * @file: file of the block, for messages
@@ -61,8 +72,12 @@ struct moat_pair_conf {
  * @local: our address; len 0 is "any"
  * @remote: the peer's addresses, tried in turn
  * @n_remote: how many
+ * @written: what they are made of, @n_written of them; the supervisor's alone, as
+ *           are @named (a name is among them), @local_any (`local` says so) and
+ *           @local_id_addr (@local_id follows @local)
  * @local_id: identity we send; the local address when none is configured
- * @remote_id: identity we demand; type 0 is the remote address in use
+ * @remote_id: identity we demand; type 0 is the remote address in use, and @data
+ *             then the name that stands for it in the configuration, if one does
  * @exchange: main or aggressive
  * @nat_t: NAT traversal: off, where there is a NAT, or always
  * @fragmentation: IKE messages may go in fragments, if the peer can as well
@@ -98,6 +113,11 @@ struct moat_tunnel_conf {
 	struct moat_addr local;
 	struct moat_addr *remote;
 	unsigned int n_remote;
+	struct moat_remote_conf *written;
+	unsigned int n_written;
+	bool named;
+	bool local_any;
+	bool local_id_addr;
 	struct moat_identity local_id;
 	struct moat_identity remote_id;
 	enum moat_phase1 exchange;

@@ -280,6 +280,17 @@ static void take_mapping(struct moat_io *io, const struct moat_ipc *msg)
 	moat_io_step(io, &event);
 }
 
+static void take_unknown_spi(struct moat_io *io, const struct moat_ipc *msg)
+{
+	struct moat_event event = { .type = MOAT_EV_UNKNOWN_SPI };
+
+	event.unknown_spi.protocol = msg->unknown_spi.protocol;
+	event.unknown_spi.spi = msg->unknown_spi.spi;
+	event.unknown_spi.local = msg->unknown_spi.local;
+	event.unknown_spi.remote = msg->unknown_spi.remote;
+	moat_io_step(io, &event);
+}
+
 static void from_kernel(struct moat_io *io, const struct moat_ipc *msg, int passed)
 {
 	if (passed >= 0)
@@ -303,6 +314,9 @@ static void from_kernel(struct moat_io *io, const struct moat_ipc *msg, int pass
 		break;
 	case MOAT_IPC_MAPPING:
 		take_mapping(io, msg);
+		break;
+	case MOAT_IPC_UNKNOWN_SPI:
+		take_unknown_spi(io, msg);
 		break;
 	case MOAT_IPC_SA_INFO:
 		moat_totals_keep(io, msg);

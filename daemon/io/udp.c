@@ -15,6 +15,7 @@
 /* The largest ISAKMP message we take: certificates come to a few thousand. */
 #define DATAGRAM_MAX 16384
 #define MARKER_LEN   4
+#define ESP_MIN	     16 /* header, and the shortest that can follow */
 #define IKE_PORT     500
 #define NATT_PORT    4500
 
@@ -78,6 +79,20 @@ static bool local_address(struct msghdr *mh, struct moat_addr *addr)
 	return addr->len;
 }
 
+/* An ESP packet in UDP whose SA the module does not have. */
+static void unknown_spi(struct moat_io *io, const struct moat_addr *local,
+			const union address *from, const uint8_t *data)
+{
+	struct moat_event event = { .type = MOAT_EV_UNKNOWN_SPI };
+
+	event.unknown_spi.protocol = IPPROTO_ESP;
+	event.unknown_spi.spi = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 |
+				(uint32_t)data[2] << 8 | data[3];
+	event.unknown_spi.local = *local;
+	event.unknown_spi.remote = endpoint_of(from).addr;
+	moat_io_step(io, &event);
+}
+
 /* On 4500 four zero octets say that it is no ESP packet. */
 static void deliver(struct moat_io *io, unsigned int which, struct msghdr *mh,
 		    const uint8_t *data, size_t len)
@@ -91,6 +106,8 @@ static void deliver(struct moat_io *io, unsigned int which, struct msghdr *mh,
 	if (marker && len == 1 && *data == 0xff)
 		return;
 	if (marker) {
+		if (len >= ESP_MIN && memcmp(data, "\0\0\0", MARKER_LEN) != 0)
+			unknown_spi(io, &event.datagram.local.addr, mh->msg_name, data);
 		if (len < MARKER_LEN || memcmp(data, "\0\0\0", MARKER_LEN)) {
 			io->udp.refused++;
 			return;

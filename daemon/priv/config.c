@@ -5,11 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <netinet/in.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -270,63 +268,6 @@ bool moat_config_load(struct moat_config *config, const char *dir,
 	}
 	moat_config_finish(config, mistakes);
 	return !mistakes->n;
-}
-
-/* A connected UDP socket knows its address; connecting one sends nothing. */
-static bool address_towards(const struct moat_addr *remote, struct moat_addr *local)
-{
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} to = { 0 };
-	socklen_t len = sizeof(to);
-	int family = remote->len == 4 ? AF_INET : AF_INET6;
-	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool ok;
-
-	to.sa.sa_family = family;
-	to.in.sin_port = htons(500); /* same place in both */
-	if (family == AF_INET)
-		memcpy(&to.in.sin_addr, remote->bytes, 4);
-	else
-		memcpy(&to.in6.sin6_addr, remote->bytes, 16);
-	ok = fd >= 0 && !connect(fd, &to.sa, sizeof(to)) &&
-	     !getsockname(fd, &to.sa, &len);
-	memset(local, 0, sizeof(*local));
-	if (ok) {
-		local->len = remote->len;
-		if (family == AF_INET)
-			memcpy(local->bytes, &to.in.sin_addr, 4);
-		else
-			memcpy(local->bytes, &to.in6.sin6_addr, 16);
-	}
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-void moat_config_local_any(struct moat_config *config, struct moat_mistakes *mistakes)
-{
-	for (unsigned int i = 0; i < config->n_tunnels; i++) {
-		struct moat_tunnel_conf *tunnel = config->tunnels[i];
-		char text[MOAT_ADDR_STRLEN];
-
-		if (tunnel->local.len || tunnel->action != MOAT_ACTION_PROTECT ||
-		    !tunnel->n_remote)
-			continue;
-		if (!address_towards(&tunnel->remote[0], &tunnel->local)) {
-			moat_mistake(mistakes, tunnel->file, tunnel->line,
-				     "tunnel \"%s\": local = \"any\", but there is no "
-				     "route to %s: %s",
-				     tunnel->name,
-				     moat_addr_str(&tunnel->remote[0], text),
-				     strerror(errno));
-			continue;
-		}
-		if (!tunnel->local_id.type)
-			moat_identity_from_addr(&tunnel->local, &tunnel->local_id);
-	}
 }
 
 void moat_config_free(struct moat_config *config)

@@ -72,13 +72,8 @@ void moat_config_add(struct moat_config *config, struct moat_tunnel_conf *tunnel
 /** moat_config_finish() - look for what tunnels must not have in common */
 void moat_config_finish(struct moat_config *config, struct moat_mistakes *mistakes);
 
-/**
- * moat_config_local_any() - settle `local = "any"`: our address towards the peer
- *
- * Asks the routing table; nothing is sent. Tunnels with a written address are
- * left alone.
- */
-void moat_config_local_any(struct moat_config *config, struct moat_mistakes *mistakes);
+/** moat_addr_unusable() - why an address cannot be one gateway's, or NULL */
+const char *moat_addr_unusable(const struct moat_addr *addr);
 
 void moat_config_free(struct moat_config *config);
 

@@ -5,7 +5,8 @@
 
 #include "priv/config_draft.h"
 
-#define REMOTES_MAX 16
+/* A tunnel keeps its names, which the analyzer does not know. */
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 
 static void wrong_address(struct moat_reader *reader, config_setting_t *setting,
 			  const char *key, const char *text)
@@ -19,13 +20,25 @@ static void wrong_address(struct moat_reader *reader, config_setting_t *setting,
 				  key);
 	else
 		moat_reader_wrong(reader, setting,
-				  "%s: \"%s\" is no address, and DNS names are not "
-				  "supported by this version: write the address",
-				  key, text);
+				  "%s: \"%s\" is neither an address nor %s", key, text,
+				  strcmp(key, "remote") ? "\"any\"" : "a DNS name");
 }
 
-/* Why an address cannot be one gateway's, or NULL. */
-static const char *unusable(const struct moat_addr *addr)
+/* RFC 1123 section 2.1; one that could be an address with a slip is none. */
+static bool is_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!len || len > MOAT_NAME_MAX || !strcmp(text, "any") || text[0] == '.' ||
+	    text[0] == '-' || strstr(text, "..") || strstr(text, ".-") ||
+	    strstr(text, "-."))
+		return false;
+	return strspn(text, "0123456789.") < len &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "0123456789-_.") == len;
+}
+
+const char *moat_addr_unusable(const struct moat_addr *addr)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	static const uint8_t none[16], loopback[16] = { [15] = 1 };
@@ -64,7 +77,7 @@ static bool read_gateway(struct moat_reader *reader, config_setting_t *setting,
 		wrong_address(reader, setting, key, text);
 		return false;
 	}
-	why = unusable(&read);
+	why = moat_addr_unusable(&read);
 	if (why) {
 		moat_reader_wrong(reader, setting,
 				  "%s: \"%s\" is %s: write the gateway's own address",
@@ -79,36 +92,71 @@ void moat_read_local(struct draft *draft, config_setting_t *setting)
 {
 	const char *text = "";
 
-	if (!moat_value_string(draft->reader, setting, &text) || !strcmp(text, "any"))
+	if (!moat_value_string(draft->reader, setting, &text))
+		return;
+	draft->tunnel->local_any = !strcmp(text, "any");
+	if (draft->tunnel->local_any)
 		return;
 	read_gateway(draft->reader, setting, "local", text, &draft->tunnel->local);
+}
+
+static bool written_already(const struct moat_tunnel_conf *tunnel,
+			    const struct moat_remote_conf *remote)
+{
+	for (unsigned int i = 0; i < tunnel->n_written; i++) {
+		const struct moat_remote_conf *other = &tunnel->written[i];
+
+		if (remote->name ? other->name && !strcasecmp(other->name, remote->name)
+				 : !other->name &&
+					   moat_addr_equal(&other->addr, &remote->addr))
+			return true;
+	}
+	return false;
+}
+
+static void write_remote(struct moat_tunnel_conf *tunnel,
+			 const struct moat_remote_conf *remote)
+{
+	struct moat_remote_conf *written;
+
+	if (!tunnel->remote) {
+		tunnel->remote = calloc(MOAT_REMOTES_MAX, sizeof(*tunnel->remote));
+		tunnel->written = calloc(MOAT_REMOTES_MAX, sizeof(*tunnel->written));
+	}
+	if (!tunnel->remote || !tunnel->written)
+		abort();
+	written = &tunnel->written[tunnel->n_written++];
+	*written = *remote;
+	if (!remote->name) {
+		tunnel->remote[tunnel->n_remote++] = remote->addr;
+		return;
+	}
+	tunnel->named = true;
+	written->name = strdup(remote->name);
+	if (!written->name)
+		abort();
 }
 
 static bool add_remote(struct moat_reader *reader, config_setting_t *setting,
 		       const char *text, void *arg)
 {
 	struct moat_tunnel_conf *tunnel = arg;
-	struct moat_addr addr;
+	struct moat_remote_conf remote = { 0 };
 
-	if (!read_gateway(reader, setting, "remote", text, &addr))
+	if (is_name(text))
+		remote.name = (char *)text;
+	else if (!read_gateway(reader, setting, "remote", text, &remote.addr))
 		return true;
-	for (unsigned int i = 0; i < tunnel->n_remote; i++) {
-		if (moat_addr_equal(&tunnel->remote[i], &addr)) {
-			moat_reader_wrong(reader, setting,
-					  "remote: \"%s\" stands here twice", text);
-			return true;
-		}
-	}
-	if (tunnel->n_remote == REMOTES_MAX) {
+	if (written_already(tunnel, &remote)) {
+		moat_reader_wrong(reader, setting, "remote: \"%s\" stands here twice",
+				  text);
+	} else if (tunnel->n_written == MOAT_REMOTES_MAX) {
 		moat_reader_wrong(reader, setting, "remote: more than %u addresses",
-				  REMOTES_MAX);
+				  MOAT_REMOTES_MAX);
 		return false;
+	} else {
+		write_remote(tunnel, &remote);
 	}
-	if (!tunnel->remote)
-		tunnel->remote = calloc(REMOTES_MAX, sizeof(addr));
-	if (!tunnel->remote)
-		abort();
-	tunnel->remote[tunnel->n_remote++] = addr;
 	return true;
 }
 

@@ -332,10 +332,21 @@ static void check_required(struct draft *draft)
 
 static void default_ids(struct moat_tunnel_conf *tunnel)
 {
+	struct moat_identity *remote = &tunnel->remote_id;
+
+	tunnel->local_id_addr = !tunnel->local_id.type;
 	if (!tunnel->local_id.type && tunnel->local.len)
 		moat_identity_from_addr(&tunnel->local, &tunnel->local_id);
-	if (!tunnel->remote_id.type && tunnel->n_remote == 1)
-		moat_identity_from_addr(&tunnel->remote[0], &tunnel->remote_id);
+	if (!remote->type && !tunnel->named && tunnel->n_remote == 1)
+		moat_identity_from_addr(&tunnel->remote[0], remote);
+	/* The secret may stand under the name. */
+	for (unsigned int i = 0; !remote->type && !remote->len && i < tunnel->n_written;
+	     i++) {
+		const char *name = tunnel->written[i].name;
+
+		remote->len = name ? strlen(name) : 0;
+		memcpy(remote->data, name ? name : "", remote->len);
+	}
 }
 
 struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
@@ -395,6 +406,9 @@ void moat_tunnel_conf_free(struct moat_tunnel_conf *tunnel)
 	if (!tunnel)
 		return;
 	moat_creds_put(tunnel->creds);
+	for (unsigned int i = 0; i < tunnel->n_written; i++)
+		free(tunnel->written[i].name);
+	free(tunnel->written);
 	free(tunnel->remote);
 	free(tunnel->pairs);
 	free(tunnel);

@@ -60,6 +60,8 @@ static int send_tunnel(int fd, const struct moat_tunnel_conf *tunnel)
 	msg.tunnel.conf.file = NULL;
 	msg.tunnel.conf.remote = NULL;
 	msg.tunnel.conf.pairs = NULL;
+	msg.tunnel.conf.written = NULL;
+	msg.tunnel.conf.n_written = 0;
 	msg.tunnel.conf.creds = NULL;
 	msg.tunnel.creds = tunnel->creds ? tunnel->creds->number : 0;
 	moat_ipc_text(msg.tunnel.file, "%s", tunnel->file);

@@ -52,6 +52,9 @@ static const size_t lengths[MOAT_IPC_TYPES] = {
 	[MOAT_IPC_SIGN] = UP_TO(sign),
 	[MOAT_IPC_DECRYPT] = UP_TO(decrypt),
 	[MOAT_IPC_WARNING] = UP_TO(text),
+	[MOAT_IPC_RESOLVE] = UP_TO(resolved),
+	[MOAT_IPC_RESOLVED] = UP_TO(resolved),
+	[MOAT_IPC_UNKNOWN_SPI] = UP_TO(unknown_spi),
 };
 
 size_t moat_ipc_len(uint32_t type)

@@ -10,14 +10,15 @@
  *   supervisor -> ike      before it: CREDS DER* ... (certificates)
  *   supervisor -> keys     SECRETS (secrets.conf), FILE (a psk-file), KEY (a
  *                          private key)
+ *   supervisor -> resolve  RESOLVE; resolve -> supervisor  RESOLVED
  *   keys -> supervisor     OPEN (a psk-file), MISTAKE, WARNING, CHECKED
  *   supervisor -> ike      SOCKET, RELOADED; ike -> supervisor  RELOAD
  *   ike -> supervisor      KEYLOG (an operator's word, and lines of the table)
  *   all -> supervisor      LOG
  *   ike -> keys            SKEYID, SIGN, DECRYPT; keys -> ike  ANSWER
  *   ike -> kernel          SPI_ALLOC SA_* POLICY_* DUMP CLEAN; kernel -> ike
- *                          ANSWER, ACQUIRE, EXPIRE, FIRST_USE, SA_INFO,
- *                          POLICY_INFO, COUNTERS
+ *                          ANSWER, ACQUIRE, EXPIRE, FIRST_USE, MAPPING,
+ *                          UNKNOWN_SPI, SA_INFO, POLICY_INFO, COUNTERS
  */
 #ifndef MOAT_PRIV_IPC_H
 #define MOAT_PRIV_IPC_H
@@ -44,6 +45,7 @@ enum moat_process {
 	MOAT_PROCESS_IKE,
 	MOAT_PROCESS_KEYS,
 	MOAT_PROCESS_KERNEL,
+	MOAT_PROCESS_RESOLVE, /* runs while there are names */
 	MOAT_PROCESSES
 };
 
@@ -89,6 +91,9 @@ enum moat_ipc_type {
 	MOAT_IPC_SIGN,
 	MOAT_IPC_DECRYPT,
 	MOAT_IPC_WARNING,
+	MOAT_IPC_RESOLVE,
+	MOAT_IPC_RESOLVED,
+	MOAT_IPC_UNKNOWN_SPI,
 	MOAT_IPC_TYPES,
 };
 
@@ -146,6 +151,9 @@ struct moat_ipc_counters {
  *          encrypted
  * @acquire: as the events of the core
  * @mapping: MAPPING, of an inbound SA; SA_MOVE, of an outbound one
+ * @resolved: RESOLVE, of which the name alone counts; and its answer, with the
+ *            reason when there is no address
+ * @unknown_spi: as the event of the core
  * @sa_info: one SA of the kernel's dump (@token is the dump's), or the last
  *           words of one that is gone (@token 0)
  * @policy_info: one policy of the kernel's dump
@@ -259,6 +267,18 @@ struct moat_ipc {
 			struct moat_addr dst;
 			struct moat_endpoint peer;
 		} mapping;
+		struct {
+			char name[MOAT_NAME_MAX + 1];
+			uint32_t n;
+			struct moat_addr addrs[MOAT_REMOTES_MAX];
+			char why[128];
+		} resolved;
+		struct {
+			uint8_t protocol;
+			uint32_t spi;
+			struct moat_addr local;
+			struct moat_addr remote;
+		} unknown_spi;
 		struct {
 			struct moat_sa_params sa;
 			uint8_t state;

@@ -170,6 +170,17 @@ const char *moat_kernel_check_peer(struct moat_kernel *kernel,
 	return NULL;
 }
 
+/* Ours: as configured, or as before a change that its SAs have not followed yet. */
+static bool may_be_local(struct moat_kernel *kernel, const struct moat_tunnel_conf *conf,
+			 uint32_t id, const struct moat_addr *addr)
+{
+	const struct moat_known_policy *policy = moat_kernel_policy(kernel, id);
+
+	return addr->len && (moat_addr_equal(&conf->local, addr) ||
+			     (policy && !strcmp(policy->tunnel, conf->name) &&
+			      moat_addr_equal(&policy->params.local, addr)));
+}
+
 const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 				     const struct moat_policy_params *params,
 				     char tunnel[MOAT_TUNNEL_NAME_MAX + 1])
@@ -192,7 +203,7 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 						params->action == MOAT_ACTION_DISCARD))
 		return "its tunnel has another action";
 	if (params->action == MOAT_ACTION_PROTECT &&
-	    (!moat_addr_equal(&params->local, &conf->local) ||
+	    (!may_be_local(kernel, conf, params->id, &params->local) ||
 	     !may_be_remote(kernel, conf, &params->remote) || params->mode != conf->mode))
 		return "its endpoints or its mode are not those of its tunnel";
 	if (!moat_shape_equal(&params->shape, params->action == MOAT_ACTION_PROTECT
@@ -202,7 +213,21 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 	return NULL;
 }
 
-const char *moat_kernel_check_sa(const struct moat_known_policy *policy,
+/* An inbound SA between new ends comes before the policy goes there. */
+static bool may_end(struct moat_kernel *kernel, const struct moat_policy_params *params,
+		    const struct moat_addr *local, const struct moat_addr *remote)
+{
+	const struct pair *pair = pair_of(kernel, params);
+
+	if (moat_addr_equal(local, &params->local) &&
+	    moat_addr_equal(remote, &params->remote))
+		return true;
+	return pair && may_be_local(kernel, pair->tunnel, params->id, local) &&
+	       may_be_remote(kernel, pair->tunnel, remote);
+}
+
+const char *moat_kernel_check_sa(struct moat_kernel *kernel,
+				 const struct moat_known_policy *policy,
 				 const struct moat_sa_params *sa)
 {
 	const struct moat_policy_params *params = &policy->params;
@@ -210,8 +235,7 @@ const char *moat_kernel_check_sa(const struct moat_known_policy *policy,
 
 	if (sa->direction != MOAT_DIRECTION_IN && sa->direction != MOAT_DIRECTION_OUT)
 		return "it has no direction";
-	if (!moat_addr_equal(&sa->src, in ? &params->remote : &params->local) ||
-	    !moat_addr_equal(&sa->dst, in ? &params->local : &params->remote))
+	if (!may_end(kernel, params, in ? &sa->dst : &sa->src, in ? &sa->src : &sa->dst))
 		return "its addresses are not the endpoints of its policy";
 	if (sa->mode != params->mode)
 		return "its mode is not that of its policy";

@@ -307,6 +307,18 @@ static void send_mapping(struct moat_kernel *kernel, const struct moat_nl_event 
 	moat_kernel_say(kernel, &msg);
 }
 
+static void send_unknown(struct moat_kernel *kernel, const struct moat_nl_event *event)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, MOAT_IPC_UNKNOWN_SPI, 0);
+	msg.unknown_spi.protocol = event->sa.protocol;
+	msg.unknown_spi.spi = event->sa.spi;
+	msg.unknown_spi.local = event->sa.dst;
+	msg.unknown_spi.remote = event->sa.src;
+	moat_kernel_say(kernel, &msg);
+}
+
 static void pass_on(const struct moat_nl_event *event, void *arg)
 {
 	struct moat_kernel *kernel = arg;
@@ -327,6 +339,9 @@ static void pass_on(const struct moat_nl_event *event, void *arg)
 	case MOAT_CMD_MAPPING_NTF:
 		if (ours(event->sa.policy))
 			send_mapping(kernel, event);
+		break;
+	case MOAT_CMD_UNKNOWN_SPI_NTF:
+		send_unknown(kernel, event);
 		break;
 	default:
 		break;

@@ -65,7 +65,8 @@ const char *moat_kernel_check_peer(struct moat_kernel *kernel,
 				   const struct moat_addr *addr);
 
 /** moat_kernel_check_sa() - may this SA of @policy stand? Likewise. */
-const char *moat_kernel_check_sa(const struct moat_known_policy *policy,
+const char *moat_kernel_check_sa(struct moat_kernel *kernel,
+				 const struct moat_known_policy *policy,
 				 const struct moat_sa_params *sa);
 
 /** moat_kernel_bares() - would traffic of a configured pair go without @policy? */

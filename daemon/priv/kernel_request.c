@@ -96,7 +96,7 @@ static void keep_outer(struct moat_kernel *kernel, const struct moat_ipc *msg)
 		moat_kernel_policy(kernel, msg->sa.policy);
 
 	explicit_bzero(&kernel->outer, sizeof(kernel->outer));
-	if (policy && !moat_kernel_check_sa(policy, &msg->sa))
+	if (policy && !moat_kernel_check_sa(kernel, policy, &msg->sa))
 		kernel->outer = msg->sa;
 }
 
@@ -118,7 +118,7 @@ static void do_sa(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		return;
 	}
 	set_tunnel(out, policy);
-	out->why = moat_kernel_check_sa(policy, &msg->sa);
+	out->why = moat_kernel_check_sa(kernel, policy, &msg->sa);
 	if (out->why)
 		return;
 	if (msg->sa.bundle == MOAT_BUNDLE_INNER) {

@@ -399,7 +399,8 @@ static int on_event(struct nl_msg *msg, void *arg)
 	if (h->nlmsg_type != sink->nl->family || !genlmsg_valid_hdr(h, 0))
 		return NL_OK;
 	event.kind = genlmsg_hdr(h)->cmd;
-	if (event.kind < MOAT_CMD_ACQUIRE_NTF || event.kind > MOAT_CMD_FIRST_USE_NTF)
+	if ((event.kind < MOAT_CMD_ACQUIRE_NTF || event.kind > MOAT_CMD_FIRST_USE_NTF) &&
+	    event.kind != MOAT_CMD_UNKNOWN_SPI_NTF)
 		return NL_OK;
 	if (!parse_event(&event, genlmsg_attrdata(nlmsg_data(h), 0),
 			 genlmsg_attrlen(nlmsg_data(h), 0)))

@@ -17,4 +17,7 @@ int moat_kernel_process(const char *dir);
 /** moat_ike_process() - the core and its sockets; likewise */
 int moat_ike_process(const char *dir);
 
+/** moat_resolve_process() - look names up; it needs files, so @dir is not its root */
+int moat_resolve_process(const char *dir);
+
 #endif

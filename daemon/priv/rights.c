@@ -55,7 +55,8 @@ void moat_rights_drop(const char *user, const char *dir, bool net_admin)
 	}
 	if (setrlimit(RLIMIT_CORE, &none))
 		fail("RLIMIT_CORE");
-	shut_off(dir);
+	if (dir)
+		shut_off(dir);
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (net_admin)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN);

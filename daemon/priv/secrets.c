@@ -304,8 +304,13 @@ const struct moat_secret *moat_secrets_find(const struct moat_secrets *secrets,
 	const struct moat_secret *found = NULL;
 	struct moat_identity address;
 
-	if (remote_id->type)
-		found = find_identity(secrets, remote_id);
+	struct moat_identity name = *remote_id;
+
+	/* Where there is no identity, the name under which it is configured. */
+	if (!name.type && name.len)
+		name.type = MOAT_ID_FQDN;
+	if (name.type)
+		found = find_identity(secrets, &name);
 	if (!found && remote->len) {
 		moat_identity_from_addr(remote, &address);
 		found = find_identity(secrets, &address);
@@ -321,6 +326,20 @@ void moat_secrets_check(const struct moat_secrets *secrets,
 
 	if (tunnel->action != MOAT_ACTION_PROTECT || tunnel->auth != MOAT_METHOD_PSK)
 		return;
+	/* What its name will stand for nobody knows: the secret is its name's. */
+	if (!tunnel->remote_id.type && tunnel->remote_id.len) {
+		static const struct moat_addr none;
+
+		if (!moat_secrets_find(secrets, &tunnel->remote_id, &none))
+			moat_mistake(mistakes, tunnel->file, tunnel->line,
+				     "tunnel \"%s\": no secret for %.*s: add { remote = "
+				     "\"%.*s\", psk = \"...\" } to %s",
+				     tunnel->name, tunnel->remote_id.len,
+				     (const char *)tunnel->remote_id.data,
+				     tunnel->remote_id.len,
+				     (const char *)tunnel->remote_id.data, name);
+		return;
+	}
 	for (unsigned int i = 0; i < tunnel->n_remote; i++) {
 		if (!moat_secrets_find(secrets, &tunnel->remote_id, &tunnel->remote[i]))
 			moat_mistake(mistakes, tunnel->file, tunnel->line,

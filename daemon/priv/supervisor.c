@@ -25,10 +25,11 @@ static void read_child(evutil_socket_t fd, short what, void *arg);
 
 static bool accounts_exist(void)
 {
-	static const char *const users[] = { "moat-ike", "moat-keys", "moat-kernel" };
+	static const char *const users[] = { "moat-ike", "moat-keys", "moat-kernel",
+					     "moat-resolve" };
 	bool ok = true;
 
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < MOAT_PROCESSES; i++) {
 		if (getpwnam(users[i]))
 			continue;
 		moat_log(MOAT_LOG_ERR, "start-failed", NULL,
@@ -54,7 +55,7 @@ static bool watch(struct moat_child *child)
 }
 
 /* Start a process, and connect it with those that run. */
-static bool bring_up(struct moat_child *child)
+bool moat_supervisor_start(struct moat_child *child)
 {
 	struct moat_supervisor *s = child->supervisor;
 	struct moat_child *ike = &s->children[MOAT_PROCESS_IKE];
@@ -64,7 +65,7 @@ static bool bring_up(struct moat_child *child)
 		ok = moat_child_connect(ike, &s->children[MOAT_PROCESS_KEYS]) &&
 		     moat_child_connect(ike, &s->children[MOAT_PROCESS_KERNEL]) &&
 		     moat_supervisor_feed(s, child);
-	else if (ok)
+	else if (ok && child->which != MOAT_PROCESS_RESOLVE)
 		ok = moat_supervisor_feed(s, child) && moat_child_connect(ike, child);
 	return ok && watch(child);
 }
@@ -86,7 +87,9 @@ static void restart(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (bring_up(child))
+	if (child->which == MOAT_PROCESS_RESOLVE)
+		moat_ends_resolver(child->supervisor);
+	else if (moat_supervisor_start(child))
 		moat_log(MOAT_LOG_INFO, "process-started", NULL, "%s runs again",
 			 moat_child_name(child));
 	else if (child->pid)
@@ -116,6 +119,7 @@ static void reload(struct moat_supervisor *s, uint32_t token)
 		moat_log(MOAT_LOG_ERR, "config-refused", NULL,
 			 "%u mistakes; the configuration in use stays", mistakes.n);
 	moat_mistakes_free(&mistakes);
+	moat_ends_resolver(s);
 	if (!token)
 		return;
 	moat_ipc_init(&msg, MOAT_IPC_RELOADED, token);
@@ -143,6 +147,9 @@ static void read_child(evutil_socket_t fd, short what, void *arg)
 		   child->which == MOAT_PROCESS_IKE) {
 		moat_keylog_take(child->supervisor, &msg);
 		explicit_bzero(&msg, sizeof(msg));
+	} else if (got == 1 && msg.type == MOAT_IPC_RESOLVED &&
+		   child->which == MOAT_PROCESS_RESOLVE) {
+		moat_ends_take(child->supervisor, &msg);
 	} else {
 		/* Its end has a cause; SIGCHLD tells it. */
 		event_del(child->readable);
@@ -180,7 +187,9 @@ static void child_ended(struct moat_supervisor *s, pid_t pid, int status)
 		return;
 	drain(child);
 	moat_child_forget(child);
-	if (s->stopping)
+	if (child->which == MOAT_PROCESS_RESOLVE)
+		moat_names_again(&s->names);
+	if (s->stopping || (child->which == MOAT_PROCESS_RESOLVE && !s->names.n))
 		return;
 	moat_log(MOAT_LOG_ERR, "process-ended", NULL,
 		 "%s ended with %s %d; it is started again, and what stands in the "
@@ -270,8 +279,9 @@ static bool start(struct moat_supervisor *s)
 		moat_log(MOAT_LOG_ERR, "start-failed", NULL, "%s", mistakes.list[i]);
 	moat_mistakes_free(&mistakes);
 	if (!ok || !moat_supervisor_bind(s) || !watch(keys) || !watch(kernel) ||
-	    !bring_up(&s->children[MOAT_PROCESS_IKE]))
+	    !moat_supervisor_start(&s->children[MOAT_PROCESS_IKE]))
 		return false;
+	moat_ends_begin(s);
 	moat_log(MOAT_LOG_INFO, "started", NULL,
 		 "%u tunnels from %s, control socket in %s", s->config.n_tunnels, s->dir,
 		 s->rundir);
@@ -308,6 +318,7 @@ static void clean_up(struct moat_supervisor *s, struct event **signals)
 		moat_child_forget(child);
 		event_free(child->restart);
 	}
+	moat_ends_end(s);
 	moat_supervisor_unbind(s);
 	moat_config_free(&s->config);
 	for (unsigned int i = 0; i < 4; i++)
@@ -318,7 +329,9 @@ static void clean_up(struct moat_supervisor *s, struct event **signals)
 
 int moat_supervisor_run(const char *dir, const char *rundir)
 {
-	struct moat_supervisor s = { .dir = dir, .rundir = rundir, .lock = -1 };
+	struct moat_supervisor s = {
+		.dir = dir, .rundir = rundir, .lock = -1, .route = -1
+	};
 	struct event *signals[4];
 	bool ok;
 

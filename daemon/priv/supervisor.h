@@ -8,6 +8,7 @@
 
 #include "priv/config.h"
 #include "priv/ipc.h"
+#include "priv/names.h"
 
 /**
  * struct moat_child - one of the other processes
@@ -40,6 +41,10 @@ struct moat_child {
  * @lock: held while we run
  * @stopping: children may end now
  * @keylog: keys may be written
+ * @names: DNS names of peers
+ * @look: timer: ask for names that are due
+ * @changed: timer: addresses or routes have changed, or an answer
+ * @route: socket on which the kernel says so, @route_readable its event
  */
 struct moat_supervisor {
 	const char *dir;
@@ -51,6 +56,11 @@ struct moat_supervisor {
 	int lock;
 	bool stopping;
 	bool keylog;
+	struct moat_names names;
+	struct event *look;
+	struct event *changed;
+	struct event *route_readable;
+	int route;
 	struct event_base *base;
 };
 
@@ -95,7 +105,30 @@ bool moat_child_await(struct moat_child *child, struct moat_mistakes *mistakes);
 /** moat_child_name() - "ike", "keys" or "kernel" */
 const char *moat_child_name(const struct moat_child *child);
 
+/* supervisor_ends.c */
+
+/** moat_ends_begin() - from now on addresses, routes and names are watched */
+void moat_ends_begin(struct moat_supervisor *s);
+
+/** moat_ends_known() - settle the ends of a configuration that was just read */
+void moat_ends_known(struct moat_supervisor *s, struct moat_config *config);
+
+/** moat_ends_take() - an answer of the resolve process */
+void moat_ends_take(struct moat_supervisor *s, const struct moat_ipc *msg);
+
+/** moat_ends_resolver() - start the resolve process when there is a name, or ask it */
+void moat_ends_resolver(struct moat_supervisor *s);
+void moat_ends_end(struct moat_supervisor *s);
+
+/* supervisor.c */
+
+/** moat_supervisor_start() - start a process, and connect and feed it */
+bool moat_supervisor_start(struct moat_child *child);
+
 /* supervisor_load.c */
+
+/** moat_supervisor_refeed() - the ends of some tunnels have changed */
+bool moat_supervisor_refeed(struct moat_supervisor *s);
 
 /**
  * moat_supervisor_load() - read the configuration, and use it when nothing is wrong

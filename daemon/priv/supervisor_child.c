@@ -17,7 +17,8 @@
 
 const char *moat_child_name(const struct moat_child *child)
 {
-	static const char *const names[MOAT_PROCESSES] = { "ike", "keys", "kernel" };
+	static const char *const names[MOAT_PROCESSES] = { "ike", "keys", "kernel",
+							   "resolve" };
 
 	return names[child->which];
 }

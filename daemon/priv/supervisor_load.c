@@ -152,7 +152,7 @@ bool moat_supervisor_load(struct moat_supervisor *s, struct moat_mistakes *mista
 		return false;
 	}
 	moat_config_load(&config, s->dir, mistakes);
-	moat_config_local_any(&config, mistakes);
+	moat_ends_known(s, &config);
 	check_secrets(s, &config, mistakes);
 	if (mistakes->n) {
 		moat_config_free(&config);
@@ -174,6 +174,16 @@ bool moat_supervisor_load(struct moat_supervisor *s, struct moat_mistakes *mista
 	return s->children[MOAT_PROCESS_IKE].fd < 0 || feed_ike(s);
 }
 
+bool moat_supervisor_refeed(struct moat_supervisor *s)
+{
+	struct moat_mistakes mistakes = { 0 };
+	bool ok = feed_kernel(s, &mistakes) &&
+		  (s->children[MOAT_PROCESS_IKE].fd < 0 || feed_ike(s));
+
+	moat_mistakes_free(&mistakes);
+	return ok;
+}
+
 bool moat_supervisor_feed(struct moat_supervisor *s, struct moat_child *child)
 {
 	struct moat_mistakes mistakes = { 0 };
@@ -184,6 +194,8 @@ bool moat_supervisor_feed(struct moat_supervisor *s, struct moat_child *child)
 		ok = check_secrets(s, &s->config, &mistakes) && settle(child, true) &&
 		     moat_child_await(child, &mistakes);
 		break;
+	case MOAT_PROCESS_RESOLVE:
+		return true;
 	case MOAT_PROCESS_KERNEL:
 		ok = feed_kernel(s, &mistakes);
 		break;

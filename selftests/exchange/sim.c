@@ -167,7 +167,8 @@ void sim_send(struct sim *sim, int side, const struct moat_act *act)
 		abort();
 	record(sim, act->send.data, act->send.len, to);
 	sim->side[side].sent[act->send.data[18]]++;
-	if (!inside(sim, to, &act->send.remote))
+	if (!inside(sim, to, &act->send.remote) ||
+	    !moat_addr_equal(&act->send.local.addr, &sim->side[side].addr))
 		return;
 	if (sim->filter && sim->filter(side, act->send.data[18],
 				       sim->side[side].sent[act->send.data[18]]))
@@ -309,7 +310,7 @@ static bool arrives(const struct sim *sim, int side, const struct moat_sa_params
 	struct moat_endpoint end = { .addr = out->dst, .port = out->encap[1] };
 
 	if (!sim->options.nat[side] && !sim->options.nat[!side])
-		return true;
+		return moat_addr_equal(&out->dst, &sim->side[side].addr);
 	return out->encap[1] && inside(sim, side, &end) == 4500;
 }
 
@@ -345,6 +346,32 @@ static void mapping(struct sim *sim, struct sim_item *item)
 	sim_step(sim, item->side, &event);
 }
 
+/* As the module does: once in a second. */
+static void unknown_spi(struct sim *sim, int side, const struct moat_sa_params *out)
+{
+	struct moat_event event = { .type = MOAT_EV_UNKNOWN_SPI };
+	struct sim_side *s = &sim->side[side];
+
+	if (s->unknown_at && sim->now < s->unknown_at + 1000)
+		return;
+	s->unknown_at = sim->now;
+	event.unknown_spi.protocol = out->protocol;
+	event.unknown_spi.spi = out->spi;
+	event.unknown_spi.local = out->dst;
+	event.unknown_spi.remote = out->src;
+	sim_step(sim, side, &event);
+}
+
+void sim_unknown(struct sim *sim, int side, const char *from, uint32_t spi)
+{
+	struct moat_sa_params out = { .protocol = 50, .spi = spi };
+
+	out.dst = sim->side[side].addr;
+	if (!moat_addr_parse(from, &out.src))
+		abort();
+	unknown_spi(sim, side, &out);
+}
+
 static void packet_in(struct sim *sim, struct sim_item *item)
 {
 	const struct moat_sa_params *out = (const void *)item->data;
@@ -359,6 +386,8 @@ static void packet_in(struct sim *sim, struct sim_item *item)
 		snprintf(text, sizeof(text), "packet for SPI %08x", out->spi);
 		verbose(sim, item->side, "LOST", text);
 		sim->lost++;
+		if (!sa && arrives(sim, item->side, out))
+			unknown_spi(sim, item->side, out);
 		return;
 	}
 	sim->delivered++;
@@ -663,36 +692,4 @@ void sim_acquire(struct sim *sim, int side, unsigned int index)
 		policy = policy->next;
 	if (policy)
 		acquire(sim, side, policy);
-}
-
-void sim_control(struct sim *sim, int side, enum moat_event_type type)
-{
-	struct moat_event event = { .type = type };
-
-	sim->side[side].done = -1;
-	event.control.tunnel = "branch";
-	event.control.request = ++sim->side[side].requests;
-	sim_step(sim, side, &event);
-}
-
-void sim_up(struct sim *sim, int side)
-{
-	sim_control(sim, side, MOAT_EV_UP);
-}
-
-void sim_clear(struct sim *sim, int side)
-{
-	sim_control(sim, side, MOAT_EV_CLEAR);
-}
-
-void sim_keylog(struct sim *sim, int side, bool on)
-{
-	struct moat_event event = { .type = MOAT_EV_KEYLOG, .keylog.on = on };
-
-	sim_step(sim, side, &event);
-}
-
-void sim_down(struct sim *sim, int side)
-{
-	sim_control(sim, side, MOAT_EV_DOWN);
 }

@@ -48,6 +48,7 @@ enum sim_nat { SIM_NAT_NONE, SIM_NAT_MASQUERADE, SIM_NAT_FORWARD };
  * @other_nets: the networks that side 1 has for side 0 are others
  * @narrow: side 1 has wider networks than side 0, and narrow = true
  * @spare: side 0 has another address of side 1 first, where nobody answers
+ * @also: a side has this address of the other one too, as its second one
  * @verbose: print what happens
  */
 struct sim_options {
@@ -86,6 +87,7 @@ struct sim_options {
 	bool other_nets;
 	bool narrow;
 	bool spare;
+	const char *also[2];
 	bool verbose;
 };
 
@@ -131,6 +133,12 @@ void sim_change_nets(struct sim *sim, unsigned int nets);
 void sim_recertify(struct sim *sim, int side, const char *more);
 typedef bool (*sim_filter)(int from, uint8_t exchange, unsigned int nth);
 void sim_set_filter(struct sim *sim, sim_filter filter);
+/** sim_also() - another @also, from the next configuration on */
+void sim_also(struct sim *sim, int side, const char *also);
+/** sim_readdress() - a side has another address; its core hears of it later */
+void sim_readdress(struct sim *sim, int side, const char *addr);
+/** sim_unknown() - a packet from an address had an SPI that a side does not have */
+void sim_unknown(struct sim *sim, int side, const char *from, uint32_t spi);
 /** sim_reboot() - a side forgets everything and is configured afresh */
 void sim_reboot(struct sim *sim, int side);
 /** sim_jump() - the clock of a side's daemon jumps */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The configuration of the simulation, and what can be asked about a run. */
+/* The configuration of the simulation, its operator, what can be asked about a run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,7 @@ void sim_setup(struct sim *sim, int side)
 {
 	if (!moat_addr_parse(addresses[sim->options.v6][side], &sim->side[side].addr))
 		abort();
+	sim->first[side] = sim->side[side].addr;
 }
 
 static struct moat_range net(const struct sim *sim, int side, unsigned int index)
@@ -84,7 +85,7 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	conf->line = 2;
 	conf->local = sim->side[side].addr;
 	fill_id(&conf->local_id, &sim->side[side].addr);
-	if (!o->spare || side)
+	if ((!o->spare || side) && !o->also[side])
 		fill_id(&conf->remote_id, &sim->side[!side].addr);
 	if (sim->side[side].config.n_tunnels) {
 		const struct moat_tunnel_conf *read = sim->side[side].config.tunnels[0];
@@ -139,13 +140,19 @@ void sim_configure_core(struct sim *sim, int side, bool wait)
 	bool spare = sim->options.spare && side == 0;
 
 	remotes[0].bytes[remotes[0].len - 1] += spare ? 90 : 0;
+	if (sim->options.also[side] &&
+	    !moat_addr_parse(sim->options.also[side], &remotes[1]))
+		abort();
+	/* A list is written once; whether the other side has moved it does not say. */
+	if (sim->options.also[side])
+		remotes[0] = sim->first[!side];
 	for (unsigned int i = 0; i < count; i++) {
 		list[i] = &confs[i];
 		fill_conf(sim, side, &confs[i]);
 		snprintf(confs[i].name, sizeof(confs[i].name), i ? "branch%u" : "branch",
 			 i);
 		confs[i].remote = remotes;
-		confs[i].n_remote = spare ? 2 : 1;
+		confs[i].n_remote = spare || sim->options.also[side] ? 2 : 1;
 		confs[i].pairs = pairs[i];
 		confs[i].n_pairs = count == 1 ? nets * nets : nets;
 		fill_pairs(sim, side, i, count == 1 ? nets : i + 1, pairs[i]);
@@ -450,4 +457,49 @@ bool sim_equal(struct sim *sim)
 			return false;
 	}
 	return !sim_agree(sim);
+}
+
+void sim_readdress(struct sim *sim, int side, const char *addr)
+{
+	if (!moat_addr_parse(addr, &sim->side[side].addr))
+		abort();
+}
+
+void sim_also(struct sim *sim, int side, const char *also)
+{
+	sim->options.also[side] = also;
+}
+
+/* ---- what an operator asks ---- */
+
+void sim_control(struct sim *sim, int side, enum moat_event_type type)
+{
+	struct moat_event event = { .type = type };
+
+	sim->side[side].done = -1;
+	event.control.tunnel = "branch";
+	event.control.request = ++sim->side[side].requests;
+	sim_step(sim, side, &event);
+}
+
+void sim_up(struct sim *sim, int side)
+{
+	sim_control(sim, side, MOAT_EV_UP);
+}
+
+void sim_clear(struct sim *sim, int side)
+{
+	sim_control(sim, side, MOAT_EV_CLEAR);
+}
+
+void sim_keylog(struct sim *sim, int side, bool on)
+{
+	struct moat_event event = { .type = MOAT_EV_KEYLOG, .keylog.on = on };
+
+	sim_step(sim, side, &event);
+}
+
+void sim_down(struct sim *sim, int side)
+{
+	sim_control(sim, side, MOAT_EV_DOWN);
 }

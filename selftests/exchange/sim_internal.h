@@ -62,6 +62,7 @@ struct sim_side {
 	struct moat_addr addr;
 	unsigned int rebound;
 	unsigned int keepalives;
+	uint64_t unknown_at;
 	uint64_t random;
 	int64_t skew;
 	unsigned int boot;
@@ -96,6 +97,7 @@ struct sim {
 	struct sim_item *queue;
 	struct sim_record records[SIM_RECORDS];
 	unsigned int n_records;
+	struct moat_addr first[2];
 	unsigned long lost;
 	unsigned long delivered;
 	char wrong[256];

@@ -177,6 +177,10 @@ const char *sim_kernel_policy_set(struct sim_kernel *kernel,
 
 	if (!policy)
 		return "no such policy";
+	/* As the module does. */
+	if (policy->out && (!moat_addr_equal(&policy->params.local, &params->local) ||
+			    !moat_addr_equal(&policy->params.remote, &params->remote)))
+		unlink_sa(kernel, policy->out);
 	policy->params = *params;
 	return NULL;
 }

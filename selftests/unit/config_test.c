@@ -166,11 +166,10 @@ static void test_unknown_keys(void **state)
 static void test_addresses(void **state)
 {
 	(void)state;
-	EXPECT("tunnels = { t = {\nlocal = \"192.0.2\"\nremote = \"gw.example.org\"\n"
+	EXPECT("tunnels = { t = {\nlocal = \"192.0.2\"\nremote = \"gw example\"\n"
 	       "local-net = [ \"10.1.0.1/24\" ]\nremote-net = \"10.2.0.0/33\"\n} }",
 	       "moat.conf:2: local: \"192.0.2\" is no address",
-	       "moat.conf:3: remote: \"gw.example.org\" is no address, and DNS names are "
-	       "not supported by this version: write the address",
+	       "moat.conf:3: remote: \"gw example\" is neither an address nor a DNS name",
 	       "moat.conf:4: \"10.1.0.1/24\": bits behind the prefix are set; they must be "
 	       "zero",
 	       "moat.conf:5: \"10.2.0.0/33\": the prefix length must be 0 to 32");

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Peers that move, die and are restarted: how long until the tunnel is whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+#include "wire/isakmp.h"
+
+#define SECOND 1000
+
+static struct sim_options plain(void)
+{
+	return (struct sim_options){
+		.seed = 31,
+		.nets = 2,
+		.psk = { "a secret", "a secret" },
+		.dpd = 5,
+		.dpd_timeout = 20,
+		.traffic = 50,
+		.verbose = getenv("SIM_VERBOSE") != NULL,
+	};
+}
+
+static struct sim *start(const struct sim_options *o)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 100 * SECOND);
+	assert_string_equal(sim_state(sim, 0), "up");
+	return sim;
+}
+
+/* Whole again, by policies that stood all the time, and nothing left of before. */
+static void assert_whole(struct sim *sim)
+{
+	unsigned long lost;
+
+	if (sim_agree(sim))
+		fail_msg("%s", sim_agree(sim));
+	sim_run(sim, 90 * SECOND);
+	lost = sim_packets_lost(sim);
+	sim_run(sim, 30 * SECOND);
+	assert_int_equal(sim_packets_lost(sim), lost);
+	for (int side = 0; side < 2; side++) {
+		assert_string_equal(sim_state(sim, side), "up");
+		assert_int_equal(sim_bared(sim, side), 0);
+		assert_int_equal(sim_policies(sim, side), 4);
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 4);
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 4);
+	}
+	sim_free(sim);
+}
+
+/* Our address has changed, and we see it; the peer has both in its list. */
+static void local_address(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.also[1] = "192.0.2.51";
+	sim = start(&o);
+	sim_readdress(sim, 0, "192.0.2.51");
+	sim_run(sim, SECOND);
+	sim_configure(sim, 0);
+	sim_run(sim, 8 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "tunnel-moved"), 1);
+	assert_whole(sim);
+}
+
+/* The peer's name has another address; the peer itself knows nothing of names. */
+static void other_answer(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.start[1] = MOAT_START_NONE;
+	sim = start(&o);
+	sim_readdress(sim, 1, "192.0.2.52");
+	sim_reboot(sim, 1);
+	sim_run(sim, 2 * SECOND);
+	sim_configure(sim, 0);
+	sim_run(sim, 8 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "tunnel-moved"), 1);
+	/* start = "none": it sends only once the other side has asked. */
+	assert_null(sim_agree(sim));
+	sim_free(sim);
+}
+
+/* Both see it, each in its time, at any moment. */
+static void both_see_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		struct sim_options o = plain();
+		struct sim *sim;
+
+		o.seed = 400 + seed;
+		sim = start(&o);
+		sim_readdress(sim, 1, "192.0.2.53");
+		sim_run(sim, seed * 40);
+		sim_configure(sim, (int)(seed % 2));
+		sim_run(sim, seed * 30);
+		sim_configure(sim, (int)(1 - seed % 2));
+		sim_run(sim, 8 * SECOND);
+		assert_whole(sim);
+	}
+}
+
+/* What still works goes on until there is something new: nothing is lost. */
+static void planned(void **state)
+{
+	struct sim_options o = plain();
+	uint64_t rekeys;
+	struct sim *sim;
+
+	(void)state;
+	o.also[0] = "192.0.2.54";
+	sim = start(&o);
+	rekeys = sim_rekeys(sim, 0);
+	/* From [.2, .54] to .2 alone: what is in use stays as it is. */
+	sim_configure(sim, 0);
+	sim_also(sim, 0, NULL);
+	sim_configure(sim, 0);
+	sim_run(sim, 10 * SECOND);
+	assert_int_equal(sim_rekeys(sim, 0), rekeys);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	assert_whole(sim);
+}
+
+/* Dead at its first address, it is found at its second. */
+static void second_address(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.one_way = true;
+	o.also[0] = "192.0.2.77";
+	sim = start(&o);
+	sim_readdress(sim, 1, "192.0.2.77");
+	sim_reboot(sim, 1);
+	sim_run(sim, 25 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "peer-dead"), 1);
+	sim_run(sim, 10 * SECOND);
+	if (sim_agree(sim))
+		fail_msg("%s", sim_agree(sim));
+	sim_free(sim);
+}
+
+/* A restarted daemon finds its peer dead: nobody else would ask after it. */
+static void dead_after_restart(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = start(&o);
+
+	(void)state;
+	sim_traffic(sim, 0);
+	sim_crash(sim, 1);
+	sim_crash(sim, 0);
+	sim_run(sim, SECOND);
+	sim_restart(sim, 0);
+	sim_run(sim, 15 * SECOND);
+	assert_string_equal(sim_state(sim, 0), "up");
+	sim_run(sim, 10 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "peer-dead"), 1);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 0);
+	assert_int_equal(sim_policies(sim, 0), 4);
+	sim_free(sim);
+}
+
+/* A rebooted peer that is only sent to: the first packet makes it speak. */
+static void rebooted_listener(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.one_way = true;
+	o.dpd = 0;
+	sim = start(&o);
+	sim_reboot(sim, 1);
+	sim_run(sim, 8 * SECOND);
+	assert_true(sim_logged(sim, 1, "spi-unknown") >= 1);
+	assert_true(sim_logged(sim, 0, "ike-initial-contact") >= 1);
+	if (sim_agree(sim))
+		fail_msg("%s", sim_agree(sim));
+	sim_free(sim);
+}
+
+/* A rebooted peer is known for one by its first authentic message. */
+static void rebooted_speaker(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+	unsigned int contacts;
+
+	(void)state;
+	o.dpd = 0;
+	o.traffic = 0;
+	sim = start(&o);
+	contacts = sim_logged(sim, 0, "ike-initial-contact");
+	sim_reboot(sim, 1);
+	sim_up(sim, 1);
+	while (!sim_isakmps(sim, 1) ||
+	       sim_logged(sim, 0, "ike-initial-contact") == contacts)
+		sim_run(sim, 10);
+	/* Nothing of before is left at that very moment. */
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 0);
+	sim_run(sim, 3 * SECOND);
+	if (sim_agree(sim))
+		fail_msg("%s", sim_agree(sim));
+	sim_free(sim);
+}
+
+/* SAs that one side has lost under a phase 1 that stands: INVALID-SPI. */
+static void lost_sas(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.one_way = true;
+	o.dpd = 0;
+	sim = start(&o);
+	sim_flush(sim, 1);
+	sim_run(sim, 30 * SECOND);
+	assert_true(sim_logged(sim, 0, "spi-refused") >= 1);
+	if (sim_agree(sim))
+		fail_msg("%s", sim_agree(sim));
+	sim_free(sim);
+}
+
+/* Forged ones: seldom a notification, never an SA, nothing from a stranger. */
+static void forged_spis(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+	unsigned int sent;
+	uint64_t rekeys;
+
+	(void)state;
+	o.traffic = 0;
+	o.dpd = 0;
+	sim = start(&o);
+	rekeys = sim_rekeys(sim, 0);
+	sent = sim_sent(sim, 1, MOAT_X_INFORMATIONAL);
+	for (uint32_t i = 0; i < 60; i++) {
+		sim_unknown(sim, 1, "192.0.2.1", 0xbad00000 + i);
+		sim_run(sim, SECOND);
+	}
+	sent = sim_sent(sim, 1, MOAT_X_INFORMATIONAL) - sent;
+	assert_in_range(sent, 10, 13);
+	assert_int_equal(sim_logged(sim, 0, "spi-refused"), sent);
+	for (uint32_t i = 0; i < 10; i++) {
+		sim_unknown(sim, 1, "192.0.2.99", 0xbad00000 + i);
+		sim_run(sim, 10 * SECOND);
+	}
+	assert_int_equal(sim_logged(sim, 0, "spi-refused"), sent);
+	assert_int_equal(sim_rekeys(sim, 0), rekeys);
+	sim_traffic(sim, 50);
+	assert_whole(sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(local_address),     cmocka_unit_test(other_answer),
+		cmocka_unit_test(both_see_it),	     cmocka_unit_test(planned),
+		cmocka_unit_test(second_address),    cmocka_unit_test(dead_after_restart),
+		cmocka_unit_test(rebooted_listener), cmocka_unit_test(rebooted_speaker),
+		cmocka_unit_test(lost_sas),	     cmocka_unit_test(forged_spis),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
