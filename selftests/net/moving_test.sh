@@ -191,29 +191,28 @@ unresolved_discards()
 	return 1
 }
 
-address() # GATEWAY NEW
+# address GATEWAY NEW OLD PEER: with its address a gateway loses its routes.
+address()
 {
-	ip -n "$1" address add "$2/24" dev "wan-${1#gw-}" &&
-		ip -n "$1" address del "$3/24" dev "wan-${1#gw-}" &&
-		ip -n "$1" address add "$2/24" dev "wan-${1#gw-}" 2>/dev/null
-	true
+	local dev=wan-${1#gw-}
+	ip -n "$1" address del "$3/24" dev "$dev" &&
+		ip -n "$1" address add "$2/24" dev "$dev" &&
+		ip -n "$1" route replace default via "$4"
 }
 
 # The peer moves, and its name with it.
 answer_changes()
 {
-	address gw-b 192.0.2.52 192.0.2.2
-	ip -n host-a route get 10.2.0.2 >/dev/null
-	ip -n gw-a route replace default via 192.0.2.52
+	address gw-b 192.0.2.52 192.0.2.2 192.0.2.1 &&
+		ip -n gw-a route replace default via 192.0.2.52 || return 1
 	answers 192.0.2.52
 	whole && ends gw-a 192.0.2.1 192.0.2.52 && ends gw-b 192.0.2.52 192.0.2.1
 }
 
 local_address_changes()
 {
-	address gw-a 192.0.2.51 192.0.2.1
-	ip -n gw-a route replace default via 192.0.2.52
-	ip -n gw-b route replace default via 192.0.2.51
+	address gw-a 192.0.2.51 192.0.2.1 192.0.2.52 &&
+		ip -n gw-b route replace default via 192.0.2.51 || return 1
 	whole && ends gw-a 192.0.2.51 192.0.2.52 && ends gw-b 192.0.2.52 192.0.2.51
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the kernel tells by itself: acquires and held packets, limits, first use.
+"""What the kernel tells by itself: acquires, limits, first use, unknown SPIs.
 
     left 192.0.2.1 ------ 192.0.2.2 right
      10.1.0.1 (lo)         10.2.0.1 (lo)
@@ -383,6 +383,46 @@ def first_use():
         check(not pair.events.next_event(0), "an event on the side that sends")
 
 
+# --- SPIs that nobody has ----------------------------------------------------------
+
+def unknown_spi():
+    """Told with protocol, SPI and ends, seldom, and of endpoints of a policy only."""
+    with Pair() as pair:
+        pair.switch()
+        pair.send(20)
+        kind, event = pair.right_events.next_event()
+        sa = event["sa"][0]
+        same((kind, sa["protocol"], sa["spi"], sa["src"], sa["dst"]),
+             ("unknown-spi-ntf", moatnl.ESP, SPI, moatnl.address(LEFT),
+              moatnl.address(RIGHT)), "event")
+        wait_for("the end of the burst", lambda: not pair.right_events.next_event(2))
+        pair.send()
+        same(pair.right_events.next_event()[0], "unknown-spi-ntf", "a second later")
+        pair.right.request("policy-del", {"policy": {"id": 7}})
+        time.sleep(1.5)
+        pair.send()
+        check(not pair.right_events.next_event(1), "an event without a policy")
+        pair.right.request("policy-add", {"policy": moatnl.policy(
+            7, THERE, HERE, RIGHT, LEFT)})
+        pair.inbound()
+        pair.send()
+        same(pair.right_events.next_event()[0], "first-use-ntf", "with the SA")
+        check(not pair.right_events.next_event(0.5), "an event too many")
+
+
+def unknown_spi_rate():
+    """One event for a burst within a second."""
+    with Pair() as pair:
+        pair.switch()
+        started = time.monotonic()
+        pair.send(50)
+        events = 0
+        while pair.right_events.next_event(0.5):
+            events += 1
+        took = time.monotonic() - started
+        check(1 <= events <= 1 + took, f"{events} events in {took:.1f} s")
+
+
 def main():
     results = Results()
     # What different CPUs send overtakes on a veth, with or without us.
@@ -407,6 +447,8 @@ def main():
     results.run("ESN across 2^32", across_32_bits)
     results.run("an inbound SA that goes on", seen_before_start)
     results.run("first use", first_use)
+    results.run("an SPI that nobody has", unknown_spi)
+    results.run("a burst of them is told once in a second", unknown_spi_rate)
     results.run("packets held too long", too_long)
     netns.ip("netns del left", "netns del right")
     results.run("unload", netns.shell, "unload_moat")
