@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/ike1.h"
 #include "sim.h"
-#include "wire/isakmp.h"
 
 #define SECOND 1000
 
@@ -270,6 +270,92 @@ static void forged_spis(void **state)
 	assert_whole(sim);
 }
 
+/* ---- what nobody has authenticated ---- */
+
+/* As somebody on the path would write it: the cookies are true, no key is known. */
+enum forgery { IN_CLEAR, NO_HASH, WRONG_HASH, FORGERIES };
+
+static size_t forge(struct moat_ike1_out *out, struct moat_isakmp *sa, enum forgery how)
+{
+	uint8_t spi[2 * MOAT_COOKIE_LEN], live[4], iv[MOAT_BLOCK_MAX];
+	const struct moat_child *child = sa->tunnel->pairs[0].current;
+	static uint32_t id = 0xf0000000;
+	size_t len;
+
+	memcpy(spi, sa->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN);
+	/* Of the victim's outbound SA, and it is about to be told so. */
+	moat_set32(live, child->sas[0].spi_in);
+	moat_ike1_begin(out, sa, MOAT_X_INFORMATIONAL, ++id, how != IN_CLEAR);
+	if (how == WRONG_HASH)
+		moat_ike1_hash(out, sa);
+	moat_build_notify(&out->b, MOAT_PROTO_ESP, MOAT_N_INVALID_SPI,
+			  moat_view(live, sizeof(live)), moat_view(NULL, 0));
+	moat_build_notify(&out->b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
+			  moat_view(spi, sizeof(spi)), moat_view(NULL, 0));
+	moat_build_notify(&out->b, MOAT_PROTO_ISAKMP, MOAT_N_INVALID_COOKIE,
+			  moat_view(spi, sizeof(spi)), moat_view(NULL, 0));
+	moat_build_delete(&out->b, MOAT_PROTO_ESP, sizeof(live),
+			  moat_view(live, sizeof(live)));
+	moat_build_delete(&out->b, MOAT_PROTO_ISAKMP, sizeof(spi),
+			  moat_view(spi, sizeof(spi)));
+	if (how != IN_CLEAR)
+		moat_build_pad(&out->b, moat_cipher_block(sa->alg.cipher));
+	len = moat_build_finish(&out->b);
+	assert_true(len);
+	/* Even under the right key it is nothing without its HASH. */
+	if (how == WRONG_HASH) {
+		assert_int_equal(moat_iv_exchange(&sa->alg, sa->iv, id, iv), 0);
+		assert_int_equal(moat_cbc_encrypt(&sa->alg, sa->keys.key, iv,
+						  out->buf + MOAT_HDR_LEN,
+						  len - MOAT_HDR_LEN),
+				 0);
+	}
+	return len;
+}
+
+/* INVALID-SPI, INITIAL-CONTACT, INVALID-COOKIE and deletes that anybody could send. */
+static void forged_notifies(void **state)
+{
+	static const char *const told[] = { "spi-refused", "ike-initial-contact",
+					    "ike-deleted", "peer-dead", "pair-lost" };
+	unsigned int before[2][sizeof(told) / sizeof(told[0])];
+	struct sim_options o = plain();
+	struct moat_ike1_out out;
+	unsigned int isakmps[2];
+	struct sim *sim;
+	uint64_t rekeys;
+
+	(void)state;
+	sim = start(&o);
+	for (int side = 0; side < 2; side++)
+		isakmps[side] = sim_isakmps(sim, side);
+	rekeys = sim_rekeys(sim, 0) + sim_rekeys(sim, 1);
+	for (unsigned int i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		for (int side = 0; side < 2; side++)
+			before[side][i] = sim_logged(sim, side, told[i]);
+	}
+	for (unsigned int i = 0; i < 20 * 2 * FORGERIES; i++) {
+		int to = (int)(i % 2);
+		struct moat_isakmp *sa = TAILQ_FIRST(&sim_core(sim, !to)->isakmps);
+
+		assert_non_null(sa);
+		assert_non_null(sa->tunnel->pairs[0].current);
+		sim_inject(sim, to, out.buf, forge(&out, sa, i / 2 % FORGERIES));
+		sim_run(sim, 100);
+	}
+	assert_true(sim_equal(sim));
+	for (unsigned int i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		for (int side = 0; side < 2; side++)
+			assert_int_equal(sim_logged(sim, side, told[i]), before[side][i]);
+	}
+	assert_int_equal(sim_rekeys(sim, 0) + sim_rekeys(sim, 1), rekeys);
+	for (int side = 0; side < 2; side++)
+		assert_int_equal(sim_isakmps(sim, side), isakmps[side]);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	assert_whole(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +364,7 @@ int main(void)
 		cmocka_unit_test(second_address),    cmocka_unit_test(dead_after_restart),
 		cmocka_unit_test(rebooted_listener), cmocka_unit_test(rebooted_speaker),
 		cmocka_unit_test(lost_sas),	     cmocka_unit_test(forged_spis),
+		cmocka_unit_test(forged_notifies),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
