@@ -214,13 +214,16 @@ static void make_redundant(struct moat_child *child)
  * Did two quick modes of different initiators run at once? Who began @child
  * knows: it did so before @other was complete. The answering side does not:
  * message 1 may have been on its way for as long as it is repeated. It goes by
- * the age of its own @other, which nobody rekeys in the first half of its life.
+ * the age of its own @other, which nobody rekeys in the first half of its life;
+ * unless the ends have moved since, for then whoever moved needs @child.
  */
 static bool collide(const struct moat_child *child, const struct moat_child *other)
 {
 	uint64_t young = other->life * MOAT_SECOND / 2;
 
-	if (other->initiator == child->initiator)
+	if (other->initiator == child->initiator ||
+	    !moat_addr_equal(&other->local, &child->local) ||
+	    !moat_addr_equal(&other->remote, &child->remote))
 		return false;
 	if (child->begun <= other->completed)
 		return true;
@@ -267,6 +270,14 @@ static void retire(struct moat_child *old, const struct moat_child *by)
 	moat_timer_stop(&ike->timers, &old->switch_timer);
 	/* Who asked for the new one deletes the old one; the other side is patient. */
 	end_after(old, by->initiator ? MOAT_OLD_INBOUND : 2 * MOAT_OLD_INBOUND);
+}
+
+void moat_child_leave(struct moat_child *child)
+{
+	child->old = true;
+	moat_timer_stop(&core(child)->timers, &child->rekey_timer);
+	moat_timer_stop(&core(child)->timers, &child->switch_timer);
+	end_after(child, 2 * MOAT_OLD_INBOUND);
 }
 
 /* They were kept for what the peer might send on them: now it has the new one. */
@@ -440,7 +451,7 @@ static struct moat_child *fallback(struct moat_pair *pair)
 		    core(child)->now >
 			    child->established + MOAT_OLD_INBOUND * MOAT_SECOND)
 			continue;
-		if (child->complete && !child->switched && child->out &&
+		if (child->complete && !child->switched && !child->old && child->out &&
 		    (!best || child->completed > best->completed))
 			best = child;
 	}

@@ -110,6 +110,18 @@ static bool covers(const struct moat_pair *pair, const struct moat_addr *addr)
 	return moat_range_within(&host, &pair->selector.remote);
 }
 
+/* None of those that wait to be sent on leads to the new place. */
+static void leave_spare(struct moat_pair *pair, const struct moat_tunnel_conf *from)
+{
+	struct moat_child *child;
+
+	TAILQ_FOREACH(child, &pair->children, link) {
+		if (child != pair->current && child->complete && !child->switched &&
+		    gone(from, &pair->tunnel->conf, &child->local, &child->peer.addr))
+			moat_child_leave(child);
+	}
+}
+
 static void move_pair(struct moat_pair *pair, const struct moat_tunnel_conf *from,
 		      bool asked)
 {
@@ -117,6 +129,7 @@ static void move_pair(struct moat_pair *pair, const struct moat_tunnel_conf *fro
 	const struct moat_tunnel_conf *to = &tunnel->conf;
 	struct moat_child *current = pair->current;
 
+	leave_spare(pair, from);
 	if (current && !gone(from, to, &current->local, &current->peer.addr))
 		return;
 	/* IKE with the new place must not wait for the SAs that it shall make. */

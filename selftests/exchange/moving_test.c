@@ -115,6 +115,29 @@ static void both_see_it(void **state)
 	}
 }
 
+/* One after the other: the second finds SAs that the first has only just asked for. */
+static void one_by_one(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		struct sim_options o = plain();
+		struct sim *sim;
+
+		o.seed = 700 + seed;
+		o.also[1] = "192.0.2.51";
+		sim = start(&o);
+		sim_readdress(sim, 1, "192.0.2.53");
+		sim_configure(sim, 1);
+		sim_run(sim, seed * 100);
+		sim_configure(sim, 0);
+		sim_run(sim, 8 * SECOND);
+		sim_readdress(sim, 0, "192.0.2.51");
+		sim_configure(sim, 0);
+		sim_run(sim, 8 * SECOND);
+		assert_whole(sim);
+	}
+}
+
 /* What still works goes on until there is something new: nothing is lost. */
 static void planned(void **state)
 {
@@ -360,7 +383,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(local_address),     cmocka_unit_test(other_answer),
-		cmocka_unit_test(both_see_it),	     cmocka_unit_test(planned),
+		cmocka_unit_test(both_see_it),	     cmocka_unit_test(one_by_one),
+		cmocka_unit_test(planned),
 		cmocka_unit_test(second_address),    cmocka_unit_test(dead_after_restart),
 		cmocka_unit_test(rebooted_listener), cmocka_unit_test(rebooted_speaker),
 		cmocka_unit_test(lost_sas),	     cmocka_unit_test(forged_spis),

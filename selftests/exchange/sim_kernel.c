@@ -170,6 +170,22 @@ const char *sim_kernel_policy_add(struct sim_kernel *kernel,
 	return NULL;
 }
 
+static void drop_outbound(struct sim_kernel *kernel, const struct sim_policy *policy)
+{
+	struct sim_sa *sa = kernel->sas;
+
+	while (sa) {
+		if (sa->params.direction == MOAT_DIRECTION_OUT &&
+		    sa->params.policy == policy->params.id) {
+			unlink_sa(kernel, sa);
+			/* With it went the inner one of a bundle: which may be the next. */
+			sa = kernel->sas;
+		} else {
+			sa = sa->next;
+		}
+	}
+}
+
 const char *sim_kernel_policy_set(struct sim_kernel *kernel,
 				  const struct moat_policy_params *params)
 {
@@ -177,10 +193,10 @@ const char *sim_kernel_policy_set(struct sim_kernel *kernel,
 
 	if (!policy)
 		return "no such policy";
-	/* As the module does. */
-	if (policy->out && (!moat_addr_equal(&policy->params.local, &params->local) ||
-			    !moat_addr_equal(&policy->params.remote, &params->remote)))
-		unlink_sa(kernel, policy->out);
+	/* As the module does: all of them, those of before too. */
+	if (!moat_addr_equal(&policy->params.local, &params->local) ||
+	    !moat_addr_equal(&policy->params.remote, &params->remote))
+		drop_outbound(kernel, policy);
 	policy->params = *params;
 	return NULL;
 }

@@ -126,7 +126,7 @@ canary()
 		  chain out {
 		    type filter hook egress device wan-$ns priority 0;
 		    ip daddr { 10.1.0.0/16, 10.2.0.0/16, 10.9.0.0/16 } counter name clear
-		    icmp type destination-unreachable counter name unreachable
+		    icmp type destination-unreachable icmp code port-unreachable counter name unreachable
 		  }
 		  counter clear { }
 		  counter unreachable { }
@@ -221,7 +221,7 @@ lost_sas()
 {
 	local sent
 	moat gw-b sa flush || return 1
-	in_ns host-a ping -n -q -i 0.2 10.2.0.2 >/dev/null 2>&1 &
+	ip netns exec host-a ping -n -q -i 0.2 10.2.0.2 >/dev/null 2>&1 &
 	sent=$!
 	wait_for "INVALID-SPI" grep -q spi-refused "$dir/gw-a.log"
 	kill $sent
@@ -232,15 +232,16 @@ lost_sas()
 # A crash while the name server is silent: SAs are adopted, as their peer is known.
 name_server_silent()
 {
-	local lost
+	local flow status
 	kill $dns && wait_gone $dns
-	in_ns host-a ping -n -q -i 0.1 10.2.0.2 >"$dir/flow" 2>&1 &
-	local flow=$!
+	# Not in_ns: the signal is for ping, and a function's shell would not pass it on.
+	ip netns exec host-a ping -n -q -i 0.1 10.2.0.2 >"$dir/flow" 2>&1 &
+	flow=$!
 	stop gw-a -KILL && sleep 1 && start gw-a &&
 		wait_for "its SAs" sh -c "[ \$(grep -c ipsec-adopted '$dir/gw-a.log') -gt 0 ]" &&
 		wait_for "the silence" sh -c "grep -q 'gw-b.example has no address' '$dir/gw-a.log'" &&
 		pings
-	local status=$?
+	status=$?
 	kill -INT $flow
 	wait $flow
 	grep -q ' 0% packet loss' "$dir/flow" && return $status
