@@ -40,12 +40,14 @@ void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
 	policy->mark = conf->mark;
 	policy->mode = conf->mode;
 	memcpy(policy->device, conf->device, sizeof(policy->device));
+	/* For good: a policy that discards for a while is protecting later. */
+	if (conf->action == MOAT_ACTION_PROTECT)
+		policy->shape = conf->shape;
 	if (policy->action != MOAT_ACTION_PROTECT)
 		return;
 	policy->local = pair->policy_local;
 	policy->remote = pair->policy_remote;
 	policy->acquire_off = pair->acquire_off;
-	policy->shape = conf->shape;
 	/* Everything through a device says nothing about where to go: routing does. */
 	policy->route = conf->routes &&
 			!(conf->device[0] && !moat_range_prefix(&pair->selector.remote));
