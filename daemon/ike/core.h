@@ -402,6 +402,10 @@ struct moat_child *moat_child_find(struct moat_ike *ike, uint32_t policy,
 				   uint8_t direction, uint8_t protocol, uint32_t spi);
 /** moat_child_move() - the peer's NAT gave it another address or port */
 void moat_child_move(struct moat_child *child, const struct moat_endpoint *to);
+/** moat_dpd_prepare() - a tunnel is new */
+void moat_dpd_prepare(struct moat_tunnel *tunnel);
+/** moat_dpd_watch() - it has IPsec SAs and no ISAKMP SA: will the peer be heard? */
+void moat_dpd_watch(struct moat_tunnel *tunnel);
 /** moat_child_leave() - it is not sent on any more, and ends when the peer had time */
 void moat_child_leave(struct moat_child *child);
 /** moat_child_refused() - the peer has no inbound SA @spi, on which we send */

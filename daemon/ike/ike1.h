@@ -684,10 +684,6 @@ void moat_info_delete_isakmp(struct moat_isakmp *sa);
 void moat_dpd_put_vendor(struct moat_build *b);
 /** moat_dpd_take_vendor() - does a message of phase 1 say that the peer knows it? */
 void moat_dpd_take_vendor(const struct moat_ike1_in *in);
-/** moat_dpd_prepare() - a tunnel is new */
-void moat_dpd_prepare(struct moat_tunnel *tunnel);
-/** moat_dpd_watch() - it has IPsec SAs and no ISAKMP SA: will the peer be heard? */
-void moat_dpd_watch(struct moat_tunnel *tunnel);
 /** moat_dpd_start() - phase 1 stands: from now on the peer is watched */
 void moat_dpd_start(struct moat_isakmp *sa);
 /** moat_dpd_handle() - an authentic R-U-THERE or its answer */
