@@ -115,8 +115,8 @@ stop() # GATEWAY [SIGNAL]
 	kill "${2--TERM}" "$pid" && wait_gone "$pid"
 }
 
-# What leaves in clear, into a site or for one, and what tells a peer that a port
-# is closed.
+# What leaves in clear, into a site or for one. (A port that is closed for a moment,
+# at an address that is new, is nothing to look for: the peer asks again.)
 canary()
 {
 	local ns
@@ -126,20 +126,18 @@ canary()
 		  chain out {
 		    type filter hook egress device wan-$ns priority 0;
 		    ip daddr { 10.1.0.0/16, 10.2.0.0/16, 10.9.0.0/16 } counter name clear
-		    icmp type destination-unreachable icmp code port-unreachable counter name unreachable
 		  }
 		  counter clear { }
-		  counter unreachable { }
 		}
 		END
 	done
 }
 
-canary_silent() # COUNTER
+canary_silent()
 {
 	local ns
 	for ns in a b; do
-		in_ns gw-$ns nft list counter netdev canary "$1" | grep -q 'packets 0 bytes 0' && continue
+		in_ns gw-$ns nft list counter netdev canary clear | grep -q 'packets 0 bytes 0' && continue
 		in_ns gw-$ns nft list counters
 		return 1
 	done
@@ -273,10 +271,8 @@ ktap "a name without an address: discarded" logs unresolved_discards
 ktap "another answer: the tunnel follows" logs answer_changes
 ktap "another address of our own: the tunnel follows" logs local_address_changes
 ktap "the peer has lost its SAs: INVALID-SPI" logs lost_sas
-# While a daemon is dead its port is closed, and the kernel may say so.
-ktap "no port was unreachable" logs canary_silent unreachable
 ktap "a crash without a name server loses nothing" logs name_server_silent
-ktap "nothing was in clear" canary_silent clear
+ktap "nothing was in clear" canary_silent
 ktap "gw-a stops" stop gw-a
 ktap "gw-b stops" stop gw-b
 ktap "the sanitizers have nothing to say" sanitizers_silent
