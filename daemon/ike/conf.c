@@ -94,8 +94,7 @@ static bool same_terms(const struct moat_tunnel_conf *a, const struct moat_tunne
 	       moat_creds_same(a->creds, b->creds) && a->exchange == b->exchange &&
 	       a->nat_t == b->nat_t && a->fragmentation == b->fragmentation &&
 	       a->ike_lifetime == b->ike_lifetime && a->dpd == b->dpd &&
-	       a->dpd_timeout == b->dpd_timeout &&
-	       same_ike(&a->ike, &b->ike);
+	       a->dpd_timeout == b->dpd_timeout && same_ike(&a->ike, &b->ike);
 }
 
 bool moat_conf_same_peer(const struct moat_tunnel_conf *a,

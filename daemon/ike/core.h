@@ -17,6 +17,8 @@
 #include "ike/keys.h"
 #include "ike/proposal.h"
 
+#define MOAT_NONCE_LEN 32
+
 #define MOAT_SECOND	1000ull
 #define MOAT_IKE_PORT	500
 #define MOAT_NAT_T_PORT 4500
@@ -249,6 +251,11 @@ void moat_pair_acquire(struct moat_ike *ike, const struct moat_event *event);
 void moat_pair_connect(struct moat_pair *pair);
 /** moat_pair_rekey() - the operator wants other SAs in the place of those that stand */
 void moat_pair_rekey(struct moat_pair *pair);
+/** moat_pair_nonce() - a nonce for a quick mode that we or the peer begin now */
+void moat_pair_nonce(const struct moat_pair *pair, bool initiator,
+		     uint8_t nonce[MOAT_NONCE_LEN]);
+/** moat_isakmp_rekey() - start a phase 1 in the place of those that stand, if any */
+bool moat_isakmp_rekey(struct moat_tunnel *tunnel);
 /** moat_peer_connect() - a phase 1 stands: start what waited for it */
 void moat_peer_connect(struct moat_tunnel *tunnel);
 /** moat_pair_lost() - the pair has no outbound SA any more */

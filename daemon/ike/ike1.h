@@ -9,7 +9,6 @@
 #include "ike/core.h"
 
 #define MOAT_MESSAGE_MAX   8192
-#define MOAT_NONCE_LEN	   32
 #define MOAT_IPPROTO_ESP   50
 #define MOAT_IPPROTO_AH	   51
 #define MOAT_ANSWERING_MAX 4	/* quick modes of the peer at once, per pair */
@@ -393,11 +392,6 @@ const char *moat_isakmp_name(const struct moat_isakmp *sa, char buf[MOAT_ISAKMP_
 bool moat_isakmp_seen(const struct moat_isakmp *sa, uint32_t message_id);
 void moat_isakmp_see(struct moat_isakmp *sa, uint32_t message_id);
 uint32_t moat_isakmp_message_id(struct moat_isakmp *sa);
-/** moat_pair_nonce() - a nonce for a quick mode that we or the peer begin now */
-void moat_pair_nonce(const struct moat_pair *pair, bool initiator,
-		     uint8_t nonce[MOAT_NONCE_LEN]);
-/** moat_isakmp_rekey() - start a phase 1 in the place of those that stand, if any */
-bool moat_isakmp_rekey(struct moat_tunnel *tunnel);
 /** moat_isakmp_close() - delete with notification */
 void moat_isakmp_close(struct moat_isakmp *sa, const char *why);
 

@@ -382,12 +382,17 @@ static void forged_notifies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(local_address),     cmocka_unit_test(other_answer),
-		cmocka_unit_test(both_see_it),	     cmocka_unit_test(one_by_one),
+		cmocka_unit_test(local_address),
+		cmocka_unit_test(other_answer),
+		cmocka_unit_test(both_see_it),
+		cmocka_unit_test(one_by_one),
 		cmocka_unit_test(planned),
-		cmocka_unit_test(second_address),    cmocka_unit_test(dead_after_restart),
-		cmocka_unit_test(rebooted_listener), cmocka_unit_test(rebooted_speaker),
-		cmocka_unit_test(lost_sas),	     cmocka_unit_test(forged_spis),
+		cmocka_unit_test(second_address),
+		cmocka_unit_test(dead_after_restart),
+		cmocka_unit_test(rebooted_listener),
+		cmocka_unit_test(rebooted_speaker),
+		cmocka_unit_test(lost_sas),
+		cmocka_unit_test(forged_spis),
 		cmocka_unit_test(forged_notifies),
 	};
 
