@@ -225,6 +225,7 @@ void moat_config_finish(struct moat_config *config, struct moat_mistakes *mistak
 	check_names(config, mistakes);
 	check_pairs(config, mistakes);
 	moat_check_shadows(config, mistakes);
+	moat_check_lans(config, mistakes);
 }
 
 static void load_file(struct moat_config *config, const char *name,

@@ -87,6 +87,9 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 /** moat_check_shadows() - warn of pairs that those of other tunnels cover */
 void moat_check_shadows(const struct moat_config *config, struct moat_mistakes *mistakes);
 
+/** moat_check_lans() - warn of local nets inside remote nets */
+void moat_check_lans(const struct moat_config *config, struct moat_mistakes *mistakes);
+
 /**
  * moat_creds_read() - read the files of a tunnel's certificates, and check them
  * @tunnel: complete but for its credentials

@@ -66,6 +66,37 @@ static void test_shadowed(void **state)
 	       NULL, 0);
 }
 
+static void test_lan_inside(void **state)
+{
+	static const char *const one[] = {
+		"moat.conf:2: tunnel \"hub\": its local-net 10.1.0.0/24 lies inside its "
+		"remote-net 10.0.0.0/8: what the gateway sends to its own hosts there goes "
+		"to the peer. A tunnel is needed with action = \"bypass\", local-net = "
+		"\"10.1.0.0/24\", remote-net = \"10.1.0.0/24\" and a priority below 1000",
+	};
+
+	(void)state;
+	expect("tunnels = {\n" TUNNEL("hub", "10.1.0.0/24", "10.0.0.0/8", "") "}", one,
+	       1);
+	expect("tunnels = {\n" TUNNEL("hub", "10.1.0.0/24", "10.0.0.0/8", "")
+		       BYPASS("lan", "10.1.0.0/24", "10.1.0.0/24", "priority = 10") "}",
+	       NULL, 0);
+	/* more specific is enough, but not equal, behind, or a part of it */
+	expect("tunnels = {\n" TUNNEL("hub", "10.1.0.0/24", "10.0.0.0/8", "")
+		       BYPASS("lan", "10.1.0.0/24", "10.1.0.0/24", "") "}",
+	       NULL, 0);
+	expect("tunnels = {\n" TUNNEL("hub", "10.1.0.0/24", "10.0.0.0/8", "")
+		       BYPASS("lan", "10.1.0.0/16", "10.0.0.0/7", "priority = 1001") "}",
+	       one, 1);
+	expect("tunnels = {\n" TUNNEL("hub", "10.1.0.0/24", "10.0.0.0/8", "")
+		       BYPASS("lan", "10.1.0.0/24", "10.1.0.0/25", "priority = 10") "}",
+	       one, 1);
+	expect("tunnels = {\n" TUNNEL("hub", "10.1.0.0/24", "10.0.0.0/8", "")
+		       BYPASS("lan", "10.1.0.0/24", "10.1.0.0/24",
+			      "priority = 10; protocol = \"tcp\"") "}",
+	       one, 1);
+}
+
 static void test_ports(void **state)
 {
 	static const char *const one[] = {
@@ -140,9 +171,8 @@ static void test_bad_mark(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shadowed),
-		cmocka_unit_test(test_ports),
-		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_shadowed), cmocka_unit_test(test_lan_inside),
+		cmocka_unit_test(test_ports),	 cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_bad_mark),
 	};
 
