@@ -138,6 +138,20 @@ void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *polic
 /** moat_routes_del() - the last policy of a remote net takes its route along */
 void moat_routes_del(struct moat_routes *routes, struct moat_known_policy *policy);
 
+/** moat_routes_fd() - readable when something has changed */
+int moat_routes_fd(const struct moat_routes *routes);
+
+/** moat_routes_wait() - ms until moat_routes_look() has something to do; -1: never */
+int moat_routes_wait(const struct moat_routes *routes);
+
+/**
+ * moat_routes_look() - bring back what was lost, when it is time
+ *
+ * The kernel takes routes away with their links and addresses, and so do
+ * programs that think all routes theirs; nobody but us puts them back.
+ */
+void moat_routes_look(struct moat_routes *routes);
+
 /** moat_routes_sweep() - remove routes of earlier daemons that nobody wants now */
 void moat_routes_sweep(struct moat_routes *routes);
 

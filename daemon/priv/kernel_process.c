@@ -89,13 +89,14 @@ static void from_ike(struct moat_kernel *kernel)
 static void serve(struct moat_kernel *kernel)
 {
 	for (;;) {
-		struct pollfd fds[3] = {
+		struct pollfd fds[4] = {
 			{ MOAT_SUPERVISOR_FD, POLLIN, 0 },
 			{ moat_nl_event_fd(kernel->nl), POLLIN, 0 },
 			{ kernel->ike, POLLIN, 0 },
+			{ moat_routes_fd(kernel->routes), POLLIN, 0 },
 		};
 
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		if (poll(fds, 4, moat_routes_wait(kernel->routes)) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents && !from_supervisor(kernel))
 			return;
@@ -103,6 +104,7 @@ static void serve(struct moat_kernel *kernel)
 			moat_kernel_events(kernel);
 		if (fds[2].revents && kernel->ike == fds[2].fd)
 			from_ike(kernel);
+		moat_routes_look(kernel->routes);
 	}
 }
 

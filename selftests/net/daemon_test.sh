@@ -162,6 +162,69 @@ own_packets()
 		pings gw-a 10.2.0.2
 }
 
+# Nothing of what the gateway itself sends leaves in clear.
+own_packets_protected()
+{
+	ip netns exec gw-a tcpdump -n -l -i wan-a -Q out 'icmp or esp' \
+		>"$dir/wire" 2>"$dir/listening" &
+	local pid=$! status
+	wait_for "tcpdump" grep -q '^listening' "$dir/listening"
+	own_packets && wait_for "ESP on the wire" grep -q 'ESP(spi' "$dir/wire"
+	status=$?
+	kill $pid
+	wait $pid
+	! grep ICMP "$dir/wire" && return $status
+}
+
+wan_up() # with what the system puts back
+{
+	ip -n gw-a link set wan-a up &&
+		ip -n gw-a addr replace 2001:db8::1/64 dev wan-a nodad &&
+		ip -n gw-a route replace default via 192.0.2.2 &&
+		ip -n gw-a route replace default via 2001:db8::2
+}
+
+routes_stand()
+{
+	local routes
+	routes=$(ip -n gw-a route show table 500; ip -n gw-a -6 route show table 500)
+	grep -q '^10.2.0.0/24 via 192.0.2.2 .* src 10.1.0.1' <<<"$routes" &&
+		grep -q '^10.9.0.0/24 ' <<<"$routes" &&
+		grep -q '^fd00:2::/64 via 2001:db8::2 .* src fd00:1::1' <<<"$routes" &&
+		ip -n gw-a rule | grep -q '^500:.* 500' &&
+		ip -n gw-a -6 rule | grep -q '^500:.* 500'
+}
+
+routes_come_back()
+{
+	ip -n gw-a route flush table 500
+	ip -n gw-a -6 rule del priority 500
+	ip -n gw-a rule del priority 500
+	wait_for "the routes, flushed" routes_stand || return 1
+	ip -n gw-a link set wan-a down
+	wait_for "what the log says" grep -q \
+		'route-lost branch: .*10.2.0.0/24 was taken away: there is no route to its peer 192.0.2.2;' \
+		"$dir/gw-a.log" || return 1
+	: >"$dir/gw-a.log"
+	wan_up && wait_for "the routes" routes_stand &&
+		grep 'route-restored branch: route to 10.2.0.0/24' "$dir/gw-a.log" &&
+		own_packets_protected || return 1
+	# its own work is no change to it
+	sleep 1
+	[ "$(grep -c 'route-restored branch' "$dir/gw-a.log")" = 1 ]
+}
+
+routes_come_with_the_wan()
+{
+	stop gw-a
+	ip -n gw-a link set wan-a down
+	: >"$dir/gw-a.log"
+	start gw-a && wait_for "what the log says" grep -q \
+		'route-failed branch: .*10.2.0.0/24: there is no route to its peer 192.0.2.2;' \
+		"$dir/gw-a.log" && ! routes_stand &&
+		wan_up && wait_for "the routes" routes_stand && own_packets_protected
+}
+
 status_holds_contract()
 {
 	status_is gw-a '
@@ -432,6 +495,8 @@ case_ "the control socket is for root and group moat" \
 ktap "up --wait brings all networks of a tunnel up" up_by_command
 case_ "a packet brings a tunnel over IPv6 up" traffic_ipv6
 case_ "the gateway's own packets go through" own_packets
+case_ "routes that are taken away come back" routes_come_back
+case_ "routes come with the WAN" routes_come_with_the_wan
 case_ "status holds what the contract says" status_holds_contract
 case_ "the views show it" views
 case_ "trace shows the exchanges" traced
