@@ -279,6 +279,8 @@ reload_with_mistakes()
 	configure gw-a 'x = { colour = "red" remote = "nowhere.example" }'
 	exit_is 1 'unknown key "colour"' moat gw-a reload &&
 		exit_is 1 'local-net is missing' moat gw-a reload &&
+		: >"$dir/gw-a/moat.conf" &&
+		exit_is 1 'holds no tunnels' moat gw-a reload &&
 		status_is gw-a '"x" not in t and t["branch"]["state"] == "up"'
 	local status=$?
 	configure gw-a
@@ -448,7 +450,9 @@ mistakes_at_start()
 {
 	configure gw-b 'y = { esp = 5 } z = 1'
 	refused_start gw-b 'esp is a number' && refused_start gw-b 'tunnel "z" is no group' &&
-		exit_is 1 'esp is a number' moat gw-b check -c "$dir/gw-b"
+		exit_is 1 'esp is a number' moat gw-b check -c "$dir/gw-b" &&
+		: >"$dir/gw-b/moat.conf" && refused_start gw-b 'holds no tunnels' &&
+		exit_is 1 'holds no tunnels' moat gw-b check -c "$dir/gw-b"
 	local status=$?
 	configure gw-b
 	return $status
