@@ -160,6 +160,7 @@ TAILQ_HEAD(moat_children, moat_child);
  * @quick: our own quick mode in flight
  * @answering: quick modes of the peer in flight
  * @inherited: its policy has an outbound SA of an earlier daemon
+ * @refused: why the kernel does not have its policy; NULL when it does
  */
 struct moat_pair {
 	struct moat_tunnel *tunnel;
@@ -174,6 +175,7 @@ struct moat_pair {
 	struct moat_quick *quick;
 	unsigned int answering;
 	bool inherited;
+	char *refused;
 };
 
 /**
@@ -258,6 +260,12 @@ void moat_pair_nonce(const struct moat_pair *pair, bool initiator,
 bool moat_isakmp_rekey(struct moat_tunnel *tunnel);
 /** moat_peer_connect() - a phase 1 stands: start what waited for it */
 void moat_peer_connect(struct moat_tunnel *tunnel);
+/** moat_pair_install() - ask for its policy, unless it stands already */
+void moat_pair_install(struct moat_pair *pair);
+
+/** moat_pair_bare() - the kernel refused its policy, or somebody deleted it */
+void moat_pair_bare(struct moat_ike *ike, const struct moat_event *event);
+
 /** moat_pair_lost() - the pair has no outbound SA any more */
 void moat_pair_lost(struct moat_pair *pair);
 /** moat_pair_failed() - a quick mode of ours ended without SAs */

@@ -150,6 +150,7 @@ enum moat_event_type {
 	MOAT_EV_FIRST_USE,
 	MOAT_EV_MAPPING,
 	MOAT_EV_UNKNOWN_SPI,
+	MOAT_EV_POLICY_LOST,
 	MOAT_EV_UP,
 	MOAT_EV_DOWN,
 	MOAT_EV_CLEAR,
@@ -174,6 +175,8 @@ enum moat_event_type {
  * @mapping: an authentic packet on an inbound SA came from @peer, which is new
  * @unknown_spi: a packet between @remote and @local had an SPI that nobody knows;
  *               whoever can forge an address can cause it
+ * @policy_lost: the kernel refused a policy, or somebody deleted it; @stands: it is
+ *               there again, but without SAs. @text says why
  * @control: up, down, clear and rekey; @request comes back in MOAT_ACT_CONTROL_DONE
  * @keylog: from now on, name the keys of ISAKMP SAs or do not
  * @answer: to the action with the same @token; @ok false: @text says why.
@@ -233,6 +236,11 @@ struct moat_event {
 			struct moat_addr local;
 			struct moat_addr remote;
 		} unknown_spi;
+		struct {
+			uint32_t policy;
+			bool stands;
+			const char *text;
+		} policy_lost;
 		struct {
 			const char *tunnel;
 			uint32_t request;
@@ -466,11 +474,16 @@ struct moat_isakmp_view {
 	unsigned int received;
 };
 
-/** struct moat_pair_view - one pair; @spi_in and @spi_out are 0 when there is no SA */
+/**
+ * struct moat_pair_view - one pair
+ * @refused: why its policy is not in the kernel; NULL when it is
+ * @spi_in: 0 when there is no SA, as is @spi_out
+ */
 struct moat_pair_view {
 	struct moat_selector selector;
 	uint32_t policy;
 	const char *state;
+	const char *refused;
 	uint8_t protocol;
 	uint8_t mode;
 	uint32_t spi_in;

@@ -2,6 +2,7 @@
 /* Pairs: one local net towards one remote net, one policy, one quick mode. */
 #include "ike/ike1.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ACQUIRE_LATE (3 * MOAT_SECOND)
@@ -24,9 +25,12 @@ struct moat_pair *moat_pair_find(struct moat_ike *ike, uint32_t policy)
 void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
 {
 	const struct moat_tunnel_conf *conf = &pair->tunnel->conf;
-	struct moat_act *act = moat_act_new(pair->tunnel->ike->acts, type);
-	struct moat_policy_params *policy = &act->policy;
+	struct moat_policy_params *policy;
 
+	/* It will be added as it shall be by then. */
+	if (type == MOAT_ACT_POLICY_SET && pair->refused)
+		return;
+	policy = &moat_act_new(pair->tunnel->ike->acts, type)->policy;
 	policy->id = pair->policy;
 	if (type == MOAT_ACT_POLICY_DEL)
 		return;
@@ -73,7 +77,7 @@ void moat_pair_connect(struct moat_pair *pair)
 	struct moat_tunnel *tunnel = pair->tunnel;
 	struct moat_isakmp *sa;
 
-	if (tunnel->down || tunnel->conf.action != MOAT_ACTION_PROTECT)
+	if (pair->refused || tunnel->down || tunnel->conf.action != MOAT_ACTION_PROTECT)
 		return;
 	pair->asked = true;
 	/* Two quick modes for one pair help nobody: wait for the one under way. */
@@ -172,6 +176,62 @@ void moat_pair_failed(struct moat_pair *pair, const char *why)
 		moat_tunnel_failed(pair->tunnel, why);
 }
 
+void moat_pair_install(struct moat_pair *pair)
+{
+	if (!pair->refused)
+		return;
+	free(pair->refused);
+	pair->refused = NULL;
+	moat_pair_policy(pair, MOAT_ACT_POLICY_ADD);
+}
+
+/* Its traffic is not handled as configured, or was not for a while: say so. */
+static void log_bare(const struct moat_pair *pair, const char *why)
+{
+	char local[2 * MOAT_ADDR_STRLEN];
+	char remote[2 * MOAT_ADDR_STRLEN];
+
+	moat_range_str(&pair->selector.local, local);
+	moat_range_str(&pair->selector.remote, remote);
+	if (pair->refused)
+		moat_act_log(pair->tunnel->ike->acts, MOAT_LOG_ERR, "policy-refused",
+			     pair->tunnel->conf.name,
+			     "traffic from %s to %s has no policy in the kernel and may "
+			     "leave in clear: %s; mend it, then moat reload",
+			     local, remote, why);
+	else
+		moat_act_log(pair->tunnel->ike->acts, MOAT_LOG_WARN, "policy-restored",
+			     pair->tunnel->conf.name,
+			     "traffic from %s to %s had no policy in the kernel: %s",
+			     local, remote, why);
+}
+
+void moat_pair_bare(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_pair *pair = moat_pair_find(ike, event->policy_lost.policy);
+	const char *why = event->policy_lost.text;
+	bool again;
+
+	if (!pair)
+		return;
+	again = pair->current || pair->asked;
+	free(pair->refused);
+	pair->refused = event->policy_lost.stands ? NULL : moat_dup(why, strlen(why) + 1);
+	log_bare(pair, why);
+	/* With the policy went its outbound SAs; the peer shall drop its ends too. */
+	while (!TAILQ_EMPTY(&pair->children))
+		moat_child_end(TAILQ_FIRST(&pair->children), true, why);
+	moat_quick_leave(pair, why);
+	if (pair->refused) {
+		moat_pair_failed(pair, why);
+		return;
+	}
+	/* It stands as it was known last: what was asked since has failed. */
+	moat_pair_policy(pair, MOAT_ACT_POLICY_SET);
+	if (again)
+		moat_pair_connect(pair);
+}
+
 void moat_pair_lost(struct moat_pair *pair)
 {
 	struct moat_tunnel *tunnel = pair->tunnel;
@@ -189,6 +249,8 @@ void moat_pair_lost(struct moat_pair *pair)
 
 const char *moat_pair_state(const struct moat_pair *pair)
 {
+	if (pair->refused)
+		return "down";
 	if (pair->current)
 		return "up";
 	if (pair->asked || pair->answering)

@@ -189,6 +189,7 @@ void moat_peer_failed(struct moat_tunnel *tunnel, const char *why)
 static void connect_all(struct moat_tunnel *tunnel)
 {
 	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		moat_pair_install(&tunnel->pairs[i]);
 		if (!tunnel->pairs[i].current)
 			tunnel->pairs[i].asked = true;
 	}
@@ -390,6 +391,8 @@ static void free_tunnel(struct moat_tunnel *tunnel)
 {
 	TAILQ_REMOVE(&tunnel->ike->tunnels, tunnel, link);
 	moat_timer_stop(&tunnel->ike->timers, &tunnel->silence);
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++)
+		free(tunnel->pairs[i].refused);
 	moat_conf_clear(&tunnel->conf);
 	free(tunnel->pairs);
 	free(tunnel);
@@ -426,8 +429,10 @@ static void update_tunnel(struct moat_tunnel *tunnel, const struct moat_tunnel_c
 	tunnel->conf.creds = conf->creds;
 	memcpy(tunnel->conf.lines, conf->lines, sizeof(conf->lines));
 	tunnel->conf.start = conf->start;
-	for (unsigned int i = 0; i < conf->n_pairs; i++)
+	for (unsigned int i = 0; i < conf->n_pairs; i++) {
 		conf->pairs[i].policy = tunnel->pairs[i].policy;
+		moat_pair_install(&tunnel->pairs[i]);
+	}
 	if (!start || tunnel->down)
 		return;
 	set_acquire(tunnel, conf->start == MOAT_START_NONE);
@@ -516,11 +521,14 @@ const char *moat_tunnel_state(const struct moat_tunnel *tunnel)
 	unsigned int up = 0;
 	unsigned int asked = 0;
 	unsigned int off = 0;
+	unsigned int refused = 0;
 
 	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
 		const struct moat_pair *pair = &tunnel->pairs[i];
 
-		if (pair->current)
+		if (pair->refused)
+			refused++;
+		else if (pair->current)
 			up++;
 		else if (pair->asked || pair->answering)
 			asked++;
@@ -528,8 +536,8 @@ const char *moat_tunnel_state(const struct moat_tunnel *tunnel)
 			off++;
 	}
 	if (up)
-		return asked ? "partial" : "up";
+		return asked || refused ? "partial" : "up";
 	if (asked)
 		return "connecting";
-	return off ? "down" : "waiting";
+	return off || refused ? "down" : "waiting";
 }

@@ -101,6 +101,7 @@ bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int
 	view->selector = pair->selector;
 	view->policy = pair->policy;
 	view->state = moat_pair_state(pair);
+	view->refused = pair->refused;
 	view->mode = t->conf.mode;
 	if (!pair->current)
 		return true;

@@ -140,6 +140,50 @@ void moat_control_done(struct moat_control *control, uint32_t request, bool ok,
 		say_error(client, text && text[0] ? text : "failed");
 }
 
+static json_t *refused_policies(struct moat_io *io)
+{
+	json_t *list = json_array();
+	struct moat_tunnel_view tunnel;
+	struct moat_pair_view pair;
+	char local[2 * MOAT_ADDR_STRLEN];
+	char remote[2 * MOAT_ADDR_STRLEN];
+
+	for (unsigned int i = 0; moat_ike_tunnel(io->ike, i, &tunnel); i++) {
+		for (unsigned int j = 0; moat_ike_pair(io->ike, i, j, &pair); j++) {
+			if (!pair.refused)
+				continue;
+			moat_range_str(&pair.selector.local, local);
+			moat_range_str(&pair.selector.remote, remote);
+			json_array_append_new(
+				list, json_sprintf("tunnel %s: %s to %s: %s", tunnel.name,
+						   local, remote, pair.refused));
+		}
+	}
+	return list;
+}
+
+/* The kernel process has answered behind all that the new configuration asked. */
+static void say_reloaded(struct moat_io *io, const struct moat_dump *dump, void *arg)
+{
+	struct client *client = arg;
+	json_t *refused = refused_policies(io);
+	json_t *doc;
+
+	(void)dump;
+	client->request = 0;
+	if (!json_array_size(refused)) {
+		json_decref(refused);
+		say_done(client, NULL);
+		return;
+	}
+	doc = document();
+	json_object_set_new(doc, "error",
+			    json_string("the new configuration is in use, but the kernel "
+					"refused policies: traffic may leave in clear"));
+	json_object_set_new(doc, "mistakes", refused);
+	say(client, doc);
+}
+
 void moat_control_reloaded(struct moat_control *control, const struct moat_ipc *msg)
 {
 	struct client *client = msg->token ? find_request(control, msg->token) : NULL;
@@ -156,15 +200,15 @@ void moat_control_reloaded(struct moat_control *control, const struct moat_ipc *
 		json_array_append_new(client->mistakes, json_string(text));
 		return;
 	}
+	if (msg->text.ok) {
+		moat_dump_ask(control->io, say_reloaded, client);
+		return;
+	}
 	client->request = 0;
 	doc = document();
-	if (msg->text.ok)
-		json_object_set_new(doc, "done", json_true());
-	else
-		json_object_set_new(
-			doc, "error",
-			json_string("the configuration has mistakes; the one in use "
-				    "stays"));
+	json_object_set_new(doc, "error",
+			    json_string("the configuration has mistakes; the one in use "
+					"stays"));
 	if (client->mistakes)
 		json_object_set_new(doc, "mistakes", client->mistakes);
 	client->mistakes = NULL;

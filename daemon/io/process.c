@@ -291,6 +291,21 @@ static void take_unknown_spi(struct moat_io *io, const struct moat_ipc *msg)
 	moat_io_step(io, &event);
 }
 
+static void take_policy_lost(struct moat_io *io, const struct moat_ipc *msg)
+{
+	struct moat_event event = { .type = MOAT_EV_POLICY_LOST };
+	char text[sizeof(msg->policy_lost.text)];
+
+	if (!moat_policies_core(&io->policies, msg->policy_lost.policy,
+				&event.policy_lost.policy))
+		return;
+	memcpy(text, msg->policy_lost.text, sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	event.policy_lost.stands = msg->policy_lost.stands;
+	event.policy_lost.text = text;
+	moat_io_step(io, &event);
+}
+
 static void from_kernel(struct moat_io *io, const struct moat_ipc *msg, int passed)
 {
 	if (passed >= 0)
@@ -317,6 +332,9 @@ static void from_kernel(struct moat_io *io, const struct moat_ipc *msg, int pass
 		break;
 	case MOAT_IPC_UNKNOWN_SPI:
 		take_unknown_spi(io, msg);
+		break;
+	case MOAT_IPC_POLICY_LOST:
+		take_policy_lost(io, msg);
 		break;
 	case MOAT_IPC_SA_INFO:
 		moat_totals_keep(io, msg);

@@ -55,6 +55,7 @@ static const size_t lengths[MOAT_IPC_TYPES] = {
 	[MOAT_IPC_RESOLVE] = UP_TO(resolved),
 	[MOAT_IPC_RESOLVED] = UP_TO(resolved),
 	[MOAT_IPC_UNKNOWN_SPI] = UP_TO(unknown_spi),
+	[MOAT_IPC_POLICY_LOST] = UP_TO(policy_lost),
 };
 
 size_t moat_ipc_len(uint32_t type)

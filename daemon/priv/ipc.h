@@ -18,7 +18,8 @@
  *   ike -> keys            SKEYID, SIGN, DECRYPT; keys -> ike  ANSWER
  *   ike -> kernel          SPI_ALLOC SA_* POLICY_* DUMP CLEAN; kernel -> ike
  *                          ANSWER, ACQUIRE, EXPIRE, FIRST_USE, MAPPING,
- *                          UNKNOWN_SPI, SA_INFO, POLICY_INFO, COUNTERS
+ *                          UNKNOWN_SPI, POLICY_LOST, SA_INFO, POLICY_INFO,
+ *                          COUNTERS
  */
 #ifndef MOAT_PRIV_IPC_H
 #define MOAT_PRIV_IPC_H
@@ -94,6 +95,7 @@ enum moat_ipc_type {
 	MOAT_IPC_RESOLVE,
 	MOAT_IPC_RESOLVED,
 	MOAT_IPC_UNKNOWN_SPI,
+	MOAT_IPC_POLICY_LOST,
 	MOAT_IPC_TYPES,
 };
 
@@ -153,7 +155,7 @@ struct moat_ipc_counters {
  * @mapping: MAPPING, of an inbound SA; SA_MOVE, of an outbound one
  * @resolved: RESOLVE, of which the name alone counts; and its answer, with the
  *            reason when there is no address
- * @unknown_spi: as the event of the core
+ * @unknown_spi: as the event of the core, likewise @policy_lost
  * @sa_info: one SA of the kernel's dump (@token is the dump's), or the last
  *           words of one that is gone (@token 0)
  * @policy_info: one policy of the kernel's dump
@@ -279,6 +281,11 @@ struct moat_ipc {
 			struct moat_addr local;
 			struct moat_addr remote;
 		} unknown_spi;
+		struct {
+			uint32_t policy;
+			bool stands;
+			char text[MOAT_IPC_TEXT];
+		} policy_lost;
 		struct {
 			struct moat_sa_params sa;
 			uint8_t state;

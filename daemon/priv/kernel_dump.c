@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the module holds and reports, on its way to the ike process. */
 #include <errno.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +109,43 @@ static int send_policy(const struct moat_nl_policy *policy, void *arg)
 	return 0;
 }
 
+static void unsee(const void *node, VISIT which, void *arg)
+{
+	struct moat_known_policy *policy = *(struct moat_known_policy *const *)node;
+
+	(void)which;
+	(void)arg;
+	policy->seen = false;
+}
+
+static int see(const struct moat_nl_policy *policy, void *arg)
+{
+	struct moat_known_policy *known = moat_kernel_policy(arg, policy->id);
+
+	if (known)
+		known->seen = true;
+	return 0;
+}
+
+/* What is configured no more the ike process is about to give up. */
+static void restore(const void *node, VISIT which, void *arg)
+{
+	const struct moat_known_policy *policy =
+		*(const struct moat_known_policy *const *)node;
+	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
+
+	if ((which == postorder || which == leaf) && !policy->seen && policy->claimed &&
+	    !moat_kernel_check_policy(arg, &policy->params, tunnel))
+		moat_kernel_restore(arg, policy);
+}
+
+void moat_kernel_audit(struct moat_kernel *kernel)
+{
+	twalk_r(kernel->policies, unsee, NULL);
+	if (!moat_nl_policy_dump(kernel->nl, see, kernel))
+		twalk_r(kernel->policies, restore, kernel);
+}
+
 void moat_kernel_dump(struct moat_kernel *kernel, uint32_t token)
 {
 	struct dump dump = { .kernel = kernel, .token = token };
@@ -115,6 +153,7 @@ void moat_kernel_dump(struct moat_kernel *kernel, uint32_t token)
 	struct moat_ipc msg;
 	int err;
 
+	moat_kernel_audit(kernel);
 	err = moat_nl_sa_dump(kernel->nl, send_sa, &dump);
 	if (!err)
 		err = moat_nl_policy_dump(kernel->nl, send_policy, &dump);

@@ -14,12 +14,14 @@ struct moat_routes;
  * @tunnel: name of its tunnel
  * @routed: it counts as a user of a route
  * @claimed: the ike process of today has asked for it
+ * @seen: the dump of an audit had it
  */
 struct moat_known_policy {
 	struct moat_policy_params params;
 	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
 	bool routed;
 	bool claimed;
+	bool seen;
 };
 
 /**
@@ -88,6 +90,14 @@ void moat_kernel_check_free(struct moat_kernel *kernel);
 
 /* kernel_request.c: what the ike process asks. */
 
+/** moat_kernel_lost() - tell the ike process that a policy is or was not there */
+void moat_kernel_lost(struct moat_kernel *kernel, uint32_t id, bool stands,
+		      const char *why);
+
+/** moat_kernel_restore() - add a policy again, as it was asked for last */
+bool moat_kernel_restore(struct moat_kernel *kernel,
+			 const struct moat_known_policy *policy);
+
 /** moat_kernel_request() - do what a message asks, and answer it */
 void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg);
 
@@ -95,6 +105,14 @@ void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg)
 
 /** moat_kernel_dump() - answer DUMP: SAs, policies, counters, then ANSWER */
 void moat_kernel_dump(struct moat_kernel *kernel, uint32_t token);
+
+/**
+ * moat_kernel_audit() - add again what was asked for and is there no more
+ *
+ * The module reports no policy that somebody else deletes, so this asks it: at a
+ * reload, with each dump, where a request was refused, and from time to time.
+ */
+void moat_kernel_audit(struct moat_kernel *kernel);
 
 /** moat_kernel_clean() - delete what earlier daemons left and nobody has claimed */
 void moat_kernel_clean(struct moat_kernel *kernel);

@@ -9,12 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "priv/kernel_internal.h"
 #include "priv/log.h"
 #include "priv/process.h"
 #include "priv/rights.h"
+
+/* How long traffic goes without a policy that somebody deleted, at most. */
+#define AUDIT_SECONDS 30
 
 static void close_ike(struct moat_kernel *kernel)
 {
@@ -41,6 +45,7 @@ static bool settle(struct moat_kernel *kernel, const struct moat_ipc *msg)
 	else
 		moat_config_free(&kernel->feed.config);
 	moat_kernel_adopt(kernel);
+	moat_kernel_audit(kernel);
 	moat_ipc_init(&reply, MOAT_IPC_CHECKED, 0);
 	return !moat_ipc_send(MOAT_SUPERVISOR_FD, &reply, -1, 0);
 }
@@ -86,8 +91,27 @@ static void from_ike(struct moat_kernel *kernel)
 	close_ike(kernel);
 }
 
+static time_t seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return ts.tv_sec;
+}
+
+/* Milliseconds until a look at routes or policies is due, at most. */
+static int patience(const struct moat_kernel *kernel)
+{
+	int routes = moat_routes_wait(kernel->routes);
+
+	return routes >= 0 && routes < AUDIT_SECONDS * 1000 ? routes
+							    : AUDIT_SECONDS * 1000;
+}
+
 static void serve(struct moat_kernel *kernel)
 {
+	time_t audit = seconds();
+
 	for (;;) {
 		struct pollfd fds[4] = {
 			{ MOAT_SUPERVISOR_FD, POLLIN, 0 },
@@ -96,7 +120,7 @@ static void serve(struct moat_kernel *kernel)
 			{ moat_routes_fd(kernel->routes), POLLIN, 0 },
 		};
 
-		if (poll(fds, 4, moat_routes_wait(kernel->routes)) < 0 && errno != EINTR)
+		if (poll(fds, 4, patience(kernel)) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents && !from_supervisor(kernel))
 			return;
@@ -105,6 +129,10 @@ static void serve(struct moat_kernel *kernel)
 		if (fds[2].revents && kernel->ike == fds[2].fd)
 			from_ike(kernel);
 		moat_routes_look(kernel->routes);
+		if (seconds() < audit + AUDIT_SECONDS)
+			continue;
+		audit = seconds();
+		moat_kernel_audit(kernel);
 	}
 }
 

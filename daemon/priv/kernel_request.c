@@ -65,6 +65,7 @@ static void fill_policy(struct moat_nl_policy *policy,
  * @why: NULL when it was done
  * @spi: what was reserved
  * @made: why no device could be made
+ * @bare: without it, its traffic has no policy
  */
 struct outcome {
 	const char *what;
@@ -73,6 +74,7 @@ struct outcome {
 	const char *why;
 	uint32_t spi;
 	char made[128];
+	bool bare;
 };
 
 static void set_tunnel(struct outcome *out, const struct moat_known_policy *policy)
@@ -207,6 +209,35 @@ static bool add_policy(struct moat_kernel *kernel, const struct moat_nl_policy *
 	       !moat_nl_policy_add(kernel->nl, policy);
 }
 
+void moat_kernel_lost(struct moat_kernel *kernel, uint32_t id, bool stands,
+		      const char *why)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, MOAT_IPC_POLICY_LOST, 0);
+	msg.policy_lost.policy = id;
+	msg.policy_lost.stands = stands;
+	moat_ipc_text(msg.policy_lost.text, "%s", why);
+	moat_kernel_say(kernel, &msg);
+}
+
+bool moat_kernel_restore(struct moat_kernel *kernel,
+			 const struct moat_known_policy *known)
+{
+	struct outcome out = { .policy = known->params.id };
+	struct moat_nl_policy policy;
+	bool ok;
+
+	set_tunnel(&out, known);
+	fill_policy(&policy, &known->params);
+	ok = add_policy(kernel, &policy, &out);
+	moat_kernel_lost(kernel, known->params.id, ok,
+			 ok	       ? "somebody deleted it; it stands again"
+			 : out.made[0] ? out.made
+				       : moat_nl_error(kernel->nl));
+	return ok;
+}
+
 static void do_policy(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		      struct outcome *out)
 {
@@ -215,6 +246,7 @@ static void do_policy(struct moat_kernel *kernel, const struct moat_ipc *msg,
 	struct moat_nl_policy policy;
 
 	out->what = add ? "policy-add" : "policy-set";
+	out->bare = add;
 	out->policy = msg->policy.id;
 	out->why = moat_kernel_check_policy(kernel, &msg->policy, out->tunnel);
 	if (out->why)
@@ -269,6 +301,8 @@ static void answer(struct moat_kernel *kernel, uint32_t token, const struct outc
 		moat_log(MOAT_LOG_ERR, "kernel-refused", out->tunnel, "%s",
 			 msg.answer.text);
 	}
+	if (out->why && out->bare)
+		moat_kernel_lost(kernel, out->policy, false, msg.answer.text);
 	if (token)
 		moat_kernel_say(kernel, &msg);
 }
@@ -315,4 +349,7 @@ void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg)
 		out.why = "the ike process may not send this";
 	}
 	answer(kernel, msg->token, &out);
+	/* Its policy may be there no more. */
+	if (out.why && !out.bare && moat_kernel_policy(kernel, out.policy))
+		moat_kernel_audit(kernel);
 }

@@ -479,6 +479,51 @@ static void changed_tunnel_stays_covered(void **state)
 	sim_free(sim);
 }
 
+/* Somebody deletes the policies under the daemon: they come back, with SAs. */
+static void policies_deleted_behind_us(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 2;
+	sim = start(&o, NULL);
+	assert_agree(sim);
+	sim_lose_policies(sim, 0, NULL);
+	assert_string_equal(sim_state(sim, 0), "connecting");
+	assert_int_equal(sim_logged(sim, 0, "policy-restored"), 4);
+	sim_run(sim, 5000);
+	assert_string_equal(sim_state(sim, 0), "up");
+	assert_agree(sim);
+	sim_free(sim);
+}
+
+/* One that the kernel does not take is no trap: until it takes it at a reload. */
+static void refused_policy_is_down(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	sim = sim_new(&o);
+	sim_run(sim, 100);
+	assert_string_equal(sim_state(sim, 0), "waiting");
+	sim_lose_policies(sim, 0, "device wan is not of type moat");
+	assert_string_equal(sim_state(sim, 0), "down");
+	assert_non_null(strstr(sim_log_text(sim, 0, "policy-refused"),
+			       "device wan is not of type moat"));
+	sim_run(sim, 1000);
+	assert_int_equal(sim_policies(sim, 0), 0);
+	sim_configure(sim, 0);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_policies(sim, 0), 1);
+	assert_string_equal(sim_state(sim, 0), "waiting");
+	sim_up(sim, 0);
+	sim_run(sim, 3000);
+	assert_agree(sim);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -499,6 +544,8 @@ int main(void)
 		cmocka_unit_test(flushed_kernel),
 		cmocka_unit_test(start_up_tries_for_ever),
 		cmocka_unit_test(changed_tunnel_stays_covered),
+		cmocka_unit_test(policies_deleted_behind_us),
+		cmocka_unit_test(refused_policy_is_down),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -121,6 +121,8 @@ void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
  * @exchange: of the wire
  * @nth: of this exchange by this sender, repeated ones counted, from 1
  */
+/** sim_lose_policies() - somebody deletes all policies; with @why they stay away */
+void sim_lose_policies(struct sim *sim, int side, const char *why);
 /** sim_flush() - somebody deletes all SAs behind the daemon's back */
 void sim_flush(struct sim *sim, int side);
 /** sim_fail() - kernel, workers and keys process refuse so many percent */

@@ -110,3 +110,26 @@ void sim_restart(struct sim *sim, int side)
 	sim_run(sim, 20);
 	clean(&s->kernel);
 }
+
+/* As the kernel process does: what was asked for last stands again, without SAs. */
+void sim_lose_policies(struct sim *sim, int side, const char *why)
+{
+	struct sim_kernel *kernel = &sim->side[side].kernel;
+	struct moat_policy_params params[SIM_NETS_MAX * SIM_NETS_MAX];
+	unsigned int n = 0;
+
+	for (; kernel->policies; n++) {
+		params[n] = kernel->policies->params;
+		sim_kernel_policy_del(kernel, params[n].id);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct moat_event event = { .type = MOAT_EV_POLICY_LOST };
+
+		if (!why)
+			sim_kernel_policy_add(kernel, &params[i]);
+		event.policy_lost.policy = params[i].id;
+		event.policy_lost.stands = !why;
+		event.policy_lost.text = why ? why : "somebody deleted it";
+		sim_step(sim, side, &event);
+	}
+}

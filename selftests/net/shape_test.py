@@ -54,6 +54,12 @@ class Gateway:
         return netns.run("ip", "netns", "exec", self.ns, str(BUILD / "moat"), "-r",
                          str(self.dir / "run"), *words)
 
+    def tries(self, *words):
+        """The same where it may fail: what came of it."""
+        return subprocess.run(["ip", "netns", "exec", self.ns, BUILD / "moat", "-r",
+                               self.dir / "run", *words], text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
     def start(self):
         with netns.inside(self.ns), open(self.dir / "log", "a", encoding="utf-8") as log:
             self.daemon = subprocess.Popen([BUILD / "moatd", "-c", self.dir, "-r",
@@ -282,11 +288,37 @@ def device_gone(gateway):
 
 
 def other_device(gateway):
-    """A device of another kind is refused, in words."""
-    own = TUNNEL.format(name="own", ends=ENDS["gw-a"], nets=OWN["gw-a"], more='device = "wan-a"')
-    gateway.configure("", own)
+    """A device of another kind: no trap, so the tunnel is down and reload fails, until mended."""
+    def own(device):
+        gateway.configure("", TUNNEL.format(name="own", ends=ENDS["gw-a"], nets=OWN["gw-a"],
+                                            more=f'device = "{device}"'))
+    own("wan-a")
+    for _ in range(2):
+        done = gateway.tries("reload")
+        check(done.returncode == 1 and "tunnel own" in done.stderr and
+              "device wan-a is not of type moat" in done.stderr, done)
+    same([gateway.tunnel(n)["state"] for n in ("own", "shaped")], ["down", "waiting"], "states")
+    refused = [f for f in json.loads(gateway.moat("show", "failures", "--json"))["failures"]
+               if f["event"] == "policy-refused"]
+    same([f["tunnel"] for f in refused], ["own"], "failures")
+    gateway.policy("10.2.0.0/24")
+    own("moat1")
     gateway.moat("reload")
-    wait_for("the refusal", lambda: "device wan-a is not of type moat" in gateway.log())
+    same(gateway.tunnel("own")["state"], "waiting", "state when mended")
+    gateway.policy("10.8.2.0/24")
+
+
+def flushed(gateway, wire):
+    """Policies deleted under the daemon: status restores them, as does reload, with SAs."""
+    for words in (("status",), ("reload",)):
+        gateway.moat("up", "shaped", "--wait")
+        gateway.moat("policy", "flush")
+        gateway.moat(*words)
+        gateway.policy("10.2.0.0/24")
+        check(sealed(wire), "no ESP")
+        gateway.moat("up", "shaped", "--wait")
+        same(gateway.tunnel("shaped")["state"], "up", f"state after {words[0]}")
+    check("policy-restored shaped" in gateway.log(), gateway.log())
 
 
 def main():
@@ -313,6 +345,7 @@ def main():
         results.run("devices", devices, gateways)
         results.run("a deleted device", device_gone, a)
         results.run("a device of another kind", other_device, a)
+        results.run("policies flushed under the daemon", flushed, a, wire)
         for g in gateways:
             g.stop()
         if results.failed:
