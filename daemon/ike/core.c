@@ -167,6 +167,9 @@ static void dispatch(struct moat_ike *ike, const struct moat_event *event)
 	case MOAT_EV_POLICY_LOST:
 		moat_pair_bare(ike, event);
 		break;
+	case MOAT_EV_UNSENT:
+		moat_isakmp_unsent(ike, event);
+		break;
 	case MOAT_EV_UP:
 		moat_tunnel_up(ike, event);
 		break;

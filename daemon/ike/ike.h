@@ -151,6 +151,7 @@ enum moat_event_type {
 	MOAT_EV_MAPPING,
 	MOAT_EV_UNKNOWN_SPI,
 	MOAT_EV_POLICY_LOST,
+	MOAT_EV_UNSENT,
 	MOAT_EV_UP,
 	MOAT_EV_DOWN,
 	MOAT_EV_CLEAR,
@@ -177,6 +178,8 @@ enum moat_event_type {
  *               whoever can forge an address can cause it
  * @policy_lost: the kernel refused a policy, or somebody deleted it; @stands: it is
  *               there again, but without SAs. @text says why
+ * @unsent: what was to be sent between these ends could not be; @absent: as the
+ *          local address is not one of this machine's
  * @control: up, down, clear and rekey; @request comes back in MOAT_ACT_CONTROL_DONE
  * @keylog: from now on, name the keys of ISAKMP SAs or do not
  * @answer: to the action with the same @token; @ok false: @text says why.
@@ -241,6 +244,12 @@ struct moat_event {
 			bool stands;
 			const char *text;
 		} policy_lost;
+		struct {
+			struct moat_endpoint local;
+			struct moat_endpoint remote;
+			bool absent;
+			const char *text;
+		} unsent;
 		struct {
 			const char *tunnel;
 			uint32_t request;

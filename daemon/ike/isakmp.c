@@ -100,6 +100,31 @@ const char *moat_isakmp_name(const struct moat_isakmp *sa, char buf[MOAT_ISAKMP_
 	return buf;
 }
 
+void moat_isakmp_unsent(struct moat_ike *ike, const struct moat_event *event)
+{
+	const char *text = event->unsent.text;
+	char name[MOAT_ISAKMP_STRLEN];
+	struct moat_isakmp *sa;
+
+	TAILQ_FOREACH(sa, &ike->isakmps, link) {
+		if (moat_addr_equal(&sa->local.addr, &event->unsent.local.addr) &&
+		    moat_addr_equal(&sa->remote.addr, &event->unsent.remote.addr))
+			break;
+	}
+	/* Each repeated message would say the same. */
+	if (sa && event->unsent.absent && !strcmp(sa->hint, text))
+		return;
+	moat_act_log(ike->acts, MOAT_LOG_WARN, "send-failed",
+		     sa ? sa->tunnel->conf.name : NULL, "%s; %s", text,
+		     sa ? moat_isakmp_name(sa, name) : "of no ISAKMP SA any more");
+	if (!sa)
+		return;
+	snprintf(sa->hint, sizeof(sa->hint), "%s", text);
+	/* It helps nobody to wait for an answer. */
+	if (event->unsent.absent && sa->initiator && sa->state != MOAT_QM_IDLE)
+		moat_ike1_give_up(ike, &sa->flight);
+}
+
 void moat_isakmp_fail(struct moat_isakmp *sa, const char *why)
 {
 	struct moat_tunnel *tunnel = sa->tunnel;

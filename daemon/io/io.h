@@ -45,12 +45,17 @@ struct moat_channel {
 /**
  * struct moat_udp - the sockets of IKE
  * @fds: indexed by enum moat_socket
+ * @unsent: ends of a datagram that could not be sent; @why is empty when all could
+ * @absent: as we do not have the local one
  */
 struct moat_udp {
 	int fds[MOAT_SOCKETS];
 	struct event *events[MOAT_SOCKETS];
 	uint64_t refused;
 	uint64_t send_failed;
+	struct moat_endpoint unsent[2];
+	bool absent;
+	char why[128];
 };
 
 /**
@@ -198,6 +203,9 @@ void moat_io_adopt(struct moat_io *io, const struct moat_dump *dump, void *arg);
 
 /** moat_udp_set() - take a socket from the supervisor */
 void moat_udp_set(struct moat_io *io, unsigned int which, int fd);
+
+/** moat_udp_unsent() - tell the core, once its step is done, what could not be sent */
+void moat_udp_unsent(struct moat_io *io);
 
 /** moat_udp_send() - send what MOAT_ACT_SEND says; what finds no room is lost */
 void moat_udp_send(struct moat_io *io, const struct moat_act *act);

@@ -79,6 +79,7 @@ void moat_io_step(struct moat_io *io, struct moat_event *event)
 	io->stepping = true;
 	one_step(io, event);
 	answer_failed(io);
+	moat_udp_unsent(io);
 	io->stepping = false;
 	arm_timer(io);
 }

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "io/io.h"
-#include "priv/log.h"
 
 /* The largest ISAKMP message we take: certificates come to a few thousand. */
 #define DATAGRAM_MAX 16384
@@ -229,6 +228,43 @@ static void set_source(struct msghdr *mh, const struct moat_addr *local)
 	}
 }
 
+/* The errors of sending do not tell it from a missing route. */
+static bool is_absent(const struct moat_addr *local)
+{
+	const struct moat_endpoint end = { .addr = *local };
+	union address address;
+	socklen_t len = address_of(&end, &address);
+	int fd = socket(address.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool absent = local->len && fd >= 0 && bind(fd, &address.sa, len) &&
+		      errno == EADDRNOTAVAIL;
+
+	if (fd >= 0)
+		close(fd);
+	return absent;
+}
+
+static void note_unsent(struct moat_io *io, const struct moat_act *act, const char *why)
+{
+	const struct moat_addr *local = &act->send.local.addr;
+	char text[MOAT_ADDR_STRLEN];
+
+	/* One is enough at a time: the others will be sent again, too. */
+	if (io->udp.why[0])
+		return;
+	io->udp.absent = is_absent(local);
+	if (!io->udp.absent && !moat_rate_ok("send-failed", NULL, moat_io_now()))
+		return;
+	io->udp.unsent[0] = act->send.local;
+	io->udp.unsent[1] = act->send.remote;
+	if (io->udp.absent)
+		moat_ipc_text(io->udp.why,
+			      "the local address %s is on no interface of this machine",
+			      moat_addr_str(local, text));
+	else
+		moat_ipc_text(io->udp.why, "to %s: %s",
+			      moat_addr_str(&act->send.remote.addr, text), why);
+}
+
 void moat_udp_send(struct moat_io *io, const struct moat_act *act)
 {
 	static const uint8_t marker[MARKER_LEN];
@@ -245,7 +281,6 @@ void moat_udp_send(struct moat_io *io, const struct moat_act *act)
 			     .msg_iov = act->send.marker ? iov : iov + 1,
 			     .msg_iovlen = act->send.marker ? 2 : 1,
 			     .msg_control = control };
-	char text[MOAT_ADDR_STRLEN];
 
 	mh.msg_namelen = address_of(&act->send.remote, &to);
 	set_source(&mh, &act->send.local.addr);
@@ -256,10 +291,23 @@ void moat_udp_send(struct moat_io *io, const struct moat_act *act)
 		return;
 	/* It counts as lost on the way: retransmission takes care of it. */
 	io->udp.send_failed++;
-	if (moat_rate_ok("send-failed", NULL, moat_io_now()))
-		moat_log(MOAT_LOG_WARN, "send-failed", NULL, "to %s: %s",
-			 moat_addr_str(&act->send.remote.addr, text),
-			 io->udp.fds[which] < 0 ? "no socket" : strerror(errno));
+	note_unsent(io, act, io->udp.fds[which] < 0 ? "no socket" : strerror(errno));
+}
+
+void moat_udp_unsent(struct moat_io *io)
+{
+	struct moat_event event = { .type = MOAT_EV_UNSENT };
+	char text[sizeof(io->udp.why)];
+
+	if (!io->udp.why[0])
+		return;
+	moat_ipc_text(text, "%s", io->udp.why);
+	io->udp.why[0] = '\0';
+	event.unsent.local = io->udp.unsent[0];
+	event.unsent.remote = io->udp.unsent[1];
+	event.unsent.absent = io->udp.absent;
+	event.unsent.text = text;
+	moat_io_step(io, &event);
 }
 
 void moat_udp_close(struct moat_io *io)

@@ -524,6 +524,35 @@ static void refused_policy_is_down(void **state)
 	sim_free(sim);
 }
 
+static bool all(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)exchange;
+	(void)nth;
+	return from == 0;
+}
+
+/* Who waits for `up` hears at once why nothing can come. */
+static void local_address_is_absent(void **state)
+{
+	static const char text[] = "the local address 192.0.2.1 is on no interface";
+	struct sim_options o = plain();
+	struct sim *sim = sim_new(&o);
+
+	(void)state;
+	sim_set_filter(sim, all);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		sim_run(sim, 100);
+		sim_absent(sim, 0, text);
+	}
+	assert_int_equal(sim_logged(sim, 0, "send-failed"), 1);
+	sim_run(sim, 3000);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_non_null(strstr(sim_log_text(sim, 0, "control-done"), text));
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -546,6 +575,7 @@ int main(void)
 		cmocka_unit_test(changed_tunnel_stays_covered),
 		cmocka_unit_test(policies_deleted_behind_us),
 		cmocka_unit_test(refused_policy_is_down),
+		cmocka_unit_test(local_address_is_absent),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -123,6 +123,8 @@ void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
  */
 /** sim_lose_policies() - somebody deletes all policies; with @why they stay away */
 void sim_lose_policies(struct sim *sim, int side, const char *why);
+/** sim_absent() - a side does not have the address that it sends from */
+void sim_absent(struct sim *sim, int side, const char *text);
 /** sim_flush() - somebody deletes all SAs behind the daemon's back */
 void sim_flush(struct sim *sim, int side);
 /** sim_fail() - kernel, workers and keys process refuse so many percent */

@@ -133,3 +133,14 @@ void sim_lose_policies(struct sim *sim, int side, const char *why)
 		sim_step(sim, side, &event);
 	}
 }
+
+void sim_absent(struct sim *sim, int side, const char *text)
+{
+	struct moat_event event = { .type = MOAT_EV_UNSENT };
+
+	event.unsent.local.addr = sim->side[side].addr;
+	event.unsent.remote.addr = sim->side[!side].addr;
+	event.unsent.absent = true;
+	event.unsent.text = text;
+	sim_step(sim, side, &event);
+}

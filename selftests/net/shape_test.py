@@ -321,6 +321,18 @@ def flushed(gateway, wire):
     check("policy-restored shaped" in gateway.log(), gateway.log())
 
 
+def not_ours(gateway):
+    """A local address that this machine does not have is named, with its tunnel."""
+    text = "local address 203.0.113.7 is on no interface of this machine"
+    gateway.configure("", TUNNEL.format(name="away", ends=("203.0.113.7", "192.0.2.2"),
+                                        nets=("10.1.0.0/24", "10.66.0.0/24"), more=""))
+    gateway.moat("reload")
+    done = gateway.tries("up", "away", "--wait")
+    check(done.returncode == 1 and text in done.stderr, done)
+    check(f"send-failed away: the {text}" in gateway.log(), gateway.log())
+    check(text in gateway.moat("show", "failures"), "nothing in the failures")
+
+
 def main():
     results = Results()
     netns.shell("load_moat && topo_site_to_site")
@@ -346,6 +358,7 @@ def main():
         results.run("a deleted device", device_gone, a)
         results.run("a device of another kind", other_device, a)
         results.run("policies flushed under the daemon", flushed, a, wire)
+        results.run("a local address of nobody", not_ours, a)
         for g in gateways:
             g.stop()
         if results.failed:
