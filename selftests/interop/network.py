@@ -356,3 +356,9 @@ class Tcpdump:
         dropped = re.search(r"(\d+) packets? dropped", self._said())
         if not dropped or int(dropped[1]):
             raise Failed(f"{self.what} is not complete: {self._said()}")
+
+
+def without_state():
+    """ESP and AH packets that kernel XFRM at either gateway had no SA for."""
+    counts = (run("cat", "/proc/net/xfrm_stat", ns=ns).split() for ns in ("gw-a", "gw-b"))
+    return sum(int(words[words.index("XfrmInNoStates") + 1]) for words in counts)

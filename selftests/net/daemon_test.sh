@@ -499,8 +499,6 @@ case_ "the control socket is for root and group moat" \
 ktap "up --wait brings all networks of a tunnel up" up_by_command
 case_ "a packet brings a tunnel over IPv6 up" traffic_ipv6
 case_ "the gateway's own packets go through" own_packets
-case_ "routes that are taken away come back" routes_come_back
-case_ "routes come with the WAN" routes_come_with_the_wan
 case_ "status holds what the contract says" status_holds_contract
 case_ "the views show it" views
 case_ "trace shows the exchanges" traced
@@ -516,6 +514,8 @@ case_ "kernel is started again" killed kernel
 case_ "ike is started again" killed ike
 ktap "a stop and a start lose no packet" away stop
 case_ "a crash of all processes loses no packet" away crash
+case_ "routes that are taken away come back" routes_come_back
+case_ "routes come with the WAN" routes_come_with_the_wan
 case_ "no secret is in a log" no_secret_in_logs
 ktap "gw-a stops" stop gw-a
 ktap "gw-b stops" stop gw-b
