@@ -258,6 +258,8 @@ void moat_pair_nonce(const struct moat_pair *pair, bool initiator,
 		     uint8_t nonce[MOAT_NONCE_LEN]);
 /** moat_isakmp_rekey() - start a phase 1 in the place of those that stand, if any */
 bool moat_isakmp_rekey(struct moat_tunnel *tunnel);
+/** moat_isakmp_unsent() - what it sent got nowhere: for the operator, and no more */
+void moat_isakmp_unsent(struct moat_ike *ike, const struct moat_event *event);
 /** moat_peer_connect() - a phase 1 stands: start what waited for it */
 void moat_peer_connect(struct moat_tunnel *tunnel);
 /** moat_pair_install() - ask for its policy, unless it stands already */

@@ -375,9 +375,6 @@ void moat_isakmp_remove(struct moat_isakmp *sa);
 void moat_isakmp_reap(struct moat_ike *ike);
 /** moat_isakmp_silent() - a quick mode of ours got no answer: does the peer know us? */
 void moat_isakmp_silent(struct moat_quick *quick, const char *why);
-/** moat_isakmp_unsent() - what it sent got nowhere: for the operator, and no more */
-void moat_isakmp_unsent(struct moat_ike *ike, const struct moat_event *event);
-
 /** moat_isakmp_fail() - phase 1 ends here: log, remove, tell the tunnel */
 void moat_isakmp_fail(struct moat_isakmp *sa, const char *why);
 /** moat_isakmp_established() - the one way to QM_IDLE; demands sa->verified */
