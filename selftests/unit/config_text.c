@@ -25,3 +25,21 @@ void expect_none(const struct moat_mistakes *mistakes)
 		print_error("%s\n", mistakes->list[i]);
 	assert_int_equal(mistakes->n, 0);
 }
+
+void expect_mistakes(const char *text, const char *const *expected)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+	unsigned int n = 0;
+
+	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+	moat_config_finish(&config, &mistakes);
+	for (; n < mistakes.n && expected[n]; n++)
+		assert_string_equal(mistakes.list[n], expected[n]);
+	if (n < mistakes.n)
+		fail_msg("not expected: %s", mistakes.list[n]);
+	if (expected[n])
+		fail_msg("missing: %s", expected[n]);
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}

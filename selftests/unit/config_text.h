@@ -19,4 +19,10 @@ void read_text(struct moat_config *config, struct moat_mistakes *mistakes,
 /** expect_none() - fail with the mistakes, if there are some */
 void expect_none(const struct moat_mistakes *mistakes);
 
+/** expect_mistakes() - the whole list, in order; ends with NULL */
+void expect_mistakes(const char *text, const char *const *expected);
+
+#define EXPECT(text, ...) \
+	expect_mistakes(text, (const char *const[]){ __VA_ARGS__, NULL })
+
 #endif

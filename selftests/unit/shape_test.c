@@ -12,28 +12,6 @@
 #include "config_text.h"
 #include "ike/core.h"
 
-/* The whole list, in order; ends with NULL. */
-static void expect_mistakes(const char *text, const char *const *expected)
-{
-	struct moat_config config = { 0 };
-	struct moat_mistakes mistakes = { 0 };
-	unsigned int n = 0;
-
-	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
-	moat_config_finish(&config, &mistakes);
-	for (; n < mistakes.n && expected[n]; n++)
-		assert_string_equal(mistakes.list[n], expected[n]);
-	if (n < mistakes.n)
-		fail_msg("not expected: %s", mistakes.list[n]);
-	if (expected[n])
-		fail_msg("missing: %s", expected[n]);
-	moat_config_free(&config);
-	moat_mistakes_free(&mistakes);
-}
-
-#define EXPECT(text, ...) \
-	expect_mistakes(text, (const char *const[]){ __VA_ARGS__, NULL })
-
 #define SHAPE                                                                            \
 	"df = \"clear\"; dscp = 46; mss = 1200; mtu = 1300; tfc = 400; secpath = true; " \
 	"device = \"moat0\""
