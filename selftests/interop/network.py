@@ -164,20 +164,15 @@ ROUTERS = """. "$1" && topo_cleanup nat-a nat-b && topo_namespace nat-a nat-b &&
 topo_wire gw-a nat-a0 172.16.1.1/24 nat-a in 172.16.1.254/24 &&
 topo_wire gw-b nat-b0 172.16.2.1/24 nat-b in 172.16.2.254/24 &&
 topo_wire nat-a out 198.51.100.1/24 nat-b out 198.51.100.2/24 &&
-ip -n nat-a route add 172.16.2.0/24 via 198.51.100.2 &&
-ip -n nat-b route add 172.16.1.0/24 via 198.51.100.1 &&
-for net in 198.51.100.0/24 172.16.2.0/24; do
-    ip -n gw-a route add $net via 172.16.1.254 || exit
-done &&
-for net in 198.51.100.0/24 172.16.1.0/24; do
-    ip -n gw-b route add $net via 172.16.2.254 || exit
-done &&
+topo_route nat-a "172.16.2.0/24 via 198.51.100.2" &&
+topo_route nat-b "172.16.1.0/24 via 198.51.100.1" &&
+topo_route gw-a "198.51.100.0/24 via 172.16.1.254" "172.16.2.0/24 via 172.16.1.254" &&
+topo_route gw-b "198.51.100.0/24 via 172.16.2.254" "172.16.1.0/24 via 172.16.2.254" &&
 for end in a:1 b:2; do
     site=${end%:*} number=1${end#*:}
     for at in "host-$site eth0 2" "gw-$site lan-$site 1"; do
         set -- $at
-        ip -n $1 addr add 10.$number.0.$3/24 dev $2 &&
-            ip -n $1 addr add fd00:$number::$3/64 dev $2 nodad || exit
+        topo_up $1 $2 10.$number.0.$3/24 fd00:$number::$3/64 || exit
     done
 done"""
 
@@ -204,16 +199,27 @@ table ip nat {
 """
 
 
+_rules = {}     # of each namespace, as they are now
+
+
+def set_rules(ns, table, rules):
+    """A table of nftables, or none; the program starts only if it differs."""
+    if _rules.get((ns, table), "") == rules:
+        return
+    subprocess.run(("ip", "netns", "exec", ns, "nft", "-f", "-"), text=True, check=True,
+                   input=f"table ip {table}\ndelete table ip {table}\n{rules}")
+    _rules[ns, table] = rules
+
+
 def set_nats(row):
     """What stands before each gateway in this row; no flow is remembered."""
     for gateway, side in (("gw-a", "left"), ("gw-b", "right")):
         ns = gateway.replace("gw", "nat")
-        rules = "table ip nat\ndelete table ip nat\n"
+        rules = ""
         if natted(row, gateway):
-            rules += (MASQUERADE if row.initiator == side
-                      else FORWARD % PRIVATE[gateway])
-        subprocess.run(("ip", "netns", "exec", ns, "nft", "-f", "-"), input=rules,
-                       text=True, check=True)
+            rules = (MASQUERADE if row.initiator == side
+                     else FORWARD % PRIVATE[gateway])
+        set_rules(ns, "nat", rules)
         with inside(ns), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW,
                                        12) as ctnetlink:
             # IPCTNL_MSG_CT_DELETE of nothing in particular: all of them
@@ -237,12 +243,8 @@ table ip path {
 
 def set_path(row):
     """What gets through between the gateways in this row."""
-    rules = "table ip path\ndelete table ip path\n"
-    if row.path == "narrow":
-        rules += NARROW
     for ns in WAN:
-        subprocess.run(("ip", "netns", "exec", ns, "nft", "-f", "-"), input=rules,
-                       text=True, check=True)
+        set_rules(ns, "path", NARROW if row.path == "narrow" else "")
 
 
 def ping(ns, source, target, count=3, interval=0.2, pattern="00", wait=20):
@@ -335,6 +337,9 @@ class Tcpdump:
             ("ip", "netns", "exec", ns, "tcpdump", "-n", "-p", "-i", dev,
              "-Q", direction, "-s", "0", "-B", "32768", "-Z", "root", "-w", path),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+
+    def started(self):
+        """Wait until it sees packets."""
         until(f"{self.what}: start", lambda: "listening on" in self._said(),
               30)
 

@@ -68,22 +68,32 @@ topo_namespace()
 # topo_wire NS1 DEV1 ADDRESSES1 NS2 DEV2 ADDRESSES2: a veth pair, up.
 topo_wire()
 {
-	local address
-	ip link add "$2" netns "$1" type veth peer name "$5" netns "$4" || return 1
-	for address in $3; do
-		ip -n "$1" address add "$address" dev "$2" $(topo_nodad "$address") || return 1
-	done
-	for address in $6; do
-		ip -n "$4" address add "$address" dev "$5" $(topo_nodad "$address") || return 1
-	done
-	ip -n "$1" link set "$2" up && ip -n "$4" link set "$5" up
+	ip link add "$2" netns "$1" type veth peer name "$5" netns "$4" &&
+		topo_up "$1" "$2" $3 && topo_up "$4" "$5" $6
 }
 
-topo_nodad()
+# topo_up NS DEV ADDRESS...: in one go, for programs start slowly under emulation.
+topo_up()
 {
-	case $1 in
-	*:*) echo nodad ;;
-	esac
+	local ns=$1 dev=$2 address
+	shift 2
+	{
+		for address; do
+			case $address in
+			*:*) echo "address add $address dev $dev nodad" ;;
+			*) echo "address add $address dev $dev" ;;
+			esac
+		done
+		echo "link set $dev up"
+	} | ip -n "$ns" -batch -
+}
+
+# topo_route NS ROUTE...: routes of a namespace, each as one word.
+topo_route()
+{
+	local ns=$1
+	shift
+	printf 'route add %s\n' "$@" | ip -n "$ns" -batch -
 }
 
 # topo_site_to_site: the picture above.
@@ -97,14 +107,10 @@ topo_site_to_site()
 			gw-b wan-b "192.0.2.2/24 2001:db8::2/64" &&
 		topo_wire gw-b lan-b "10.2.0.1/24 fd00:2::1/64" \
 			host-b eth0 "10.2.0.2/24 fd00:2::2/64" &&
-		ip -n host-a route add default via 10.1.0.1 &&
-		ip -n host-a route add default via fd00:1::1 &&
-		ip -n host-b route add default via 10.2.0.1 &&
-		ip -n host-b route add default via fd00:2::1 &&
-		ip -n gw-a route add default via 192.0.2.2 &&
-		ip -n gw-a route add default via 2001:db8::2 &&
-		ip -n gw-b route add default via 192.0.2.1 &&
-		ip -n gw-b route add default via 2001:db8::1
+		topo_route host-a "default via 10.1.0.1" "default via fd00:1::1" &&
+		topo_route host-b "default via 10.2.0.1" "default via fd00:2::1" &&
+		topo_route gw-a "default via 192.0.2.2" "default via 2001:db8::2" &&
+		topo_route gw-b "default via 192.0.2.1" "default via 2001:db8::1"
 }
 
 # topo_cleanup [NAME...]: end what runs in the namespaces and delete them.
