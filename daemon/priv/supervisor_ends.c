@@ -5,8 +5,6 @@
  * a reload; the core goes where the new ends are (ike/move.c).
  */
 #include <errno.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 #include <unistd.h>
 
 #include "priv/log.h"
+#include "priv/route_watch.h"
 #include "priv/supervisor.h"
 
 #define LOOK_EVERY 1	  /* seconds */
@@ -133,27 +132,16 @@ void moat_ends_take(struct moat_supervisor *s, const struct moat_ipc *msg)
 static void on_route(evutil_socket_t fd, short what, void *arg)
 {
 	struct moat_supervisor *s = arg;
-	char message[8192];
-	ssize_t len;
 
 	(void)what;
-	do {
-		len = recv(fd, message, sizeof(message), MSG_DONTWAIT);
-	} while (len > 0 || (len < 0 && errno == ENOBUFS));
-	if (watches_local(&s->config))
+	if (moat_route_drain(fd) && watches_local(&s->config))
 		look_soon(s);
 }
 
 static void watch_routes(struct moat_supervisor *s)
 {
-	struct sockaddr_nl nl = { .nl_family = AF_NETLINK,
-				  .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
-					       RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
-					       RTMGRP_IPV6_ROUTE };
-
-	s->route = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			  NETLINK_ROUTE);
-	if (s->route < 0 || bind(s->route, (struct sockaddr *)&nl, sizeof(nl))) {
+	s->route = moat_route_watch();
+	if (s->route < 0) {
 		moat_log(MOAT_LOG_ERR, "routes-unwatched", NULL,
 			 "a change of our address will not be seen: %s", strerror(errno));
 		return;
