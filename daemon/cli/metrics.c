@@ -66,12 +66,13 @@ static bool protects(const json_t *tunnel)
 
 static void print_configured(const char *name, const json_t *tunnel)
 {
-	sample(name, tunnel, NULL, 1);
+	sample(name, tunnel, NULL, json_is_true(json_object_get(tunnel, "configured")));
 }
 
 static void print_up(const char *name, const json_t *tunnel)
 {
-	if (protects(tunnel))
+	/* Whether peers from anywhere are there says nothing about the gateway. */
+	if (protects(tunnel) && strcmp(moat_field(tunnel, "remote"), "any"))
 		sample(name, tunnel, NULL, !strcmp(moat_field(tunnel, "state"), "up"));
 }
 

@@ -51,9 +51,12 @@ static void print_tunnel(const json_t *tunnel)
 	const json_t *pair, *sums = json_object_get(tunnel, "counters");
 	size_t i;
 
-	printf("%s: %s  %s === %s\n", moat_field(tunnel, "name"),
+	printf("%s: %s  %s === %s", moat_field(tunnel, "name"),
 	       moat_field(tunnel, "state"), moat_field(tunnel, "local"),
 	       moat_field(tunnel, "remote"));
+	if (moat_field(tunnel, "template")[0])
+		printf("  %s", moat_field(tunnel, "remote_id"));
+	putchar('\n');
 	json_array_foreach(json_object_get(tunnel, "pairs"), i, pair) {
 		printf("  %s === %s  %s", moat_field(pair, "local_net"),
 		       moat_field(pair, "remote_net"), moat_field(pair, "state"));

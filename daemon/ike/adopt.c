@@ -82,6 +82,22 @@ static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
 	return true;
 }
 
+bool moat_owner_name(const struct moat_sa_params *params,
+		     char name[MOAT_TUNNEL_NAME_MAX + 1])
+{
+	struct owner owner;
+	size_t at;
+
+	if (params->owner_len > MOAT_OWNER_MAX || !owner_read(params, &owner))
+		return false;
+	at = OWNER_HEAD + owner.n_sas * OWNER_SA;
+	if (params->owner_len == at || params->owner_len - at > MOAT_TUNNEL_NAME_MAX)
+		return false;
+	memcpy(name, params->owner + at, params->owner_len - at);
+	name[params->owner_len - at] = '\0';
+	return true;
+}
+
 /* Its peer is one that the tunnel still has, and it carries what the pair says. */
 static bool fits(const struct moat_pair *pair, const struct moat_sa_params *sa)
 {

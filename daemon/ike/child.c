@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Pairs of IPsec SAs: derived, installed, switched to, replaced, deleted. The
- * order of installation is the design's; the comments say why it loses nothing.
- */
+/* Pairs of IPsec SAs: derived, installed so that nothing is lost, replaced, deleted. */
 #include "ike/ike1.h"
 
 #include <stdio.h>
@@ -121,6 +118,7 @@ static void free_child(struct moat_child *child)
 {
 	struct moat_ike *ike = core(child);
 
+	ike->sweep |= child->pair->tunnel->template != NULL;
 	moat_core_forget(ike, child);
 	moat_timer_stop(&ike->timers, &child->rekey_timer);
 	moat_timer_stop(&ike->timers, &child->switch_timer);

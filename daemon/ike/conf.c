@@ -90,9 +90,10 @@ static bool same_ends(const struct moat_tunnel_conf *a, const struct moat_tunnel
 
 static bool same_terms(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
 {
-	return a->action == b->action && a->auth == b->auth &&
-	       moat_creds_same(a->creds, b->creds) && a->exchange == b->exchange &&
-	       a->nat_t == b->nat_t && a->fragmentation == b->fragmentation &&
+	return a->action == b->action && a->any == b->any && a->peers == b->peers &&
+	       a->auth == b->auth && moat_creds_same(a->creds, b->creds) &&
+	       a->exchange == b->exchange && a->nat_t == b->nat_t &&
+	       a->fragmentation == b->fragmentation &&
 	       a->ike_lifetime == b->ike_lifetime && a->dpd == b->dpd &&
 	       a->dpd_timeout == b->dpd_timeout && same_ike(&a->ike, &b->ike);
 }
@@ -162,7 +163,8 @@ bool moat_conf_moved(const struct moat_tunnel_conf *a, const struct moat_tunnel_
 	const struct moat_addr *a_peer = a->n_remote == 1 ? &a->remote[0] : &none;
 	const struct moat_addr *b_peer = b->n_remote == 1 ? &b->remote[0] : &none;
 
-	return !strcmp(a->name, b->name) && !same_ends(a, b) && same_terms(a, b) &&
+	return !strcmp(a->name, b->name) && !a->any && !same_ends(a, b) &&
+	       same_terms(a, b) &&
 	       same_or_addr(&a->local_id, &a->local, &b->local_id, &b->local) &&
 	       same_or_addr(&a->remote_id, a_peer, &b->remote_id, b_peer) &&
 	       same_tunnel(a, b);

@@ -2,6 +2,7 @@
 /* The core's entry: one event in, actions out. */
 #include "ike/core.h"
 #include "ike/ike1.h"
+#include "ike/wild.h"
 
 #include <stdlib.h>
 
@@ -205,6 +206,7 @@ void moat_ike_step(struct moat_ike *ike, const struct moat_event *event,
 	dispatch(ike, event);
 	moat_quick_reap(ike);
 	moat_isakmp_reap(ike);
+	moat_wild_sweep(ike);
 	ike->acts = NULL;
 }
 

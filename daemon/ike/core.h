@@ -27,7 +27,8 @@
 #define MOAT_OLD_INBOUND    30 /* an old inbound SA stays after a switch */
 #define MOAT_SWITCH_WAIT    5  /* a rekey's initiator sends on the old SA */
 #define MOAT_HALF_OPEN_LIFE 30
-#define MOAT_HALF_OPEN_MAX  64 /* per address of a peer */
+#define MOAT_HALF_OPEN_MAX  64	 /* per address of a peer, or network of strangers */
+#define MOAT_STRANGERS_MAX  1024 /* half open, of all strangers */
 
 /**
  * struct moat_timer - something that shall happen at a time
@@ -86,6 +87,7 @@ TAILQ_HEAD(moat_isakmps, moat_isakmp);
  * @keylog: an operator wants the keys of ISAKMP SAs
  * @opened: RSA decryptions that strangers caused since @opened_from
  * @sequence: counts what happens, where the clock is too coarse for an order
+ * @sweep: something of a peer from anywhere has ended
  * @adopting: between the first configuration and MOAT_EV_ADOPTED
  */
 struct moat_ike {
@@ -111,6 +113,7 @@ struct moat_ike {
 	unsigned int opened;
 	uint64_t quiet_until;
 	unsigned int quiet;
+	bool sweep;
 	bool adopting;
 };
 
@@ -161,6 +164,7 @@ TAILQ_HEAD(moat_children, moat_child);
  * @answering: quick modes of the peer in flight
  * @inherited: its policy has an outbound SA of an earlier daemon
  * @refused: why the kernel does not have its policy; NULL when it does
+ * @standing: its policy was asked for; @vacant: nothing is, see ike/wild.c
  */
 struct moat_pair {
 	struct moat_tunnel *tunnel;
@@ -176,11 +180,14 @@ struct moat_pair {
 	unsigned int answering;
 	bool inherited;
 	char *refused;
+	bool standing;
+	bool vacant;
 };
 
 /**
  * struct moat_tunnel - a configured tunnel
  * @remote: which of its remotes is tried
+ * @template: what it was made of, for a peer from anywhere; @number among those
  * @down: the operator took it down
  * @requests: who waits for `up`
  * @attempts: failed ones in a row
@@ -194,6 +201,8 @@ struct moat_tunnel {
 	struct moat_ike *ike;
 	struct moat_tunnel_conf conf;
 	struct moat_pair *pairs;
+	struct moat_tunnel *template;
+	unsigned int number;
 	unsigned int remote;
 	bool down;
 	uint64_t rekeys;
@@ -207,6 +216,12 @@ struct moat_tunnel {
 };
 
 void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event);
+/** moat_tunnel_alloc() - a tunnel without policies, not in the list yet */
+struct moat_tunnel *moat_tunnel_alloc(struct moat_ike *ike,
+				      const struct moat_tunnel_conf *conf,
+				      unsigned int pairs);
+/** moat_tunnel_remove() - end its SAs, delete its policies, free it */
+void moat_tunnel_remove(struct moat_tunnel *tunnel, const char *why);
 /** moat_tunnel_start() - bring it up if it shall be up by itself */
 void moat_tunnel_start(struct moat_tunnel *tunnel);
 void moat_tunnels_free(struct moat_ike *ike);

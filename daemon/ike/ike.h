@@ -487,8 +487,10 @@ struct moat_isakmp_view {
  * struct moat_pair_view - one pair
  * @refused: why its policy is not in the kernel; NULL when it is
  * @spi_in: 0 when there is no SA, as is @spi_out
+ * @vacant: there is none here, of a peer from anywhere
  */
 struct moat_pair_view {
+	bool vacant;
 	struct moat_selector selector;
 	uint32_t policy;
 	const char *state;
@@ -502,7 +504,12 @@ struct moat_pair_view {
 	uint64_t expires;
 };
 
-/** struct moat_tunnel_view - one tunnel */
+/**
+ * struct moat_tunnel_view - one tunnel
+ * @any: peers from anywhere: a template
+ * @template: what it was made of, or NULL
+ * @remote_id: the identity we demand; type 0 is the address, or of a template any
+ */
 struct moat_tunnel_view {
 	const char *name;
 	const char *state;
@@ -510,9 +517,16 @@ struct moat_tunnel_view {
 	struct moat_addr remote;
 	const char *device;
 	uint8_t action;
+	bool any;
+	const char *template;
+	const struct moat_identity *remote_id;
 	uint64_t rekeys;
 	unsigned int n_pairs;
 };
+
+/** moat_owner_name() - the tunnel of an SA of ours; false when it does not say */
+bool moat_owner_name(const struct moat_sa_params *params,
+		     char name[MOAT_TUNNEL_NAME_MAX + 1]);
 
 /**
  * moat_ike_isakmp() - the @index-th ISAKMP SA

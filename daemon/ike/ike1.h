@@ -413,6 +413,8 @@ struct moat_ike_want moat_phase1_want(const struct moat_tunnel *tunnel);
 void moat_phase1_watch(struct moat_isakmp *sa);
 /** moat_phase1_verify_offer() - SA of message 1; also finds the right tunnel */
 int moat_phase1_verify_offer(struct moat_ike1_in *in);
+/** moat_phase1_reselect() - which tunnel is for who the peer now says it is? */
+void moat_phase1_reselect(struct moat_isakmp *sa);
 /** moat_phase1_verify_answer() - SA of message 2 */
 int moat_phase1_verify_answer(struct moat_ike1_in *in);
 /** moat_phase1_verify_values() - KE and NONCE */
@@ -636,7 +638,6 @@ void moat_quick_done(struct moat_ike1_in *in);
 int moat_quick_refuse(struct moat_ike1_in *in, uint16_t notify);
 
 /* What message 1 is for: ike1_quickpair.c */
-
 /** moat_quick_selector() - IDci and IDcr of message 1, seen from our side; 0 or -1 */
 int moat_quick_selector(struct moat_ike1_in *in, struct moat_selector *s);
 /** moat_quick_pair() - the pair it is for; NULL when that was explained */

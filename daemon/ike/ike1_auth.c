@@ -4,6 +4,7 @@
  * are, and what proves who the peer is. RFC 2409 sections 5 and 5.4.
  */
 #include "ike/ike1.h"
+#include "ike/wild.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -160,11 +161,15 @@ static int wrong(struct moat_isakmp *sa, unsigned int number, uint16_t notify,
 
 /* A tunnel with several remotes demands the address that is in use. */
 static struct moat_identity wanted_identity(const struct moat_tunnel *tunnel,
-					    const struct moat_addr *remote)
+					    const struct moat_addr *remote,
+					    struct moat_view claimed)
 {
 	struct moat_identity wanted = tunnel->conf.remote_id;
 
-	if (!wanted.type)
+	/* A template without remote-id takes whom the peer can prove to be. */
+	if (!wanted.type && tunnel->conf.any)
+		moat_wild_identity(claimed, &wanted);
+	else if (!wanted.type)
 		moat_identity_from_addr(remote, &wanted);
 	return wanted;
 }
@@ -194,7 +199,7 @@ static bool same_identity(const struct moat_identity *want, const struct moat_id
 bool moat_auth_is_peer(const struct moat_tunnel *tunnel, const struct moat_addr *remote,
 		       struct moat_view id)
 {
-	struct moat_identity wanted = wanted_identity(tunnel, remote);
+	struct moat_identity wanted = wanted_identity(tunnel, remote, id);
 	struct moat_id peer;
 
 	return !moat_id_parse(id, &peer, NULL) && same_identity(&wanted, &peer);
@@ -204,7 +209,8 @@ static void explain_identity(const struct moat_isakmp *sa, const struct moat_id 
 			     struct moat_mismatch *why)
 {
 	struct moat_difference *diff = &why->diff[0];
-	struct moat_identity wanted = wanted_identity(sa->tunnel, &sa->remote.addr);
+	struct moat_identity wanted =
+		wanted_identity(sa->tunnel, &sa->remote.addr, moat_view(NULL, 0));
 	char have[MOAT_IDENTITY_STRLEN];
 	char want[MOAT_IDENTITY_STRLEN];
 
@@ -290,7 +296,8 @@ static int verify_hash(struct moat_isakmp *sa, const uint8_t *hash,
 /* The one place where a peer's authentication is verified. */
 int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_view proof)
 {
-	struct moat_identity wanted = wanted_identity(sa->tunnel, &sa->remote.addr);
+	struct moat_identity wanted = wanted_identity(
+		sa->tunnel, &sa->remote.addr, moat_blob_view(&sa->ids[!ours(sa)]));
 	uint8_t hash[MOAT_HASH_LEN_MAX];
 	struct moat_mismatch why = { .n_diff = 0 };
 	struct moat_id peer;

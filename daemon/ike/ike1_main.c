@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Main mode, both roles: RFC 2409 section 5.4. */
 #include "ike/ike1.h"
+#include "ike/wild.h"
 
 #include <string.h>
 
@@ -110,12 +111,15 @@ int moat_main_verify_auth(struct moat_ike1_in *in)
 	if (moat_auth_proof(in, &proof) || moat_auth_take_id(in) ||
 	    moat_sig_take_certs(in))
 		return -1;
+	moat_phase1_reselect(in->sa);
 	ret = moat_auth_verify(in->sa, in->row->number, proof);
 	return ret == MOAT_AUTH_LATER ? moat_ike1_wait(in) : ret;
 }
 
 void moat_main_finish(struct moat_ike1_in *in)
 {
+	if (!moat_wild_take(in->sa))
+		return;
 	moat_phase1_take_contact(in);
 	if (in->sa->initiator)
 		moat_isakmp_established(in->sa);

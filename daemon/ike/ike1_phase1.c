@@ -144,58 +144,163 @@ static bool proved_address(const struct moat_isakmp *sa)
 	       sa->state != MOAT_AG_INIT_EXCH;
 }
 
-/*
- * Peers that hold back message 3 for good must not fill our memory. The oldest
- * one that has not shown our cookie goes first: its sender may be forged.
- */
-static void limit_half_open(struct moat_ike *ike, const struct moat_addr *addr)
+static bool near(const struct moat_isakmp *sa, const struct moat_addr *addr,
+		 bool stranger)
 {
-	struct moat_isakmp *victim = NULL;
-	struct moat_isakmp *sa;
-	unsigned int count = 0;
+	size_t prefix = addr->len == 4 ? 3 : 6;
 
-	TAILQ_FOREACH(sa, &ike->isakmps, link) {
-		if (sa->initiator || sa->state == MOAT_QM_IDLE ||
-		    !moat_addr_equal(&sa->remote.addr, addr))
-			continue;
-		count++;
-		if (!victim || (proved_address(victim) && !proved_address(sa)))
-			victim = sa;
-	}
-	if (count >= MOAT_HALF_OPEN_MAX) {
-		ike->refused[MOAT_REFUSE_LIMIT]++;
-		moat_isakmp_remove(victim);
-	}
+	if (!stranger)
+		return moat_addr_equal(&sa->remote.addr, addr);
+	/* Strangers can have many addresses, but few networks. */
+	return sa->tunnel->conf.any && sa->remote.addr.len == addr->len &&
+	       !memcmp(sa->remote.addr.bytes, addr->bytes, prefix);
 }
 
-static bool serves(const struct moat_tunnel *tunnel, const struct moat_ike1_in *in)
+/**
+ * struct crowd - ISAKMP SAs that are half open
+ * @victim: the oldest one that has not shown our cookie, for it may be forged;
+ *	or else the oldest one
+ */
+struct crowd {
+	struct moat_isakmp *victim;
+	unsigned int n;
+};
+
+static void join(struct crowd *crowd, struct moat_isakmp *sa)
+{
+	crowd->n++;
+	if (!crowd->victim || (proved_address(crowd->victim) && !proved_address(sa)))
+		crowd->victim = sa;
+}
+
+/*
+ * Peers that hold back message 3 for good must not fill our memory; and strangers,
+ * which a template lets in, must not be in the way of peers with an address.
+ */
+static void limit_half_open(struct moat_ike *ike, const struct moat_addr *addr,
+			    bool stranger)
+{
+	struct crowd here = { 0 };
+	struct crowd strangers = { 0 };
+	struct moat_isakmp *sa;
+
+	TAILQ_FOREACH(sa, &ike->isakmps, link) {
+		if (sa->initiator || sa->state == MOAT_QM_IDLE)
+			continue;
+		if (near(sa, addr, stranger))
+			join(&here, sa);
+		if (stranger && sa->tunnel->conf.any)
+			join(&strangers, sa);
+	}
+	if (here.n < MOAT_HALF_OPEN_MAX && strangers.n < MOAT_STRANGERS_MAX)
+		return;
+	ike->refused[MOAT_REFUSE_LIMIT]++;
+	moat_isakmp_remove(here.n < MOAT_HALF_OPEN_MAX ? strangers.victim : here.victim);
+}
+
+/**
+ * struct call - what a phase 1 that comes in shows of itself
+ */
+struct call {
+	uint8_t exchange;
+	const struct moat_addr *local;
+	const struct moat_addr *remote;
+};
+
+static bool serves(const struct moat_tunnel *tunnel, const struct call *call)
 {
 	const struct moat_tunnel_conf *conf = &tunnel->conf;
 
-	if (tunnel->down || conf->action != MOAT_ACTION_PROTECT ||
-	    exchange_of(conf) != in->hdr.exchange || !moat_auth_supported(conf->auth))
+	if (tunnel->down || conf->action != MOAT_ACTION_PROTECT || tunnel->template ||
+	    exchange_of(conf) != call->exchange || !moat_auth_supported(conf->auth))
 		return false;
-	if (!moat_addr_equal(&conf->local, &in->local.addr))
+	if (!moat_addr_equal(&conf->local, call->local))
 		return false;
 	for (unsigned int i = 0; i < conf->n_remote; i++) {
-		if (moat_addr_equal(&conf->remote[i], &in->remote.addr))
+		if (moat_addr_equal(&conf->remote[i], call->remote))
 			return true;
+	}
+	return conf->any;
+}
+
+/* The tunnels that have the peer's address come before those for any. */
+static struct moat_tunnel *next_serving(struct moat_ike *ike, struct moat_tunnel *after,
+					const struct call *call)
+{
+	struct moat_tunnel *tunnel =
+		after ? TAILQ_NEXT(after, link) : TAILQ_FIRST(&ike->tunnels);
+	bool any = after && after->conf.any;
+
+	for (;;) {
+		for (; tunnel; tunnel = TAILQ_NEXT(tunnel, link)) {
+			if (tunnel->conf.any == any && serves(tunnel, call))
+				return tunnel;
+		}
+		if (any)
+			return NULL;
+		any = true;
+		tunnel = TAILQ_FIRST(&ike->tunnels);
+	}
+}
+
+static struct call call_of(const struct moat_isakmp *sa)
+{
+	return (struct call){ sa->exchange, &sa->local.addr, &sa->remote.addr };
+}
+
+static bool may_have_chosen(const struct moat_tunnel *tunnel,
+			    const struct moat_isakmp *sa)
+{
+	const struct moat_ike_algs *ike = &tunnel->conf.ike;
+
+	for (unsigned int i = 0; i < ike->count; i++) {
+		const struct moat_ike_alg *alg = &ike->alg[i];
+
+		if (alg->cipher == sa->alg.cipher && alg->key_bits == sa->alg.key_bits &&
+		    alg->hash == sa->alg.hash && alg->group == sa->alg.group)
+			return tunnel->conf.auth == sa->tunnel->conf.auth;
 	}
 	return false;
 }
 
-static struct moat_tunnel *next_serving(struct moat_tunnel *tunnel,
-					const struct moat_ike1_in *in)
+/* How well a tunnel is meant for this peer: one that has its address, its name. */
+static unsigned int fits(const struct moat_tunnel *tunnel, const struct moat_isakmp *sa)
 {
-	while (tunnel && !serves(tunnel, in))
-		tunnel = TAILQ_NEXT(tunnel, link);
-	return tunnel;
+	struct moat_view id = moat_blob_view(&sa->ids[!ours(sa)]);
+
+	if (!moat_auth_is_peer(tunnel, &sa->remote.addr, id))
+		return 0;
+	if (!tunnel->conf.any)
+		return 3;
+	return tunnel->conf.remote_id.type ? 2 : 1;
+}
+
+/*
+ * Main mode says who the peer is after all else is agreed on. With signatures its
+ * certificate proves the name; a pre-shared key, chosen by the address, would prove
+ * it for everybody who has that key. What is being verified keeps its tunnel.
+ */
+void moat_phase1_reselect(struct moat_isakmp *sa)
+{
+	struct call call = call_of(sa);
+	struct moat_tunnel *best = sa->tunnel;
+	struct moat_tunnel *tunnel = NULL;
+
+	if (sa->initiator || sa->tunnel->conf.auth != MOAT_METHOD_RSA_SIG ||
+	    sa->verdict != MOAT_SIG_UNKNOWN)
+		return;
+	while ((tunnel = next_serving(sa->ike, tunnel, &call))) {
+		if (may_have_chosen(tunnel, sa) && fits(tunnel, sa) > fits(best, sa))
+			best = tunnel;
+	}
+	sa->tunnel = best;
 }
 
 struct moat_isakmp *moat_phase1_accept(struct moat_ike1_in *in)
 {
 	struct moat_ike *ike = in->ike;
-	struct moat_tunnel *tunnel = next_serving(TAILQ_FIRST(&ike->tunnels), in);
+	struct call call = { in->hdr.exchange, &in->local.addr, &in->remote.addr };
+	struct moat_tunnel *tunnel = next_serving(ike, NULL, &call);
 	const char *exchange = moat_exchange_name(in->hdr.exchange);
 	char local[MOAT_ADDR_STRLEN];
 	char remote[MOAT_ADDR_STRLEN];
@@ -213,7 +318,7 @@ struct moat_isakmp *moat_phase1_accept(struct moat_ike1_in *in)
 				moat_addr_str(&in->local.addr, local), exchange);
 		return NULL;
 	}
-	limit_half_open(ike, &in->remote.addr);
+	limit_half_open(ike, &in->remote.addr, tunnel->conf.any);
 	sa = moat_isakmp_new(tunnel, in->hdr.exchange, false);
 	sa->local = in->local;
 	sa->remote = in->remote;
@@ -238,6 +343,7 @@ int moat_phase1_verify_offer(struct moat_ike1_in *in)
 	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_SA);
 	const struct moat_payload *id = moat_message_find(&in->msg, MOAT_P_ID);
 	const struct moat_payload *ke = moat_message_find(&in->msg, MOAT_P_KE);
+	struct call call = { in->hdr.exchange, &in->local.addr, &in->remote.addr };
 	struct moat_tunnel *tunnel = sa->tunnel;
 	struct moat_tunnel *named = NULL;
 	struct moat_sa_payload offer;
@@ -246,7 +352,7 @@ int moat_phase1_verify_offer(struct moat_ike1_in *in)
 
 	if (moat_sa_parse(p->body, &offer, &in->no))
 		return -1;
-	for (; tunnel; tunnel = next_serving(TAILQ_NEXT(tunnel, link), in)) {
+	for (; tunnel; tunnel = next_serving(in->ike, tunnel, &call)) {
 		struct moat_ike_want wanted = moat_phase1_want(tunnel);
 
 		/* Aggressive mode says at once who it is, and has chosen a group. */

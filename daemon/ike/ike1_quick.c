@@ -2,6 +2,7 @@
 /* Quick mode, both roles, with and without PFS: RFC 2409 section 5.5. */
 #include "ike/dh.h"
 #include "ike/ike1.h"
+#include "ike/wild.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -486,6 +487,7 @@ void moat_quick_answer_1(struct moat_ike1_in *in)
 {
 	in->quick->pair->answering++;
 	in->quick->counted = true;
+	moat_wild_stand(in->quick->pair);
 	ask_parts(in->quick);
 }
 

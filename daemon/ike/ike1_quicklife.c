@@ -50,6 +50,7 @@ static void leave_pair(struct moat_quick *quick)
 		pair->quick = NULL;
 	if (quick->counted)
 		pair->answering--;
+	pair->tunnel->ike->sweep |= pair->tunnel->template != NULL;
 	quick->counted = false;
 }
 

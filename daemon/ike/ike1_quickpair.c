@@ -2,6 +2,7 @@
 /* Which pair of networks a quick mode of the peer is for, and why it is for none. */
 #include "ike/ike1.h"
 #include "ike/mismatch.h"
+#include "ike/wild.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +66,8 @@ static struct moat_pair *find_pair(struct moat_isakmp *sa, const struct moat_sel
 		if (tunnel->down || !moat_tunnel_same_peer(tunnel, sa->tunnel))
 			continue;
 		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-			if (selector_fits(&tunnel->pairs[i].selector, s,
+			if (!tunnel->pairs[i].vacant &&
+			    selector_fits(&tunnel->pairs[i].selector, s,
 					  narrow && tunnel->conf.narrow))
 				return &tunnel->pairs[i];
 		}
@@ -79,6 +81,8 @@ static const struct moat_tunnel *closest_tunnel(const struct moat_isakmp *sa,
 {
 	const struct moat_tunnel *tunnel;
 
+	if (sa->tunnel->template)
+		return sa->tunnel->template;
 	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
 		if (tunnel->down || !moat_tunnel_same_peer(tunnel, sa->tunnel))
 			continue;
@@ -136,9 +140,10 @@ static void explain_pair(const struct moat_tunnel_conf *conf,
 	if (strcmp(want, have))
 		moat_explain_pair(why, &t, "traffic", want, have);
 	moat_text_add(&t, "; %s",
-		      conf->narrow ? "it must lie within local-net and remote-net"
-				   : "local-net and remote-net must equal the peer's, or "
-				     "hold them with narrow = true");
+		      conf->narrow || conf->any
+			      ? "it must lie within local-net and remote-net"
+			      : "local-net and remote-net must equal the peer's, or "
+				"hold them with narrow = true");
 }
 
 struct moat_pair *moat_quick_pair(struct moat_ike1_in *in, const struct moat_selector *s)
@@ -150,10 +155,13 @@ struct moat_pair *moat_quick_pair(struct moat_ike1_in *in, const struct moat_sel
 	/* Just what was asked for comes before what holds it. */
 	if (!pair)
 		pair = find_pair(in->sa, s, true);
+	if (!pair && in->sa->tunnel->template)
+		pair = moat_wild_pair(in->sa->tunnel, s, &why);
 	if (pair)
 		return pair;
 	closest = closest_tunnel(in->sa, s);
-	explain_pair(&closest->conf, s, &why);
+	if (!why.text[0])
+		explain_pair(&closest->conf, s, &why);
 	moat_act_explain(in->ike->acts, "quick-no-pair", &closest->conf,
 			 &in->sa->remote.addr, &why, "phase 2");
 	moat_quick_refuse(in, MOAT_N_INVALID_ID_INFORMATION);

@@ -62,6 +62,7 @@ void moat_isakmp_remove(struct moat_isakmp *sa)
 	if (sa->dead)
 		return;
 	sa->dead = true;
+	ike->sweep |= sa->tunnel->template != NULL;
 	TAILQ_REMOVE(&ike->isakmps, sa, link);
 	TAILQ_INSERT_TAIL(&ike->dead_isakmps, sa, link);
 	moat_core_forget(ike, sa);
@@ -133,11 +134,13 @@ void moat_isakmp_fail(struct moat_isakmp *sa, const char *why)
 
 	snprintf(text, sizeof(text), "%s%s%s", why, sa->hint[0] ? "; " : "", sa->hint);
 	/* Anybody can begin with us; only our own attempts are worth a warning. */
-	moat_act_log(sa->ike->acts, sa->initiator ? MOAT_LOG_WARN : MOAT_LOG_INFO,
-		     "ike-failed", tunnel->conf.name,
-		     "phase 1 as %s failed in state %s: %s; %s",
-		     sa->initiator ? "initiator" : "responder",
-		     moat_state_name(sa->state), text, moat_isakmp_name(sa, name));
+	if (!tunnel->conf.any || moat_core_calm(sa->ike))
+		moat_act_log(sa->ike->acts, sa->initiator ? MOAT_LOG_WARN : MOAT_LOG_INFO,
+			     "ike-failed", tunnel->conf.name,
+			     "phase 1 as %s failed in state %s: %s; %s",
+			     sa->initiator ? "initiator" : "responder",
+			     moat_state_name(sa->state), text,
+			     moat_isakmp_name(sa, name));
 	moat_isakmp_remove(sa);
 	if (!sa->initiator)
 		return;

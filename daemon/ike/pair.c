@@ -27,8 +27,8 @@ void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
 	const struct moat_tunnel_conf *conf = &pair->tunnel->conf;
 	struct moat_policy_params *policy;
 
-	/* It will be added as it shall be by then. */
-	if (type == MOAT_ACT_POLICY_SET && pair->refused)
+	/* It will be added as it shall be by then, if ever. */
+	if (type == MOAT_ACT_POLICY_SET && (pair->refused || !pair->standing))
 		return;
 	policy = &moat_act_new(pair->tunnel->ike->acts, type)->policy;
 	policy->id = pair->policy;
@@ -40,7 +40,7 @@ void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
 	if (conf->action == MOAT_ACTION_PROTECT &&
 	    (!pair->policy_local.len || !pair->policy_remote.len))
 		policy->action = MOAT_ACTION_DISCARD;
-	policy->priority = conf->priority;
+	policy->priority = conf->any ? MOAT_PRIORITY_LAST : conf->priority;
 	policy->mark = conf->mark;
 	policy->mode = conf->mode;
 	memcpy(policy->device, conf->device, sizeof(policy->device));
@@ -158,7 +158,7 @@ void moat_pair_acquire(struct moat_ike *ike, const struct moat_event *event)
 
 	if (pair && taken_away(pair))
 		moat_child_end(pair->current, true, "the kernel has them no more");
-	if (!pair || pair->current || pair->acquire_off)
+	if (!pair || pair->current || pair->acquire_off || pair->vacant)
 		return;
 	if (!pair->asked)
 		moat_act_log(ike->acts, MOAT_LOG_INFO, "acquire", pair->tunnel->conf.name,
@@ -255,7 +255,7 @@ const char *moat_pair_state(const struct moat_pair *pair)
 		return "up";
 	if (pair->asked || pair->answering)
 		return "connecting";
-	if (pair->acquire_off)
+	if (pair->acquire_off && (!pair->tunnel->conf.any || pair->tunnel->down))
 		return "down";
 	return "waiting";
 }

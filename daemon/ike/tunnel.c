@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Tunnels: configured, reconfigured, brought up, taken down. */
 #include "ike/ike1.h"
+#include "ike/wild.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,7 +133,7 @@ static void answer_requests(struct moat_tunnel *tunnel, bool ok, const char *tex
 static bool all_up(const struct moat_tunnel *tunnel)
 {
 	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-		if (!tunnel->pairs[i].current)
+		if (!tunnel->pairs[i].current && !tunnel->pairs[i].vacant)
 			return false;
 	}
 	return true;
@@ -189,6 +190,8 @@ void moat_peer_failed(struct moat_tunnel *tunnel, const char *why)
 static void connect_all(struct moat_tunnel *tunnel)
 {
 	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		if (tunnel->pairs[i].vacant)
+			continue;
 		moat_pair_install(&tunnel->pairs[i]);
 		if (!tunnel->pairs[i].current)
 			tunnel->pairs[i].asked = true;
@@ -207,7 +210,7 @@ static void retry_due(struct moat_ike *ike, void *owner)
 
 static void set_acquire(struct moat_tunnel *tunnel, bool off)
 {
-	if (tunnel->conf.action != MOAT_ACTION_PROTECT)
+	if (tunnel->conf.action != MOAT_ACTION_PROTECT || tunnel->conf.any)
 		return;
 	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
 		struct moat_pair *pair = &tunnel->pairs[i];
@@ -231,6 +234,11 @@ void moat_tunnel_up(struct moat_ike *ike, const struct moat_event *event)
 		return;
 	}
 	tunnel->down = false;
+	if (tunnel->conf.any) {
+		done(ike, event->control.request, true,
+		     "it answers: with remote = \"any\" the peers begin");
+		return;
+	}
 	set_acquire(tunnel, tunnel->conf.start == MOAT_START_NONE);
 	if (all_up(tunnel)) {
 		done(ike, event->control.request, true, "up already");
@@ -305,6 +313,12 @@ void moat_tunnel_down(struct moat_ike *ike, const struct moat_event *event)
 			    : "there is no tunnel of this name");
 		return;
 	}
+	if (tunnel->template) {
+		moat_tunnel_remove(tunnel, "the operator took the tunnel down");
+		done(ike, event->control.request, true, "down");
+		return;
+	}
+	moat_wild_end(tunnel, "the operator took the tunnel down");
 	set_acquire(tunnel, true);
 	end_sas(tunnel, "the operator took the tunnel down");
 	answer_requests(tunnel, false, "the operator took the tunnel down");
@@ -322,6 +336,12 @@ void moat_tunnel_clear(struct moat_ike *ike, const struct moat_event *event)
 			    : "there is no tunnel of this name");
 		return;
 	}
+	if (tunnel->template) {
+		moat_tunnel_remove(tunnel, "the operator cleared the tunnel");
+		done(ike, event->control.request, true, "cleared");
+		return;
+	}
+	moat_wild_end(tunnel, "the operator cleared the tunnel");
 	down = tunnel->down;
 	end_sas(tunnel, "the operator cleared the tunnel");
 	answer_requests(tunnel, false, "the operator cleared the tunnel");
@@ -352,31 +372,51 @@ void moat_tunnel_rekey(struct moat_ike *ike, const struct moat_event *event)
 
 /* ---- configuration ---- */
 
-static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)
+struct moat_tunnel *moat_tunnel_alloc(struct moat_ike *ike,
+				      const struct moat_tunnel_conf *conf,
+				      unsigned int pairs)
 {
 	struct moat_tunnel *tunnel = moat_alloc(sizeof(*tunnel));
 
 	tunnel->ike = ike;
 	moat_conf_copy(&tunnel->conf, conf);
+	free(tunnel->conf.pairs);
+	tunnel->conf.pairs = moat_alloc(pairs * sizeof(*conf->pairs));
 	STAILQ_INIT(&tunnel->requests);
 	tunnel->retry = (struct moat_timer){ .fire = retry_due, .owner = tunnel };
 	tunnel->heard_at = ike->now;
 	moat_dpd_prepare(tunnel);
-	tunnel->pairs = moat_alloc(conf->n_pairs * sizeof(*tunnel->pairs));
-	for (unsigned int i = 0; i < conf->n_pairs; i++) {
+	tunnel->pairs = moat_alloc(pairs * sizeof(*tunnel->pairs));
+	for (unsigned int i = 0; i < pairs; i++) {
 		struct moat_pair *pair = &tunnel->pairs[i];
 
 		TAILQ_INIT(&pair->children);
 		pair->tunnel = tunnel;
-		pair->selector = conf->pairs[i].selector;
 		pair->policy = ike->last_policy++;
 		tunnel->conf.pairs[i].policy = pair->policy;
-		conf->pairs[i].policy = pair->policy;
 		pair->policy_local = conf->local;
+		if (i >= conf->n_pairs)
+			continue;
+		pair->selector = conf->pairs[i].selector;
+		tunnel->conf.pairs[i].selector = pair->selector;
 		if (conf->n_remote)
 			pair->policy_remote = conf->remote[0];
 		pair->acquire_off = conf->start == MOAT_START_NONE;
-		moat_pair_policy(pair, MOAT_ACT_POLICY_ADD);
+	}
+	return tunnel;
+}
+
+static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)
+{
+	struct moat_tunnel *tunnel = moat_tunnel_alloc(ike, conf, conf->n_pairs);
+
+	for (unsigned int i = 0; i < conf->n_pairs; i++) {
+		conf->pairs[i].policy = tunnel->pairs[i].policy;
+		/* Peers with their own addresses: nothing can be kept for them. */
+		if (conf->any && !moat_range_prefix(&tunnel->pairs[i].selector.remote))
+			continue;
+		tunnel->pairs[i].standing = true;
+		moat_pair_policy(&tunnel->pairs[i], MOAT_ACT_POLICY_ADD);
 	}
 	return tunnel;
 }
@@ -398,16 +438,19 @@ static void free_tunnel(struct moat_tunnel *tunnel)
 	free(tunnel);
 }
 
-static void remove_tunnel(struct moat_tunnel *tunnel)
+void moat_tunnel_remove(struct moat_tunnel *tunnel, const char *why)
 {
 	struct moat_ike *ike = tunnel->ike;
 
-	moat_act_log(ike->acts, MOAT_LOG_INFO, "tunnel-removed", tunnel->conf.name,
-		     "no longer configured as it was");
-	end_sas(tunnel, "the tunnel is no longer configured as it was");
-	answer_requests(tunnel, false, "the tunnel is no longer configured as it was");
-	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++)
-		moat_pair_policy(&tunnel->pairs[i], MOAT_ACT_POLICY_DEL);
+	moat_wild_end(tunnel, why);
+	moat_act_log(ike->acts, MOAT_LOG_INFO, "tunnel-removed", tunnel->conf.name, "%s",
+		     why);
+	end_sas(tunnel, why);
+	answer_requests(tunnel, false, why);
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		if (tunnel->pairs[i].standing)
+			moat_pair_policy(&tunnel->pairs[i], MOAT_ACT_POLICY_DEL);
+	}
 	/* Nothing may point here any more: those that ended are still to be freed. */
 	moat_quick_reap(ike);
 	moat_isakmp_reap(ike);
@@ -427,6 +470,7 @@ static void update_tunnel(struct moat_tunnel *tunnel, const struct moat_tunnel_c
 	moat_creds_get(conf->creds);
 	moat_creds_put(tunnel->conf.creds);
 	tunnel->conf.creds = conf->creds;
+	moat_wild_renew(tunnel);
 	memcpy(tunnel->conf.lines, conf->lines, sizeof(conf->lines));
 	tunnel->conf.start = conf->start;
 	for (unsigned int i = 0; i < conf->n_pairs; i++) {
@@ -459,13 +503,19 @@ static struct moat_tunnel_conf *find_conf(const struct moat_event *event,
 
 static void remove_changed(struct moat_ike *ike, const struct moat_event *event)
 {
+	static const char removed[] = "the tunnel is no longer configured as it was";
 	struct moat_tunnel *tunnel = TAILQ_FIRST(&ike->tunnels);
 
 	while (tunnel) {
 		struct moat_tunnel *next = TAILQ_NEXT(tunnel, link);
+		if (!tunnel->template && !find_conf(event, &tunnel->conf)) {
+			bool any = tunnel->conf.any;
 
-		if (!find_conf(event, &tunnel->conf))
-			remove_tunnel(tunnel);
+			moat_tunnel_remove(tunnel, removed);
+			/* What was made of it has gone along: it may be the next. */
+			if (any)
+				next = TAILQ_FIRST(&ike->tunnels);
+		}
 		tunnel = next;
 	}
 }
@@ -496,6 +546,7 @@ void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
 		if (tunnel)
 			update_tunnel(tunnel, event->config.tunnels[i]);
 	}
+	moat_wild_claim(ike);
 	tunnel = TAILQ_FIRST(&added);
 	TAILQ_CONCAT(&ike->tunnels, &added, link);
 	ike->adopting = event->config.wait;
@@ -508,6 +559,7 @@ void moat_tunnels_free(struct moat_ike *ike)
 	while (!TAILQ_EMPTY(&ike->tunnels)) {
 		struct moat_tunnel *tunnel = TAILQ_FIRST(&ike->tunnels);
 
+		moat_wild_end(tunnel, "the daemon ends");
 		end_sas(tunnel, "the daemon ends");
 		answer_requests(tunnel, false, "the daemon ends");
 		moat_quick_reap(ike);
@@ -523,6 +575,10 @@ const char *moat_tunnel_state(const struct moat_tunnel *tunnel)
 	unsigned int off = 0;
 	unsigned int refused = 0;
 
+	if (tunnel->conf.any)
+		return tunnel->down		     ? "down"
+		       : moat_wild_has_peers(tunnel) ? "up"
+						     : "waiting";
 	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
 		const struct moat_pair *pair = &tunnel->pairs[i];
 
@@ -532,7 +588,7 @@ const char *moat_tunnel_state(const struct moat_tunnel *tunnel)
 			up++;
 		else if (pair->asked || pair->answering)
 			asked++;
-		else if (pair->acquire_off)
+		else if (pair->acquire_off && !pair->vacant)
 			off++;
 	}
 	if (up)

@@ -14,6 +14,12 @@
 #define MOAT_REMOTES_MAX     16
 #define MOAT_NAME_MAX	     253 /* RFC 1035 section 2.3.4, without the last dot */
 
+#define MOAT_PEERS_DEFAULT 1000
+#define MOAT_PEERS_MAX	   10000
+
+/* Behind whatever may be configured: what is left for peers that are not there. */
+#define MOAT_PRIORITY_LAST 0x80000000u
+
 enum moat_start { MOAT_START_TRAP, MOAT_START_UP, MOAT_START_NONE };
 enum moat_nat_t { MOAT_NAT_T_OFF, MOAT_NAT_T_AUTO, MOAT_NAT_T_FORCE };
 enum moat_phase1 { MOAT_EXCHANGE_MAIN, MOAT_EXCHANGE_AGGRESSIVE };
@@ -77,7 +83,10 @@ struct moat_remote_conf {
  *           @local_id_addr (@local_id follows @local)
  * @local_id: identity we send; the local address when none is configured
  * @remote_id: identity we demand; type 0 is the remote address in use, and @data
- *             then the name that stands for it in the configuration, if one does
+ *             then the name that stands for it in the configuration, if one does; of
+ *             a template any that the peer proves
+ * @any: peers from anywhere: a template, see ike/wild.c; @n_remote is 0
+ * @peers: how many of them at most
  * @exchange: main or aggressive
  * @nat_t: NAT traversal: off, where there is a NAT, or always
  * @fragmentation: IKE messages may go in fragments, if the peer can as well
@@ -118,6 +127,8 @@ struct moat_tunnel_conf {
 	bool named;
 	bool local_any;
 	bool local_id_addr;
+	bool any;
+	uint32_t peers;
 	struct moat_identity local_id;
 	struct moat_identity remote_id;
 	enum moat_phase1 exchange;

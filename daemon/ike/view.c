@@ -82,6 +82,10 @@ bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index,
 			tunnel->conf.remote[tunnel->remote % tunnel->conf.n_remote];
 	view->device = tunnel->conf.device;
 	view->action = tunnel->conf.action;
+	view->remote_id = &tunnel->conf.remote_id;
+	view->any = tunnel->conf.any;
+	if (tunnel->template)
+		view->template = tunnel->template->conf.name;
 	view->rekeys = tunnel->rekeys;
 	view->n_pairs = tunnel->conf.n_pairs;
 	return true;
@@ -100,6 +104,7 @@ bool moat_ike_pair(const struct moat_ike *ike, unsigned int tunnel, unsigned int
 	memset(view, 0, sizeof(*view));
 	view->selector = pair->selector;
 	view->policy = pair->policy;
+	view->vacant = pair->vacant;
 	view->state = moat_pair_state(pair);
 	view->refused = pair->refused;
 	view->mode = t->conf.mode;

@@ -237,8 +237,16 @@ void moat_control_event(struct moat_control *control, const struct moat_act *act
 
 static bool known_tunnel(struct moat_io *io, const char *name)
 {
+	struct moat_tunnel_view view;
+
 	for (unsigned int i = 0; i < io->config.n_tunnels; i++) {
 		if (!strcmp(io->config.tunnels[i]->name, name))
+			return true;
+	}
+	/* That of a peer from anywhere: "road:1", which nothing configured is called. */
+	for (unsigned int i = 0; strchr(name, ':') && moat_ike_tunnel(io->ike, i, &view);
+	     i++) {
+		if (!strcmp(view.name, name))
 			return true;
 	}
 	return false;

@@ -6,6 +6,7 @@
 
 #include "ike/alg.h"
 #include "io/io.h"
+#include "io/x509.h"
 #include "wire/isakmp.h"
 
 json_t *moat_time_json(uint64_t seconds)
@@ -41,6 +42,19 @@ static json_t *network(const struct moat_range *range)
 	char text[2 * MOAT_ADDR_STRLEN];
 
 	return json_string(moat_range_str(range, text));
+}
+
+static json_t *identity(const struct moat_identity *id)
+{
+	char text[2 * MOAT_ID_MAX];
+	json_t *row;
+
+	if (!id->type)
+		return json_null();
+	moat_id_text(id->type, moat_view(id->data, id->len), text, sizeof(text));
+	/* Who a peer says it is may be in any encoding. */
+	row = json_string(text);
+	return row ? row : json_null();
 }
 
 static json_t *cookie(const uint8_t *octets)
@@ -212,8 +226,11 @@ static json_t *tunnel_row(struct moat_io *io, unsigned int index,
 	json_t *row = json_object(), *pairs = json_array(), *sums;
 	struct moat_pair_view pair;
 
-	for (unsigned int i = 0; moat_ike_pair(io->ike, index, i, &pair); i++)
+	for (unsigned int i = 0; moat_ike_pair(io->ike, index, i, &pair); i++) {
+		if (pair.vacant)
+			continue;
 		json_array_append_new(pairs, pair_row(io, &pair, dump, &totals));
+	}
 	sums = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "packets_out_total",
 			 (json_int_t)totals.packets[1], "packets_in_total",
 			 (json_int_t)totals.packets[0], "bytes_out_total",
@@ -223,11 +240,16 @@ static json_t *tunnel_row(struct moat_io *io, unsigned int index,
 			 (json_int_t)view->rekeys);
 	json_object_set_new(sums, "drops", totals.reasons);
 	json_object_set_new(row, "name", json_string(view->name));
-	json_object_set_new(row, "configured", json_true());
+	json_object_set_new(row, "configured", json_boolean(!view->template));
+	/* Of a peer from anywhere, and of who is to come. */
+	json_object_set_new(row, "template",
+			    view->template ? json_string(view->template) : json_null());
+	json_object_set_new(row, "remote_id", identity(view->remote_id));
 	json_object_set_new(row, "action", json_string(actions[view->action & 3]));
 	json_object_set_new(row, "state", json_string(view->state));
 	json_object_set_new(row, "local", address(&view->local));
-	json_object_set_new(row, "remote", address(&view->remote));
+	json_object_set_new(row, "remote",
+			    view->any ? json_string("any") : address(&view->remote));
 	json_object_set_new(row, "device",
 			    view->device[0] ? json_string(view->device) : json_null());
 	json_object_set_new(row, "isakmp", isakmp_ids(io, index));

@@ -53,8 +53,11 @@ void moat_totals_keep(struct moat_io *io, const struct moat_ipc *info)
 	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
 	struct moat_totals *totals;
 
-	memcpy(tunnel, info->sa_info.tunnel, sizeof(tunnel));
-	tunnel[MOAT_TUNNEL_NAME_MAX] = '\0';
+	/* Of a peer from anywhere the kernel process knows the template alone. */
+	if (!moat_owner_name(&info->sa_info.sa, tunnel)) {
+		memcpy(tunnel, info->sa_info.tunnel, sizeof(tunnel));
+		tunnel[MOAT_TUNNEL_NAME_MAX] = '\0';
+	}
 	totals = find(io, tunnel);
 	if (!totals) {
 		totals = calloc(1, sizeof(*totals));

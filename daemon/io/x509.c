@@ -387,7 +387,7 @@ static int check_path(struct moat_x509 *x509, struct job *job)
 	return -1;
 }
 
-static const char *id_text(uint8_t type, struct moat_view data, char *buf, size_t size)
+const char *moat_id_text(uint8_t type, struct moat_view data, char *buf, size_t size)
 {
 	struct moat_addr addr = { .len = (uint8_t)data.len };
 	char text[MOAT_DN_STRLEN];
@@ -429,11 +429,11 @@ static int check_identity(struct job *job)
 	char have[160], want[160];
 	gnutls_datum_t dn;
 
-	id_text(v->id, id, have, sizeof(have));
+	moat_id_text(v->id, id, have, sizeof(have));
 	if (!same_identity(v)) {
 		SAY(job, "the peer calls itself %s, remote-id demands %s", have,
-		    id_text(v->wanted.type, moat_view(v->wanted.data, v->wanted.len),
-			    want, sizeof(want)));
+		    moat_id_text(v->wanted.type, moat_view(v->wanted.data, v->wanted.len),
+				 want, sizeof(want)));
 		return -1;
 	}
 	if (moat_cert_has_id(job->chain[0], v->id, id))
@@ -443,8 +443,8 @@ static int check_identity(struct job *job)
 	    "the peer calls itself %s, which its certificate (%s) does not say: it needs "
 	    "that subjectAltName, or its subject as identity",
 	    have,
-	    id_text(MOAT_ID_DER_ASN1_DN, moat_view(dn.data, dn.size), want,
-		    sizeof(want)));
+	    moat_id_text(MOAT_ID_DER_ASN1_DN, moat_view(dn.data, dn.size), want,
+			 sizeof(want)));
 	gnutls_free(dn.data);
 	return -1;
 }

@@ -4,11 +4,14 @@
 #define MOAT_IO_X509_H
 
 #include "ike/ike.h"
+#include "wire/view.h"
 
 struct moat_x509;
 
 /** moat_x509_new() - room for what was parsed once, to be used again */
 struct moat_x509 *moat_x509_new(void);
+/** moat_id_text() - an identity as the configuration writes it */
+const char *moat_id_text(uint8_t type, struct moat_view data, char *buf, size_t size);
 void moat_x509_free(struct moat_x509 *x509);
 
 /**
