@@ -196,7 +196,9 @@ static void check_pairs(struct moat_config *config, struct moat_mistakes *mistak
 	for (unsigned int i = 0; i < config->n_tunnels; i++) {
 		const struct moat_tunnel_conf *tunnel = config->tunnels[i];
 
-		for (unsigned int j = 0; j < tunnel->n_pairs; j++, next++) {
+		/* What its peers may have is decided when they come. */
+		for (unsigned int j = 0; j < tunnel->n_pairs && !tunnel->any;
+		     j++, next++) {
 			struct owned_pair **found;
 			char local[2 * MOAT_ADDR_STRLEN], remote[2 * MOAT_ADDR_STRLEN];
 

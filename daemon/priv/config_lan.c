@@ -79,7 +79,12 @@ void moat_check_lans(const struct moat_config *config, struct moat_mistakes *mis
 		/* Into a device goes only what is routed there. */
 		if (tunnel->action != MOAT_ACTION_PROTECT || tunnel->device[0])
 			continue;
-		for (unsigned int j = 0; j < tunnel->n_pairs; j++)
+		for (unsigned int j = 0; j < tunnel->n_pairs; j++) {
+			/* Of these it is the peer's own address. */
+			if (tunnel->any &&
+			    !moat_range_prefix(&tunnel->pairs[j].selector.remote))
+				continue;
 			check(config, tunnel, &tunnel->pairs[j].selector, mistakes);
+		}
 	}
 }

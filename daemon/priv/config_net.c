@@ -13,15 +13,11 @@ static void wrong_address(struct moat_reader *reader, config_setting_t *setting,
 {
 	if (strspn(text, "0123456789./") == strlen(text) || strchr(text, ':'))
 		moat_reader_wrong(reader, setting, "%s: \"%s\" is no address", key, text);
-	else if (!strcmp(text, "any"))
-		moat_reader_wrong(reader, setting,
-				  "%s = \"any\" is not supported by this version: "
-				  "write the peer's address",
-				  key);
 	else
 		moat_reader_wrong(reader, setting,
 				  "%s: \"%s\" is neither an address nor %s", key, text,
-				  strcmp(key, "remote") ? "\"any\"" : "a DNS name");
+				  strcmp(key, "remote") ? "\"any\""
+							: "a DNS name, nor \"any\"");
 }
 
 /* RFC 1123 section 2.1; one that could be an address with a slip is none. */
@@ -143,6 +139,10 @@ static bool add_remote(struct moat_reader *reader, config_setting_t *setting,
 	struct moat_tunnel_conf *tunnel = arg;
 	struct moat_remote_conf remote = { 0 };
 
+	if (!strcmp(text, "any")) {
+		tunnel->any = true;
+		return true;
+	}
 	if (is_name(text))
 		remote.name = (char *)text;
 	else if (!read_gateway(reader, setting, "remote", text, &remote.addr))

@@ -116,7 +116,9 @@ void moat_check_shadows(const struct moat_config *config, struct moat_mistakes *
 	for (unsigned int i = 0; i < config->n_tunnels; i++) {
 		const struct moat_tunnel_conf *tunnel = config->tunnels[i];
 
-		for (unsigned int j = 0; j < tunnel->n_pairs; j++, next++) {
+		/* What its peers may have is decided when they come. */
+		for (unsigned int j = 0; j < tunnel->n_pairs && !tunnel->any;
+		     j++, next++) {
 			const struct moat_selector *s = &tunnel->pairs[j].selector;
 
 			*next = (struct shade){ s,
@@ -126,6 +128,7 @@ void moat_check_shadows(const struct moat_config *config, struct moat_mistakes *
 						  moat_range_prefix(&s->remote) } };
 		}
 	}
+	n = next - all;
 	qsort(all, n, sizeof(*all), by_networks);
 	for (next = all; next < all + n; next++)
 		check(all, n, next, mistakes);

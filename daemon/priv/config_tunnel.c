@@ -161,6 +161,11 @@ static void check_dpd(struct draft *draft)
 				  tunnel->name, tunnel->dpd_timeout, tunnel->dpd);
 }
 
+static void read_peers(struct draft *draft, config_setting_t *setting)
+{
+	read_number32(draft, setting, 1, MOAT_PEERS_MAX, &draft->tunnel->peers);
+}
+
 static void read_narrow(struct draft *draft, config_setting_t *setting)
 {
 	moat_value_bool(draft->reader, setting, &draft->tunnel->narrow);
@@ -231,6 +236,7 @@ static const struct key {
 	{ "replay", read_replay },
 	{ "esn", read_esn },
 	{ "narrow", read_narrow },
+	{ "peers", read_peers },
 	{ "fragmentation", read_fragmentation },
 	{ "routes", read_routes },
 	{ "secpath", moat_read_secpath },
@@ -392,6 +398,7 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	moat_check_ports(draft);
 	moat_apply_esn(draft, &tunnel->esp);
 	moat_apply_esn(draft, &tunnel->ah);
+	moat_check_wild(draft);
 	moat_check_transport(draft);
 	moat_check_shape(draft);
 	moat_make_pairs(draft);

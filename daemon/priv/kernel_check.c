@@ -80,7 +80,9 @@ void moat_kernel_use_config(struct moat_kernel *kernel)
 			if (!pair)
 				abort();
 			pair->selector = tunnel->pairs[j].selector;
-			pair->priority = tunnel->priority;
+			/* Of a template: what is discarded while no peer has it. */
+			pair->priority =
+				tunnel->any ? MOAT_PRIORITY_LAST : tunnel->priority;
 			pair->mark = tunnel->mark;
 			pair->device = tunnel->device;
 			pair->tunnel = tunnel;
@@ -92,6 +94,50 @@ void moat_kernel_use_config(struct moat_kernel *kernel)
 		}
 	}
 	twalk_r(kernel->policies, count_policy, kernel);
+}
+
+static bool is_host(const struct moat_range *range)
+{
+	return moat_addr_equal(&range->first, &range->last);
+}
+
+/* A network of all addresses stands for the peer's own one. */
+static bool within(const struct moat_selector *s, const struct moat_selector *max)
+{
+	if (s->protocol != max->protocol || s->local_port[0] != max->local_port[0] ||
+	    s->local_port[1] != max->local_port[1] ||
+	    s->remote_port[0] != max->remote_port[0] ||
+	    s->remote_port[1] != max->remote_port[1])
+		return false;
+	return moat_range_within(&s->local, &max->local) &&
+	       moat_range_within(&s->remote, &max->remote) &&
+	       (moat_range_prefix(&max->remote) || is_host(&s->remote));
+}
+
+/* The template that lets a peer from anywhere have this policy, or NULL. */
+static const struct moat_tunnel_conf *template_of(const struct moat_kernel *kernel,
+						  const struct moat_policy_params *params)
+{
+	for (unsigned int i = 0; i < kernel->config.n_tunnels; i++) {
+		const struct moat_tunnel_conf *conf = kernel->config.tunnels[i];
+
+		if (!conf->any || conf->priority != params->priority ||
+		    conf->mark != params->mark || params->device[0])
+			continue;
+		for (unsigned int j = 0; j < conf->n_pairs; j++) {
+			if (within(&params->selector, &conf->pairs[j].selector))
+				return conf;
+		}
+	}
+	return NULL;
+}
+
+static const struct moat_tunnel_conf *conf_of(struct moat_kernel *kernel,
+					      const struct moat_policy_params *params)
+{
+	const struct pair *pair = pair_of(kernel, params);
+
+	return pair ? pair->tunnel : template_of(kernel, params);
 }
 
 bool moat_kernel_bares(struct moat_kernel *kernel, const struct moat_known_policy *policy)
@@ -155,6 +201,8 @@ static bool may_be_remote(struct moat_kernel *kernel, const struct moat_tunnel_c
 
 	if (is_remote(conf, addr))
 		return true;
+	if (conf->any)
+		return addr->len == conf->local.len && !moat_addr_unusable(addr);
 	twalk_r(kernel->policies, seek, &sought);
 	return sought.found;
 }
@@ -163,9 +211,9 @@ const char *moat_kernel_check_peer(struct moat_kernel *kernel,
 				   const struct moat_known_policy *policy,
 				   const struct moat_addr *addr)
 {
-	const struct pair *pair = pair_of(kernel, &policy->params);
+	const struct moat_tunnel_conf *conf = conf_of(kernel, &policy->params);
 
-	if (!pair || !may_be_remote(kernel, pair->tunnel, addr))
+	if (!conf || !may_be_remote(kernel, conf, addr))
 		return "no packet of its tunnel's peer came from there";
 	return NULL;
 }
@@ -187,21 +235,23 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 {
 	static const struct moat_shape none;
 	const struct moat_tunnel_conf *conf;
-	const struct pair *pair;
 
 	strcpy(tunnel, "-");
 	if (!memchr(params->device, '\0', sizeof(params->device)))
 		return "the name of its device has no end";
-	pair = pair_of(kernel, params);
+	conf = conf_of(kernel, params);
 	if (params->id < MOAT_POLICY_BASE || params->id >= MOAT_POLICY_END)
 		return "its id is none of the daemon's";
-	if (!pair)
+	if (!conf)
 		return "no tunnel is configured for its traffic";
-	conf = pair->tunnel;
 	strcpy(tunnel, conf->name);
 	if (params->action != conf->action && !(conf->action == MOAT_ACTION_PROTECT &&
 						params->action == MOAT_ACTION_DISCARD))
 		return "its tunnel has another action";
+	/* What a template is while nobody is there, and what a peer of it gets. */
+	if (conf->any && (params->action == MOAT_ACTION_DISCARD) !=
+				 (params->priority == MOAT_PRIORITY_LAST))
+		return "its tunnel is a template, which protects nothing itself";
 	if (params->action == MOAT_ACTION_PROTECT &&
 	    (!may_be_local(kernel, conf, params->id, &params->local) ||
 	     !may_be_remote(kernel, conf, &params->remote) || params->mode != conf->mode))
@@ -217,13 +267,13 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 static bool may_end(struct moat_kernel *kernel, const struct moat_policy_params *params,
 		    const struct moat_addr *local, const struct moat_addr *remote)
 {
-	const struct pair *pair = pair_of(kernel, params);
+	const struct moat_tunnel_conf *conf = conf_of(kernel, params);
 
 	if (moat_addr_equal(local, &params->local) &&
 	    moat_addr_equal(remote, &params->remote))
 		return true;
-	return pair && may_be_local(kernel, pair->tunnel, params->id, local) &&
-	       may_be_remote(kernel, pair->tunnel, remote);
+	return conf && may_be_local(kernel, conf, params->id, local) &&
+	       may_be_remote(kernel, conf, remote);
 }
 
 const char *moat_kernel_check_sa(struct moat_kernel *kernel,

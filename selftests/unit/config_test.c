@@ -147,14 +147,10 @@ static void test_addresses(void **state)
 	EXPECT("tunnels = { t = {\nlocal = \"192.0.2\"\nremote = \"gw example\"\n"
 	       "local-net = [ \"10.1.0.1/24\" ]\nremote-net = \"10.2.0.0/33\"\n} }",
 	       "moat.conf:2: local: \"192.0.2\" is no address",
-	       "moat.conf:3: remote: \"gw example\" is neither an address nor a DNS name",
+	       "moat.conf:3: remote: \"gw example\" is neither an address nor a DNS name, nor \"any\"",
 	       "moat.conf:4: \"10.1.0.1/24\": bits behind the prefix are set; they must be "
 	       "zero",
 	       "moat.conf:5: \"10.2.0.0/33\": the prefix length must be 0 to 32");
-	EXPECT("tunnels = { t = {\nlocal = \"192.0.2.1\"\nremote = \"any\"\n"
-	       "local-net = \"10.1.0.0/24\"\nremote-net = \"10.2.0.0/24\" } }",
-	       "moat.conf:3: remote = \"any\" is not supported by this version: write the "
-	       "peer's address");
 	EXPECT("tunnels = { t = {\nlocal = \"192.0.2.1\"\nremote = \"2001:db8::1\"\n"
 	       "local-net = \"10.1.0.0/24\"\nremote-net = \"fd00::/64\" } }",
 	       "moat.conf:1: tunnel \"t\": local and remote are not both IPv4 or both "
