@@ -31,6 +31,7 @@ BUILD = os.environ.get("MOAT_BUILD", os.path.realpath(
 CERTS = os.path.join(HERE, os.pardir, "certs")  # gw-a's comes with a chain
 UNPACKED = os.path.join(BUILD, "peers")
 
+WIDE = "10.2.0.0/16"  # whose parts peers from anywhere may have
 START = 90  # seconds for a daemon's first start after boot, under emulation
 EXCHANGE = 40  # seconds for both phases
 
@@ -557,10 +558,14 @@ class Moat(Daemon):
         if rsa:
             self.credentials("conf/gw.pem", "conf/gw.key", "conf/ca.pem")
             names = {key: "dn:" + dn for key, dn in names.items()}
-        write(os.path.join(conf, "moat.conf"), self.CONF % {
-            "local": self.local, "remote": self.remote,
+        text = self.CONF
+        if row.remote:
+            text = re.sub(" *remote-id .*\n", "", text)
+        write(os.path.join(conf, "moat.conf"), text % {
+            "local": self.local, "remote": row.remote or self.remote,
             "local_nets": ", ".join(f'"{net}"' for net in self.local_nets),
-            "remote_nets": ", ".join(f'"{net}"' for net in self.remote_nets),
+            "remote_nets": ", ".join(f'"{net}"' for net in (
+                [WIDE] if row.remote else self.remote_nets)),
             "ike": row.ike, "exchange": row.exchange, "proto": row.proto,
             "mode": row.mode, "more": self._more(row),
             **names, "auth": self.RSA if rsa else "",
@@ -597,9 +602,10 @@ class Moat(Daemon):
     def _pairs(self, text=None):
         text = text or self._moat("status", "--json")
         try:
-            status = json.loads(text)
-            (tunnel,) = status["tunnels"]
-            return tunnel["pairs"]
+            tunnel, *peers = json.loads(text)["tunnels"]
+            if any(peer["template"] != "net" for peer in peers):
+                raise ValueError("there are other tunnels")
+            return [pair for one in (tunnel, *peers) for pair in one["pairs"]]
         except (ValueError, KeyError) as e:
             raise Failed(f"moat status --json is not what the contract "
                          f"says ({e!r}): {text[:500]}") from e

@@ -19,6 +19,8 @@
 `delete`     "left" or "right": who ends the tunnel
 `path`       "narrow" loses, without a word, packets of IKE above 1280 octets and
              all fragments of IP, so that long messages need IKE fragmentation
+`remote`     "any": Moat knows neither address nor name of the other side, only who
+             signs its certificate, and gives it a part of a larger network
 `kind`       "file": a file by TCP, and everything is counted;
              "rekey": the initiator replaces both phases every 10 s, while pings go;
              "dpd": the other side vanishes, and comes back;
@@ -31,8 +33,9 @@ import pairwise
 
 Row = namedtuple(
     "Row", "left right initiator esp pfs exchange ike proto nat auth mode ip nets "
-    "delete kind path", defaults=("main", "aes256-sha256-modp2048", "esp", "", "psk",
-                             "tunnel", "4", 1, "", "file", ""))
+    "delete kind path remote", defaults=(
+        "main", "aes256-sha256-modp2048", "esp", "", "psk", "tunnel", "4", 1, "",
+        "file", "", ""))
 
 GCM = "aes128gcm16"
 CBC = "aes128-sha256"
@@ -138,14 +141,17 @@ def lasting():
             yield Row("moat", peer, side, GCM, GROUP, kind="rekey", delete="left")
     for peer, side in zip(PEERS, SIDES):
         yield Row("moat", peer, side, CBC, None, kind="dpd")
+    yield Row("moat", "libreswan", "right", GCM, GROUP, auth="rsa", remote="any")
     peer, side = SILENT
     yield Row("moat", peer, side, GCM, None, kind="psk")
 
 
 def special():
-    """A path that loses long messages; what ends without a tunnel."""
+    """A path that loses long messages; a peer from anywhere; what ends without a tunnel."""
     for peer, side in zip(PEERS, SIDES):
         yield Row("moat", peer, side, GCM, None, auth="rsa", path="narrow")
+    yield Row("moat", "strongswan", "right", GCM, GROUP, auth="rsa", nat="right",
+              remote="any")
     for number, what in enumerate(REFUSALS):
         for other, peer in enumerate(PEERS):
             for side in SIDES if number == 0 else SIDES[(number + other) % 2:][:1]:
@@ -174,6 +180,8 @@ def name(row):
         if word != default]
     if row.path:
         rest.append(f"{row.path} path")
+    if row.remote:
+        rest.append("from anywhere")
     if row.ip == "6":
         rest.append("IPv6")
     if row.nat:
