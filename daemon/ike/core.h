@@ -19,9 +19,7 @@
 
 #define MOAT_NONCE_LEN 32
 
-#define MOAT_SECOND	1000ull
-#define MOAT_IKE_PORT	500
-#define MOAT_NAT_T_PORT 4500
+#define MOAT_SECOND 1000ull
 
 /* Seconds; see daemon/README for the reasons. */
 #define MOAT_OLD_INBOUND    30 /* an old inbound SA stays after a switch */
@@ -165,6 +163,7 @@ TAILQ_HEAD(moat_children, moat_child);
  * @inherited: its policy has an outbound SA of an earlier daemon
  * @refused: why the kernel does not have its policy; NULL when it does
  * @standing: its policy was asked for; @vacant: nothing is, see ike/wild.c
+ * @passes: it is no pair, but lets IKE through what a template discards
  */
 struct moat_pair {
 	struct moat_tunnel *tunnel;
@@ -182,12 +181,14 @@ struct moat_pair {
 	char *refused;
 	bool standing;
 	bool vacant;
+	bool passes;
 };
 
 /**
  * struct moat_tunnel - a configured tunnel
  * @remote: which of its remotes is tried
  * @template: what it was made of, for a peer from anywhere; @number among those
+ * @n_passes: of a template, behind its pairs, see moat_wild_let_ike()
  * @down: the operator took it down
  * @requests: who waits for `up`
  * @attempts: failed ones in a row
@@ -203,6 +204,7 @@ struct moat_tunnel {
 	struct moat_pair *pairs;
 	struct moat_tunnel *template;
 	unsigned int number;
+	unsigned int n_passes;
 	unsigned int remote;
 	bool down;
 	uint64_t rekeys;

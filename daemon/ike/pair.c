@@ -35,9 +35,9 @@ void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
 	if (type == MOAT_ACT_POLICY_DEL)
 		return;
 	policy->selector = pair->selector;
-	policy->action = conf->action;
+	policy->action = pair->passes ? MOAT_ACTION_BYPASS : conf->action;
 	/* A name that has no address yet: nothing leaves until it has one. */
-	if (conf->action == MOAT_ACTION_PROTECT &&
+	if (policy->action == MOAT_ACTION_PROTECT &&
 	    (!pair->policy_local.len || !pair->policy_remote.len))
 		policy->action = MOAT_ACTION_DISCARD;
 	policy->priority = conf->any ? MOAT_PRIORITY_LAST : conf->priority;
@@ -45,7 +45,7 @@ void moat_pair_policy(struct moat_pair *pair, enum moat_action_type type)
 	policy->mode = conf->mode;
 	memcpy(policy->device, conf->device, sizeof(policy->device));
 	/* For good: a policy that discards for a while is protecting later. */
-	if (conf->action == MOAT_ACTION_PROTECT)
+	if (conf->action == MOAT_ACTION_PROTECT && !pair->passes)
 		policy->shape = conf->shape;
 	if (policy->action != MOAT_ACTION_PROTECT)
 		return;

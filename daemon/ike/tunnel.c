@@ -408,7 +408,8 @@ struct moat_tunnel *moat_tunnel_alloc(struct moat_ike *ike,
 
 static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_conf *conf)
 {
-	struct moat_tunnel *tunnel = moat_tunnel_alloc(ike, conf, conf->n_pairs);
+	unsigned int passes = conf->any ? 2 * conf->n_pairs : 0;
+	struct moat_tunnel *tunnel = moat_tunnel_alloc(ike, conf, conf->n_pairs + passes);
 
 	for (unsigned int i = 0; i < conf->n_pairs; i++) {
 		conf->pairs[i].policy = tunnel->pairs[i].policy;
@@ -418,6 +419,8 @@ static struct moat_tunnel *add_tunnel(struct moat_ike *ike, struct moat_tunnel_c
 		tunnel->pairs[i].standing = true;
 		moat_pair_policy(&tunnel->pairs[i], MOAT_ACT_POLICY_ADD);
 	}
+	if (conf->any)
+		moat_wild_let_ike(tunnel);
 	return tunnel;
 }
 
@@ -447,7 +450,7 @@ void moat_tunnel_remove(struct moat_tunnel *tunnel, const char *why)
 		     why);
 	end_sas(tunnel, why);
 	answer_requests(tunnel, false, why);
-	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs + tunnel->n_passes; i++) {
 		if (tunnel->pairs[i].standing)
 			moat_pair_policy(&tunnel->pairs[i], MOAT_ACT_POLICY_DEL);
 	}

@@ -14,6 +14,9 @@
 #define MOAT_REMOTES_MAX     16
 #define MOAT_NAME_MAX	     253 /* RFC 1035 section 2.3.4, without the last dot */
 
+#define MOAT_IKE_PORT	500
+#define MOAT_NAT_T_PORT 4500
+
 #define MOAT_PEERS_DEFAULT 1000
 #define MOAT_PEERS_MAX	   10000
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOAT_IPPROTO_UDP 17
+
 static bool same_identity(const struct moat_identity *a, const struct moat_identity *b)
 {
 	return a->type == b->type && a->len == b->len &&
@@ -360,13 +362,46 @@ void moat_wild_sweep(struct moat_ike *ike)
 	}
 }
 
+/*
+ * Where local-net holds our own address, what is discarded holds messages of IKE with
+ * who is within remote-net. Between known ends they pass above all policies.
+ */
+void moat_wild_let_ike(struct moat_tunnel *template)
+{
+	static const uint16_t ports[] = { MOAT_IKE_PORT, MOAT_NAT_T_PORT };
+	const struct moat_tunnel_conf *conf = &template->conf;
+	const struct moat_range own = { conf->local, conf->local };
+
+	for (unsigned int i = 0; i < 2 * conf->n_pairs; i++) {
+		const struct moat_pair *pair = &template->pairs[i / 2];
+		struct moat_pair *pass =
+			&template->pairs[conf->n_pairs + template->n_passes];
+
+		if (!pair->standing || !moat_range_within(&own, &pair->selector.local))
+			continue;
+		template->n_passes++;
+		pass->selector = (struct moat_selector){ .local = own,
+							 .remote = pair->selector.remote,
+							 .protocol = MOAT_IPPROTO_UDP };
+		pass->selector.local_port[0] = pass->selector.local_port[1] =
+			ports[i % 2];
+		pass->selector.remote_port[1] = UINT16_MAX;
+		pass->passes = true;
+		pass->standing = true;
+		moat_pair_policy(pass, MOAT_ACT_POLICY_ADD);
+	}
+}
+
 void moat_wild_claim(struct moat_ike *ike)
 {
 	struct moat_tunnel *tunnel;
 
 	TAILQ_FOREACH(tunnel, &ike->tunnels, link) {
-		for (unsigned int i = 0; tunnel->template && i < tunnel->conf.n_pairs;
-		     i++)
+		unsigned int n = tunnel->conf.n_pairs + tunnel->n_passes;
+
+		if (!tunnel->template && !tunnel->conf.any)
+			continue;
+		for (unsigned int i = 0; i < n; i++)
 			moat_pair_policy(&tunnel->pairs[i], MOAT_ACT_POLICY_SET);
 	}
 }

@@ -28,6 +28,8 @@ struct moat_pair *moat_wild_pair(struct moat_tunnel *tunnel,
 void moat_wild_stand(struct moat_pair *pair);
 /** moat_wild_sweep() - what no SA needs any more goes; at the end of a step */
 void moat_wild_sweep(struct moat_ike *ike);
+/** moat_wild_let_ike() - policies for IKE with peers within what it discards */
+void moat_wild_let_ike(struct moat_tunnel *template);
 /**
  * moat_wild_claim() - a new configuration: what the peers have is still wanted
  *

@@ -3,6 +3,7 @@
  * The kernel process checks every request again: the ike process parses what
  * strangers send, and shall not be able to open more than is configured.
  */
+#include <netinet/in.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,39 @@ static const struct moat_tunnel_conf *template_of(const struct moat_kernel *kern
 	return NULL;
 }
 
+static bool has_remote(const struct moat_tunnel_conf *conf, const struct moat_range *net)
+{
+	for (unsigned int i = 0; i < conf->n_pairs; i++) {
+		if (moat_range_equal(&conf->pairs[i].selector.remote, net))
+			return moat_range_prefix(net);
+	}
+	return false;
+}
+
+/* The template whose IKE this bypass lets through what is discarded, or NULL. */
+static const struct moat_tunnel_conf *ike_of(const struct moat_kernel *kernel,
+					     const struct moat_policy_params *params)
+{
+	static const struct moat_shape none;
+	const struct moat_selector *s = &params->selector;
+
+	if (params->action != MOAT_ACTION_BYPASS ||
+	    params->priority != MOAT_PRIORITY_LAST || params->device[0] ||
+	    s->protocol != IPPROTO_UDP || s->local_port[0] != s->local_port[1] ||
+	    (s->local_port[0] != MOAT_IKE_PORT && s->local_port[0] != MOAT_NAT_T_PORT) ||
+	    !is_host(&s->local) || !moat_shape_equal(&params->shape, &none))
+		return NULL;
+	for (unsigned int i = 0; i < kernel->config.n_tunnels; i++) {
+		const struct moat_tunnel_conf *conf = kernel->config.tunnels[i];
+
+		if (conf->any && conf->mark == params->mark &&
+		    moat_addr_equal(&conf->local, &s->local.first) &&
+		    has_remote(conf, &s->remote))
+			return conf;
+	}
+	return NULL;
+}
+
 static const struct moat_tunnel_conf *conf_of(struct moat_kernel *kernel,
 					      const struct moat_policy_params *params)
 {
@@ -242,6 +276,10 @@ const char *moat_kernel_check_policy(struct moat_kernel *kernel,
 	conf = conf_of(kernel, params);
 	if (params->id < MOAT_POLICY_BASE || params->id >= MOAT_POLICY_END)
 		return "its id is none of the daemon's";
+	if (!conf && ike_of(kernel, params)) {
+		strcpy(tunnel, ike_of(kernel, params)->name);
+		return NULL;
+	}
 	if (!conf)
 		return "no tunnel is configured for its traffic";
 	strcpy(tunnel, conf->name);

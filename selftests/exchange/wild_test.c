@@ -216,6 +216,36 @@ static void own_address(void **state)
 	finish(hub);
 }
 
+/* Peers whose own addresses are discarded unless a tunnel has them reach IKE. */
+static void within(void **state)
+{
+	static const char text[] =
+		"road = { remote = \"any\"\n" OURS AUTH ESP IKE
+		"local-net = [ \"0.0.0.0/0\" ]\n"
+		"remote-net = [ \"10.50.0.0/16\", \"198.51.100.0/24\" ] }\n";
+	struct hub *hub = start(ROAM);
+	const struct moat_policy_params *policy;
+
+	(void)state;
+	assert_int_equal(hub_policies(hub, 0, MOAT_ACTION_BYPASS), 0);
+	hub_configure(hub, 0, HERE, text);
+	assert_int_equal(hub_policies(hub, 0, MOAT_ACTION_DISCARD), 2);
+	assert_int_equal(hub_policies(hub, 0, MOAT_ACTION_BYPASS), 4);
+	policy = hub_policy(hub, 0, MOAT_ACTION_BYPASS, "198.51.100.0/24");
+	assert_non_null(policy);
+	assert_int_equal(policy->selector.protocol, 17);
+	assert_int_equal(policy->priority, MOAT_PRIORITY_LAST);
+	assert_true(moat_addr_equal(&policy->selector.local.first,
+				    &policy->selector.local.last));
+	peer(hub, 1, ONE, "gw-b.example", "\"" ONE "\"", NULL);
+	up(hub, 1);
+	assert_peers(hub, 1);
+	hub_configure(hub, 0, HERE, "");
+	hub_run(hub, 1000);
+	assert_int_equal(hub_policies(hub, 0, MOAT_ACTION_BYPASS), 0);
+	finish(hub);
+}
+
 static void one_nat(void **state)
 {
 	struct hub *hub = start(ROAM);
@@ -526,23 +556,16 @@ static void not_with_a_secret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_peers),
-		cmocka_unit_test(rekeys),
-		cmocka_unit_test(strangers),
-		cmocka_unit_test(networks),
-		cmocka_unit_test(own_address),
-		cmocka_unit_test(one_nat),
-		cmocka_unit_test(moved),
-		cmocka_unit_test(twice),
-		cmocka_unit_test(silent),
-		cmocka_unit_test(operator_asks),
-		cmocka_unit_test(reload),
-		cmocka_unit_test(limits),
-		cmocka_unit_test(flood),
-		cmocka_unit_test(by_identity),
-		cmocka_unit_test(by_proposal),
-		cmocka_unit_test(by_its_own_ca),
-		cmocka_unit_test(not_with_a_secret),
+		cmocka_unit_test(two_peers),	 cmocka_unit_test(rekeys),
+		cmocka_unit_test(strangers),	 cmocka_unit_test(networks),
+		cmocka_unit_test(own_address),	 cmocka_unit_test(within),
+
+		cmocka_unit_test(one_nat),	 cmocka_unit_test(moved),
+		cmocka_unit_test(twice),	 cmocka_unit_test(silent),
+		cmocka_unit_test(operator_asks), cmocka_unit_test(reload),
+		cmocka_unit_test(limits),	 cmocka_unit_test(flood),
+		cmocka_unit_test(by_identity),	 cmocka_unit_test(by_proposal),
+		cmocka_unit_test(by_its_own_ca), cmocka_unit_test(not_with_a_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,8 @@
 #
 # A hub, gw-a, that knows none of its peers' addresses, only who may sign their
 # certificates: gw-b beside it, gw-c and gw-d behind one NAT. Each has a network of
-# its own, 10.50.N.0/24.
+# its own, 10.50.N.0/24. What is discarded for want of a peer holds gw-b's own address,
+# too: IKE must pass.
 #
 #   host-a --- gw-a 192.0.2.1 ===== 192.0.2.2 gw-b
 #               203.0.113.1 ===== 203.0.113.2 nat ----- 192.168.8.2 gw-c
@@ -85,9 +86,11 @@ hub()
 	tunnels = { road = {
 	  local = "192.0.2.1"
 	  remote = "any"
-	  local-net = "10.1.0.0/24"
-	  remote-net = "10.50.0.0/16"
+	  local-net = "0.0.0.0/0"
+	  remote-net = [ "10.50.0.0/16", "192.0.2.0/25" ]
 	  auth = "rsa-sig"
+	  ike = [ "aes128-sha256-ecp256" ]
+	  esp = [ "aes128gcm16" ]
 	  cert = "cert.pem"
 	  key = "key.pem"
 	  ca = "ca.pem"
@@ -107,6 +110,8 @@ peer() # GATEWAY LOCAL NUMBER IDENTITY
 	  local-net = "10.50.$3.0/24"
 	  remote-net = "10.1.0.0/24"
 	  auth = "rsa-sig"
+	  ike = [ "aes128-sha256-ecp256" ]
+	  esp = [ "aes128gcm16" ]
 	  cert = "cert.pem"
 	  key = "key.pem"
 	  ca = "ca.pem"
