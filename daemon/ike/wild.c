@@ -117,6 +117,26 @@ static void replace(struct moat_tunnel *tunnel, const struct moat_addr *addr)
 	moat_peer_forget_children(tunnel, UINT64_MAX, "the peer is elsewhere");
 }
 
+/* The configured peers are few, and known; of these each may have so many. */
+static void limit_isakmps(const struct moat_tunnel *tunnel)
+{
+	struct moat_isakmp *oldest = NULL;
+	struct moat_isakmp *sa;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(sa, &tunnel->ike->isakmps, link) {
+		if (sa->tunnel != tunnel)
+			continue;
+		if (!oldest)
+			oldest = sa;
+		n++;
+	}
+	if (n < MOAT_WILD_ISAKMPS)
+		return;
+	tunnel->ike->refused[MOAT_REFUSE_LIMIT]++;
+	moat_isakmp_remove(oldest);
+}
+
 bool moat_wild_take(struct moat_isakmp *sa)
 {
 	struct moat_view body = moat_blob_view(&sa->ids[sa->initiator ? 1 : 0]);
@@ -137,6 +157,7 @@ bool moat_wild_take(struct moat_isakmp *sa)
 		if (!was_at(tunnel, &sa->remote.addr))
 			replace(tunnel, &sa->remote.addr);
 		tunnel->conf.remote[0] = sa->remote.addr;
+		limit_isakmps(tunnel);
 		sa->tunnel = tunnel;
 		return true;
 	}

@@ -5,7 +5,8 @@
 
 #include "ike/ike1.h"
 
-#define MOAT_WILD_PAIRS 16 /* of one peer */
+#define MOAT_WILD_PAIRS	  16 /* of one peer */
+#define MOAT_WILD_ISAKMPS 8  /* likewise */
 
 /** moat_wild_identity() - a peer's ID as an identity; false when it can be none */
 bool moat_wild_identity(struct moat_view body, struct moat_identity *id);

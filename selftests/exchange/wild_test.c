@@ -418,6 +418,28 @@ static void limits(void **state)
 	finish(hub);
 }
 
+/* A peer that begins anew all the time. */
+static void restless(void **state)
+{
+	struct hub *hub = start(ROAM);
+	unsigned int most = 0;
+
+	(void)state;
+	peer(hub, 1, ONE, "gw-b.example", "\"10.50.1.0/24\"", NULL);
+	up(hub, 1);
+	for (unsigned int i = 0; i < 30; i++) {
+		hub_control(hub, 1, MOAT_EV_REKEY, "hub");
+		hub_run(hub, 500);
+		if (hub_isakmps(hub, 0) > most)
+			most = hub_isakmps(hub, 0);
+	}
+	assert_int_equal(most, 8);
+	hub_run(hub, 120000);
+	assert_string_equal(hub_state(hub, 0, "roam:1"), "up");
+	assert_string_equal(hub_state(hub, 1, "hub"), "up");
+	finish(hub);
+}
+
 /* Many addresses, forged ones, that never go on: neither memory nor others suffer. */
 static void flood(void **state)
 {
@@ -556,16 +578,26 @@ static void not_with_a_secret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_peers),	 cmocka_unit_test(rekeys),
-		cmocka_unit_test(strangers),	 cmocka_unit_test(networks),
-		cmocka_unit_test(own_address),	 cmocka_unit_test(within),
+		cmocka_unit_test(two_peers),
+		cmocka_unit_test(rekeys),
+		cmocka_unit_test(strangers),
+		cmocka_unit_test(networks),
+		cmocka_unit_test(own_address),
+		cmocka_unit_test(within),
 
-		cmocka_unit_test(one_nat),	 cmocka_unit_test(moved),
-		cmocka_unit_test(twice),	 cmocka_unit_test(silent),
-		cmocka_unit_test(operator_asks), cmocka_unit_test(reload),
-		cmocka_unit_test(limits),	 cmocka_unit_test(flood),
-		cmocka_unit_test(by_identity),	 cmocka_unit_test(by_proposal),
-		cmocka_unit_test(by_its_own_ca), cmocka_unit_test(not_with_a_secret),
+		cmocka_unit_test(one_nat),
+		cmocka_unit_test(moved),
+		cmocka_unit_test(twice),
+		cmocka_unit_test(silent),
+		cmocka_unit_test(operator_asks),
+		cmocka_unit_test(reload),
+		cmocka_unit_test(restless),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(flood),
+		cmocka_unit_test(by_identity),
+		cmocka_unit_test(by_proposal),
+		cmocka_unit_test(by_its_own_ca),
+		cmocka_unit_test(not_with_a_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,6 +267,7 @@ unload()
 	for ns in gw-a gw-b gw-c gw-d; do
 		stop $ns
 	done
+	! grep -h 'Sanitizer\|runtime error' "$dir/gw-a.log" || return 1
 	unload_moat && topo_cleanup && topo_cleanup nat gw-c gw-d
 }
 
