@@ -306,17 +306,43 @@ static unsigned int moat_encap_udp(struct moat_net *mn, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
+/* Whether UDP of ours is quoted; maybe no more than its ports, so they have to do. */
+static bool moat_encap_quoted_udp(struct moat_net *mn,
+				  const struct sk_buff *skb,
+				  struct moat_encap_udp *udp)
+{
+	return moat_encap_read(skb, udp) && moat_encap_port(mn, udp->sport) &&
+	       moat_ends_known(mn, udp->family, &udp->src, &udp->dst);
+}
+
 /*
- * Whether an ICMP error is intact and quotes UDP of ours to a peer. It may
- * quote no more than the ports, so those have to do. Afterwards the quoted IP
- * header is linear.
+ * Whether AH of ours is quoted over IPv6. For the kernel it is one more
+ * extension header, so that it asks the protocol behind, not moat_path_err6().
+ */
+static bool moat_encap_quoted_ah(struct moat_net *mn, const struct sk_buff *skb)
+{
+	struct moat_sa_key key = {
+		.dst.in6 = ipv6_hdr(skb)->daddr,
+		.family = AF_INET6,
+		.protocol = IPPROTO_AH,
+	};
+	const union nf_inet_addr src = { .in6 = ipv6_hdr(skb)->saddr };
+	unsigned int offset = skb_network_offset(skb);
+
+	return ipv6_find_hdr(skb, &offset, NEXTHDR_AUTH, NULL, NULL) ==
+	       NEXTHDR_AUTH && moat_path_quoted(mn, &key, &src, skb, offset);
+}
+
+/*
+ * Whether an ICMP error is intact and quotes a packet of ours to a peer.
+ * Afterwards the quoted IP header is linear.
  */
 static bool moat_encap_quoted(struct moat_net *mn, struct sk_buff *skb,
 			      int offset, int protocol, u8 family)
 {
 	int quoted = offset + sizeof(struct icmphdr), network;
 	struct moat_encap_udp udp = { .family = family };
-	bool ours = false;
+	bool ours;
 
 	if (!pskb_may_pull(skb, quoted + (family == AF_INET ?
 					  sizeof(struct iphdr) :
@@ -326,16 +352,18 @@ static bool moat_encap_quoted(struct moat_net *mn, struct sk_buff *skb,
 	network = skb_network_offset(skb);
 	skb_set_network_header(skb, quoted);
 	if (moat_encap_protocol(skb, family, &udp.offset) == IPPROTO_UDP &&
-	    moat_encap_read(skb, &udp))
-		ours = moat_encap_port(mn, udp.sport) &&
-		       moat_ends_known(mn, family, &udp.src, &udp.dst);
+	    moat_encap_quoted_udp(mn, skb, &udp))
+		ours = true;
+	else
+		ours = family == AF_INET6 && moat_encap_quoted_ah(mn, skb);
 	skb_set_network_header(skb, network);
 	return ours;
 }
 
 /*
- * The path MTU of what we send in UDP. The kernel learns it by the socket that
- * it finds, and there may be none; the next packet finds it in the route.
+ * The path MTU of what we send in UDP, and of AH over IPv6. The kernel learns it
+ * by the socket that it finds, and there may be none; the next packet finds it in
+ * the route.
  */
 static void moat_encap_icmp4(struct moat_net *mn, struct sk_buff *skb,
 			     int offset)

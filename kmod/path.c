@@ -57,14 +57,9 @@ static int moat_path_cb(struct sk_buff *skb, int err)
 	return 1;
 }
 
-/*
- * Whether an ICMP error quotes a packet of one of our outbound SAs: what an
- * attacker off the path has to guess is the SPI, and a sequence number that
- * was sent already. The next packet may be smaller for it, no more.
- */
-static bool moat_path_quoted(struct net *net, struct moat_sa_key *key,
-			     const union nf_inet_addr *src,
-			     const struct sk_buff *skb, int offset)
+bool moat_path_quoted(struct moat_net *mn, struct moat_sa_key *key,
+		      const union nf_inet_addr *src, const struct sk_buff *skb,
+		      int offset)
 {
 	struct ip_esp_hdr id;
 	struct moat_sa *sa;
@@ -73,7 +68,7 @@ static bool moat_path_quoted(struct net *net, struct moat_sa_key *key,
 		return false;
 	key->direction = MOAT_DIRECTION_OUT;
 	key->spi = id.spi;
-	sa = moat_sa_find(moat_net(net), key);
+	sa = moat_sa_find(mn, key);
 	if (!sa)
 		return false;
 	if (moat_addr_equal(&sa->src, src) &&
@@ -95,7 +90,8 @@ static int moat_path_err4(struct sk_buff *skb, u32 info)
 	const union nf_inet_addr src = { .ip = ip->saddr };
 	struct net *net = dev_net(skb->dev);
 
-	if (!moat_path_quoted(net, &key, &src, skb, ip->ihl * 4))
+	if (!moat_path_quoted(moat_net(net), &key, &src, skb,
+			      ip->ihl * 4))
 		return -ENOENT;
 	if (icmp_hdr(skb)->type == ICMP_DEST_UNREACH &&
 	    icmp_hdr(skb)->code == ICMP_FRAG_NEEDED)
@@ -115,7 +111,7 @@ static int moat_path_err6(struct sk_buff *skb, u8 protocol, u8 type,
 	const union nf_inet_addr src = { .in6 = ip->saddr };
 	struct net *net = dev_net(skb->dev);
 
-	if (!moat_path_quoted(net, &key, &src, skb, offset))
+	if (!moat_path_quoted(moat_net(net), &key, &src, skb, offset))
 		return -ENOENT;
 	if (type == ICMPV6_PKT_TOOBIG)
 		ip6_update_pmtu(skb, net, info, 0, 0,

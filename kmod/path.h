@@ -12,6 +12,7 @@
 struct moat_net;
 struct moat_policy;
 struct moat_sa;
+struct moat_sa_key;
 struct sk_buff;
 
 /** moat_path_init() - Make what all namespaces share, before the first. */
@@ -55,6 +56,24 @@ int moat_path_other_hooks(struct sk_buff *skb,
 			  const struct nf_hook_state *state, nf_hookfn *self,
 			  int (*okfn)(struct net *net, struct sock *sk,
 				      struct sk_buff *skb));
+
+/**
+ * moat_path_quoted() - Whether an ICMP error quotes a packet of an outbound SA.
+ * @mn: namespace
+ * @key: family, protocol and destination; gets the rest
+ * @src: source of the quoted packet
+ * @skb: ICMP error
+ * @offset: of the quoted ESP or AH, from skb->data
+ *
+ * What an attacker off the path has to guess is the SPI, and a sequence number
+ * that was sent already. The next packet may be smaller for it, no more.
+ *
+ * Context: rcu_read_lock().
+ * Return: true if it is one of ours; what has the SPI alone is counted.
+ */
+bool moat_path_quoted(struct moat_net *mn, struct moat_sa_key *key,
+		      const union nf_inet_addr *src, const struct sk_buff *skb,
+		      int offset);
 
 /**
  * moat_output_held() - Send a packet that was held, with this SA.

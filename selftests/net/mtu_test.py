@@ -392,6 +392,7 @@ def main():
     run("learnt from ICMP", learnt, gw, 4, 1346)
     run("learnt from ICMPv6", learnt, gw, 6, 1326)
     run("learnt from ICMP about AH", learnt, gw, 4, 1352, "ah-sha256")
+    run("learnt from ICMPv6 about AH", learnt, gw, 6, 1328, "ah-sha256")
     run("the peer's fragments", fragments_in, gw)
     gw.reset()
     gw.close()
