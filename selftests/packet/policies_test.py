@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Policies at work: bypasses beside 0.0.0.0/0, a hub that sends packets from one
-spoke to the other, a gateway with one arm, types of ICMP, marks, shadows."""
+spoke to the other, a gateway with one arm, types of ICMP, GRE and other protocols,
+marks, shadows."""
 import json
 import pathlib
 import socket
@@ -185,6 +186,44 @@ def icmp_types(gw):
         check(sentence in said, f"{words}: {said}")
 
 
+def of_protocol(number, src, dst, payload):
+    """A packet of any protocol."""
+    return IP(bytes(IP(src=src, dst=dst, proto=number) / Raw(payload)))
+
+
+@reset
+def protocols(gw):
+    """GRE, SCTP by its ports, and OSPF each have a policy; ports of GRE are none."""
+    gre, other_gre, ospf = b"\0\0\x08\0" + bytes(20), b"\x03\xe8\x07\xd0" + bytes(20), bytes(24)
+    sctp, other_sctp = b"\x03\xe8\x07\xd0" + bytes(12), b"\x03\xe8\x07\xd1" + bytes(12)
+    for number, more, good, bad in (
+            (47, {}, (gre, other_gre), ((4, bytes(20)), (50, gre), (89, ospf))),
+            (132, {"remote_port_min": 2000, "remote_port_max": 2000}, (sctp,),
+             ((132, other_sctp), (47, sctp), (136, sctp))),
+            (89, {}, (ospf,), ((88, ospf), (47, gre)))):
+        gw.reset()
+        tunnel = Tunnel(gw, more={"selector": moatnl.selector(
+            LOCAL[4], "10.2.0.0/24", protocol=number, **more)})
+        for seq, payload in enumerate(good, 1):
+            sent = of_protocol(number, HOST[4], FAR[4], payload)
+            gw.send("lan", sent)
+            same([tunnel.open(g) for g in gw.receive("wan", 1)], [routed(sent)],
+                 f"protocol {number}, through the tunnel")
+            if number == 132:
+                payload = payload[2:4] + payload[:2] + payload[4:]
+            back = of_protocol(number, FAR[4], HOST[4], payload)
+            gw.send("wan", tunnel.seal(back, seq))
+            same(gw.receive("lan", 1), [routed(back)], f"protocol {number}, back")
+            in_clear(gw, back)
+        for other, payload in bad:
+            sent = of_protocol(other, HOST[4], FAR[4], payload)
+            gw.send("lan", sent)
+            same(gw.receive("wan", 1), [routed(sent)], f"protocol {other} beside {number}")
+        before = gw.count("in_selector")
+        gw.send("wan", tunnel.seal(answer(4, b"UDP"), 9))
+        wait_for("in_selector", lambda b=before: gw.count("in_selector") == b + 1)
+
+
 def marked(gw, payload, mark):
     """A datagram of the gateway's own, of which somebody said that it is special."""
     with netns.inside(gw.name):
@@ -256,6 +295,7 @@ def main():
     for family in (4, 6):
         results.run(f"one arm, IPv{family}", one_armed, gw, family)
     results.run("types of ICMP", icmp_types, gw)
+    results.run("GRE, SCTP and OSPF by protocol", protocols, gw)
     results.run("marks", marks, gw)
     results.run("shadowed policies are told", shadows, gw)
     gw.close()
