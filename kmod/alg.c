@@ -295,7 +295,7 @@ static int moat_aead_key(struct moat_alg *alg, const struct moat_alg_req *req,
 					 req->enc_key_len);
 	if (!err)
 		err = crypto_aead_setauthsize(alg->aead, alg->icv);
-	if (err)
+	if (err && err != -ENOMEM)
 		NL_SET_ERR_MSG_FMT(extack,
 				   "the crypto API calls this %s key wrong or weak (error %d)",
 				   alg->cipher ? alg->cipher->name :

@@ -3,6 +3,12 @@
  * Packets that wait for their policy's first SA, and the acquire that asks
  * for it: one per policy, repeated while packets wait. They are sent in
  * order: as long as older ones are held, new ones queue behind them.
+ *
+ * A held packet keeps its socket, as one does that waits for a neighbour or for
+ * XFRM: its sender is held back, rules behind us know whose it is (meta skuid),
+ * and it is told if the packet is too big for the SA. So a network namespace
+ * may outlive its last process by MOAT_HOLD_TIME. Who cannot wait deletes the
+ * policy, or switches acquires off.
  */
 
 #include <linux/rcupdate.h>
