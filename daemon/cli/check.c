@@ -61,6 +61,7 @@ static void check_secrets(const struct moat_config *config, const char *dir,
 	moat_secrets_read(&secrets, fd, name, open_beneath, (void *)dir, mistakes);
 	for (unsigned int i = 0; i < config->n_tunnels; i++)
 		moat_secrets_check(&secrets, config->tunnels[i], name, mistakes);
+	moat_secrets_check_peers(&secrets, config->tunnels, config->n_tunnels, mistakes);
 	moat_secrets_free(&secrets);
 }
 

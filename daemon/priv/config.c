@@ -228,6 +228,7 @@ void moat_config_finish(struct moat_config *config, struct moat_mistakes *mistak
 	check_pairs(config, mistakes);
 	moat_check_shadows(config, mistakes);
 	moat_check_lans(config, mistakes);
+	moat_check_swapped(config, mistakes);
 }
 
 static void load_file(struct moat_config *config, const char *name,

@@ -198,6 +198,50 @@ void moat_check_groups(struct draft *draft)
 
 /* ---- extended sequence numbers ---- */
 
+static bool has_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; text; text = strchr(text, '-'), text = text ? text + 1 : NULL) {
+		if (!strncmp(text, word, len) && (!text[len] || text[len] == '-'))
+			return true;
+	}
+	return false;
+}
+
+static void contradict(struct draft *draft, config_setting_t *setting)
+{
+	const char *text = config_setting_get_string(setting);
+	const char *word = draft->esn == DRAFT_ESN_ON ? "noesn" : "esn";
+
+	if (text && has_word(text, word))
+		moat_reader_wrong(draft->reader, setting,
+				  "tunnel \"%s\": \"%s\" says %s, but esn is \"%s\": "
+				  "remove one of them; esn = \"auto\" offers both",
+				  draft->tunnel->name, text, word,
+				  draft->esn == DRAFT_ESN_ON ? "on" : "off");
+}
+
+/* Both say something of extended sequence numbers: it must be the same. */
+void moat_check_esn(struct draft *draft)
+{
+	static const char *const keys[] = { "esp", "ah" };
+
+	if (!config_setting_get_member(draft->block, "esn") ||
+	    draft->esn == DRAFT_ESN_AUTO)
+		return;
+	for (unsigned int i = 0; i < 2; i++) {
+		config_setting_t *setting =
+			config_setting_get_member(draft->block, keys[i]);
+
+		if (!setting)
+			continue;
+		contradict(draft, setting);
+		for (int j = 0; j < config_setting_length(setting); j++)
+			contradict(draft, config_setting_get_elem(setting, j));
+	}
+}
+
 void moat_apply_esn(struct draft *draft, struct moat_sa_algs *list)
 {
 	struct moat_sa_algs old = *list;

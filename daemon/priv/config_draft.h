@@ -64,6 +64,8 @@ void moat_check_shape(struct draft *draft);
 
 /** moat_check_wild() - what goes with remote = "any", and what does not */
 void moat_check_wild(struct draft *draft);
+/** moat_check_esn() - do `esn` and the proposals contradict each other? */
+void moat_check_esn(struct draft *draft);
 
 /** moat_apply_esn() - what `esn` makes of a list of algorithms */
 void moat_apply_esn(struct draft *draft, struct moat_sa_algs *list);

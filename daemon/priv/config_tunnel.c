@@ -396,6 +396,7 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	moat_check_weak(draft);
 	moat_check_groups(draft);
 	moat_check_ports(draft);
+	moat_check_esn(draft);
 	moat_apply_esn(draft, &tunnel->esp);
 	moat_apply_esn(draft, &tunnel->ah);
 	moat_check_wild(draft);

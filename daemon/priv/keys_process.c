@@ -124,6 +124,8 @@ static void settle(struct keys *keys, const struct moat_ipc *msg)
 	for (unsigned int i = 0; i < config->n_tunnels; i++)
 		moat_secrets_check(&keys->draft, config->tunnels[i], keys->name,
 				   &mistakes);
+	moat_secrets_check_peers(&keys->draft, config->tunnels, config->n_tunnels,
+				 &mistakes);
 	if (msg->settle.commit) {
 		moat_secrets_free(&keys->live);
 		keys->live = keys->draft;

@@ -350,6 +350,95 @@ void moat_secrets_check(const struct moat_secrets *secrets,
 	}
 }
 
+/**
+ * struct claim - whose secret a tunnel takes when this peer begins
+ */
+struct claim {
+	const struct moat_addr *local;
+	const struct moat_addr *remote;
+	const struct moat_tunnel_conf *tunnel;
+	const struct moat_secret *secret;
+	unsigned int place;
+};
+
+static int by_ends(const void *a, const void *b)
+{
+	const struct claim *x = a, *y = b;
+	int d = memcmp(x->remote, y->remote, sizeof(*x->remote));
+
+	if (!d)
+		d = memcmp(x->local, y->local, sizeof(*x->local));
+	return d ? d : (x->place > y->place) - (x->place < y->place);
+}
+
+static bool same_ends(const struct claim *a, const struct claim *b)
+{
+	return moat_addr_equal(a->remote, b->remote) &&
+	       moat_addr_equal(a->local, b->local);
+}
+
+static bool same_secret(const struct moat_secret *a, const struct moat_secret *b)
+{
+	return a == b || (a->len == b->len && !memcmp(a->psk, b->psk, a->len));
+}
+
+static size_t claim_peers(struct claim *all, const struct moat_secrets *secrets,
+			  struct moat_tunnel_conf *const *tunnels, unsigned int n)
+{
+	size_t found = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct moat_tunnel_conf *tunnel = tunnels[i];
+
+		if (tunnel->action != MOAT_ACTION_PROTECT ||
+		    tunnel->auth != MOAT_METHOD_PSK ||
+		    tunnel->exchange != MOAT_EXCHANGE_MAIN)
+			continue;
+		for (unsigned int j = 0; j < tunnel->n_remote; j++) {
+			const struct moat_addr *remote = &tunnel->remote[j];
+			const struct moat_secret *secret = moat_secrets_find(
+				secrets, &tunnel->remote_id, remote);
+
+			if (secret && secret->psk)
+				all[found++] = (struct claim){ &tunnel->local, remote,
+							       tunnel, secret, i };
+		}
+	}
+	return found;
+}
+
+void moat_secrets_check_peers(const struct moat_secrets *secrets,
+			      struct moat_tunnel_conf *const *tunnels, unsigned int n,
+			      struct moat_mistakes *mistakes)
+{
+	char text[MOAT_ADDR_STRLEN];
+	struct claim *all;
+	size_t n_claims = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		n_claims += tunnels[i]->n_remote;
+	all = calloc(n_claims + 1, sizeof(*all));
+	if (!all)
+		abort();
+	n_claims = claim_peers(all, secrets, tunnels, n);
+	qsort(all, n_claims, sizeof(*all), by_ends);
+	for (size_t i = 1; i < n_claims; i++) {
+		const struct claim *a = &all[i - 1], *b = &all[i];
+
+		if (!same_ends(a, b) || same_secret(a->secret, b->secret))
+			continue;
+		moat_mistake(mistakes, b->tunnel->file, b->tunnel->line,
+			     "tunnel \"%s\": its secret for %s is another one than that of "
+			     "tunnel \"%s\" (%s:%u): in main mode the peer's address alone "
+			     "chooses the secret, before remote-id is known (RFC 2409 "
+			     "section 5.4); give both the same one, or use certificates "
+			     "(auth = \"rsa-sig\")",
+			     b->tunnel->name, moat_addr_str(b->remote, text),
+			     a->tunnel->name, a->tunnel->file, a->tunnel->line);
+	}
+	free(all);
+}
+
 void moat_secrets_free(struct moat_secrets *secrets)
 {
 	for (unsigned int i = 0; i < secrets->n; i++) {

@@ -88,6 +88,17 @@ const struct moat_secret *moat_secrets_find(const struct moat_secrets *secrets,
 					    const struct moat_identity *remote_id,
 					    const struct moat_addr *remote);
 
+/**
+ * moat_secrets_check_peers() - note mistakes where one peer has several secrets
+ * @tunnels: all of them; @n how many
+ *
+ * In main mode with PSK the identity comes encrypted under a key that is made of
+ * the secret (RFC 2409 section 5.4): it is chosen by the peer's address alone.
+ */
+void moat_secrets_check_peers(const struct moat_secrets *secrets,
+			      struct moat_tunnel_conf *const *tunnels, unsigned int n,
+			      struct moat_mistakes *mistakes);
+
 /** moat_secrets_check() - note a mistake when a tunnel with auth = "psk" has none */
 void moat_secrets_check(const struct moat_secrets *secrets,
 			const struct moat_tunnel_conf *tunnel, const char *name,

@@ -325,6 +325,52 @@ static void test_secret_missing(void **state)
 	moat_mistakes_free(&mistakes);
 }
 
+#define PEER(name, net, more)                                                  \
+	name " = { local = \"192.0.2.1\"; remote = \"192.0.2.2\"; local-net = " \
+	     "\"10.1.0.0/24\"; remote-net = \"" net "\"; " more " }\n"
+
+static void check_peers(const char *text, const char *wrong)
+{
+	struct moat_config config = { 0 };
+	struct moat_secrets secrets = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+	read_secrets(&secrets, &mistakes,
+		     "secrets = ( { remote = \"x.example\", psk = \"0k3vRkTq7b1mXzUw\" },"
+		     "{ remote = \"y.example\", psk = \"Zw8sKd03hQpL5nVy\" },"
+		     "{ remote = \"z.example\", psk = \"0k3vRkTq7b1mXzUw\" } )");
+	expect_none(&mistakes);
+	moat_secrets_check_peers(&secrets, config.tunnels, config.n_tunnels, &mistakes);
+	if (wrong)
+		assert_string_equal(mistakes.n ? mistakes.list[0] : "", wrong);
+	assert_int_equal(mistakes.n, wrong ? 1 : 0);
+	moat_config_free(&config);
+	moat_secrets_free(&secrets);
+	moat_mistakes_free(&mistakes);
+}
+
+/* RFC 2409 section 5.4: main mode cannot tell by identity whose secret it is. */
+static void test_two_secrets_of_a_peer(void **state)
+{
+	(void)state;
+	check_peers("tunnels = {\n" PEER("a", "10.2.0.0/24", "remote-id = \"x.example\"")
+			    PEER("b", "10.3.0.0/24", "remote-id = \"y.example\"") "}",
+		    "moat.conf:3: tunnel \"b\": its secret for 192.0.2.2 is another one "
+		    "than that of tunnel \"a\" (moat.conf:2): in main mode the peer's "
+		    "address alone chooses the secret, before remote-id is known (RFC 2409 "
+		    "section 5.4); give both the same one, or use certificates (auth = "
+		    "\"rsa-sig\")");
+	check_peers("tunnels = {\n" PEER("a", "10.2.0.0/24", "remote-id = \"x.example\"")
+			    PEER("b", "10.3.0.0/24", "remote-id = \"z.example\"") "}",
+		    NULL);
+	check_peers("tunnels = {\n" PEER("a", "10.2.0.0/24", "remote-id = \"x.example\"")
+			    PEER("b", "10.3.0.0/24",
+				 "remote-id = \"y.example\"; exchange = \"aggressive\"; "
+				 "weak = true") "}",
+		    NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_secret_guessed),
 		cmocka_unit_test(test_guesses),
 		cmocka_unit_test(test_secret_missing),
+		cmocka_unit_test(test_two_secrets_of_a_peer),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

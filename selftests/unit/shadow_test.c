@@ -168,12 +168,74 @@ static void test_bad_mark(void **state)
 	}
 }
 
+/* The first mistake, or none. */
+static void expect_mistake(const char *text, const char *mistake)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	read_text(&config, &mistakes, "moat.conf", text, strlen(text));
+	moat_config_finish(&config, &mistakes);
+	assert_string_equal(mistakes.n ? mistakes.list[0] : "", mistake);
+	assert_int_equal(mistakes.n, mistake[0] != '\0');
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
+static void test_swapped(void **state)
+{
+	static const char mistake[] =
+		"moat.conf:3: tunnel \"b\": 10.2.0.0/24 to 10.1.0.0/24 is the traffic of "
+		"tunnel \"a\" (moat.conf:2) the other way round, with the same peer, so what "
+		"comes out of one goes back into the other: one of them is the peer's view; "
+		"exchange its local-net and remote-net, or remove it";
+
+	(void)state;
+	expect_mistake("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", "")
+			       TUNNEL("b", "10.2.0.0/24", "10.1.0.0/24", "") "}",
+		       mistake);
+	expect_mistake("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", "")
+			       TUNNEL("b", "10.2.0.0/24", "10.1.0.0/24",
+				      "priority = 7; protocol = \"tcp\"") "}",
+		       mistake);
+	/* between two other peers it is a hub; other protocols and marks never meet */
+	expect_mistake("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", "")
+			       "b = { local = \"192.0.2.1\"; remote = \"192.0.2.3\"; local-net "
+			       "= \"10.2.0.0/24\"; remote-net = \"10.1.0.0/24\" } }",
+		       "");
+	expect_mistake("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24",
+					      "protocol = \"udp\"")
+			       TUNNEL("b", "10.2.0.0/24", "10.1.0.0/24",
+				      "protocol = \"tcp\"") "}",
+		       "");
+	expect_mistake("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", "mark = 1")
+			       TUNNEL("b", "10.2.0.0/24", "10.1.0.0/24", "mark = 2") "}",
+		       "");
+}
+
+static void test_esn_contradicts(void **state)
+{
+#define ESN(more) "tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", more) "}"
+	(void)state;
+	expect_mistake(ESN("esn = \"on\";\nesp = [ \"aes128gcm16\",\n"
+			   "\"aes256gcm16-noesn\" ]"),
+		       "moat.conf:4: tunnel \"a\": \"aes256gcm16-noesn\" says noesn, but esn "
+		       "is \"on\": remove one of them; esn = \"auto\" offers both");
+	expect_mistake(ESN("esn = \"off\"; ah = \"sha256-esn\""),
+		       "moat.conf:2: tunnel \"a\": \"sha256-esn\" says esn, but esn is "
+		       "\"off\": remove one of them; esn = \"auto\" offers both");
+	expect_mistake(ESN("esn = \"auto\"; esp = \"aes256gcm16-noesn\""), "");
+	expect_mistake(ESN("esn = \"on\"; esp = \"aes256gcm16-esn\""), "");
+	expect_mistake(ESN("esp = \"aes256gcm16-esn-noesn\""), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shadowed), cmocka_unit_test(test_lan_inside),
 		cmocka_unit_test(test_ports),	 cmocka_unit_test(test_marks),
-		cmocka_unit_test(test_bad_mark),
+		cmocka_unit_test(test_bad_mark),  cmocka_unit_test(test_swapped),
+		cmocka_unit_test(test_esn_contradicts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
