@@ -235,11 +235,15 @@ void moat_pair_bare(struct moat_ike *ike, const struct moat_event *event)
 void moat_pair_lost(struct moat_pair *pair)
 {
 	struct moat_tunnel *tunnel = pair->tunnel;
+	char local[2 * MOAT_ADDR_STRLEN];
+	char remote[2 * MOAT_ADDR_STRLEN];
 
 	if (tunnel->down || moat_child_fallback(pair))
 		return;
 	moat_act_log(tunnel->ike->acts, MOAT_LOG_INFO, "pair-lost", tunnel->conf.name,
-		     "policy %u has no SAs any more", pair->policy);
+		     "traffic from %s to %s has no SAs any more",
+		     moat_range_str(&pair->selector.local, local),
+		     moat_range_str(&pair->selector.remote, remote));
 	/* Traffic asks again by itself; start = "up" does not wait for it. */
 	if (moat_tunnel_persists(tunnel) && !tunnel->retry.slot)
 		moat_timer_after(tunnel->ike, &tunnel->retry,
