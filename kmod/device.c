@@ -10,6 +10,7 @@
 
 #include "db.h"
 #include "device.h"
+#include "event.h"
 #include "output.h"
 #include "parse.h"
 #include "secpath.h"
@@ -349,8 +350,10 @@ static void moat_device_dev_uninit(struct net_device *dev)
 
 	xa_erase(&md->mn->devices, md->id);
 	mutex_lock(&md->mn->lock);
-	list_for_each_entry_safe(policy, next, &md->policies, device_node)
+	list_for_each_entry_safe(policy, next, &md->policies, device_node) {
 		list_del_init(&policy->device_node);
+		moat_event_policy_gone(md->mn, policy->id);
+	}
 	mutex_unlock(&md->mn->lock);
 }
 

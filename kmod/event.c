@@ -108,3 +108,12 @@ void moat_event_unknown_spi(const struct moat_net *mn,
 		return;
 	moat_event_end(&event, mn, moat_nl_put_unknown(event.msg, id, src));
 }
+
+void moat_event_policy_gone(const struct moat_net *mn, u32 id)
+{
+	struct moat_event event;
+
+	if (!moat_event_begin(&event, mn, MOAT_CMD_POLICY_GONE_NTF))
+		return;
+	moat_event_end(&event, mn, id ? moat_nl_put_gone(event.msg, id) : 0);
+}

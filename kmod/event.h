@@ -52,4 +52,11 @@ void moat_event_unknown_spi(const struct moat_net *mn,
 			    const struct moat_sa_key *id,
 			    const union nf_inet_addr *src);
 
+/**
+ * moat_event_policy_gone() - A policy was deleted, or lost its device.
+ * @mn: namespace
+ * @id: which one; 0 is all of them
+ */
+void moat_event_policy_gone(const struct moat_net *mn, u32 id);
+
 #endif /* _MOAT_EVENT_H */

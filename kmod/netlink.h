@@ -66,6 +66,12 @@ int moat_nl_nest(struct nlattr **tb, int max, const struct nlattr *nest,
 		 struct netlink_ext_ack *extack);
 
 /**
+ * moat_nl_host() - Read the address of one host, as moat_nl_addr().
+ */
+int moat_nl_host(struct moat_nl_addr *out, const struct nlattr *attr,
+		 const char *name, struct netlink_ext_ack *extack);
+
+/**
  * moat_nl_addr() - Read an address of 4 or 16 bytes.
  * @out: where to
  * @attr: attribute, or NULL, which is refused
@@ -221,6 +227,9 @@ int moat_nl_put_sa(struct sk_buff *skb, struct moat_sa *sa);
 /** moat_nl_put_policy_id() - What an acquire tells; rcu_read_lock(). */
 int moat_nl_put_policy_id(struct sk_buff *skb,
 			  const struct moat_policy *policy);
+
+/** moat_nl_put_gone() - Which policy is gone. */
+int moat_nl_put_gone(struct sk_buff *skb, u32 id);
 
 /** moat_nl_put_policy() - All about a policy; rcu_read_lock(). */
 int moat_nl_put_policy(struct sk_buff *skb, struct moat_policy *policy);

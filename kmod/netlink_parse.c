@@ -81,6 +81,28 @@ int moat_nl_addr(struct moat_nl_addr *out, const struct nlattr *attr,
 	return 0;
 }
 
+static bool moat_is_host(const struct moat_nl_addr *addr)
+{
+	if (addr->family == AF_INET6)
+		return ipv6_addr_type(&addr->addr.in6) & IPV6_ADDR_UNICAST;
+	return !ipv4_is_zeronet(addr->addr.ip) &&
+	       !ipv4_is_multicast(addr->addr.ip) &&
+	       !ipv4_is_lbcast(addr->addr.ip);
+}
+
+int moat_nl_host(struct moat_nl_addr *out, const struct nlattr *attr,
+		 const char *name, struct netlink_ext_ack *extack)
+{
+	int err = moat_nl_addr(out, attr, name, extack);
+
+	if (err || moat_is_host(out))
+		return err;
+	NL_SET_BAD_ATTR(extack, attr);
+	NL_SET_ERR_MSG_FMT(extack, "%s is unspecified, multicast or broadcast: no host has it",
+			   name);
+	return -EINVAL;
+}
+
 int moat_nl_one_of(u8 *out, const struct nlattr *attr, u8 first, u8 last,
 		   const char *name, struct netlink_ext_ack *extack)
 {
@@ -363,7 +385,7 @@ int moat_nl_sa_key(struct moat_sa_key *key, struct nlattr **tb, bool spi,
 	if (!err && spi)
 		err = moat_nl_spi(key, tb[MOAT_A_SA_SPI], extack);
 	if (!err)
-		err = moat_nl_addr(&dst, tb[MOAT_A_SA_DST], "sa.dst", extack);
+		err = moat_nl_host(&dst, tb[MOAT_A_SA_DST], "sa.dst", extack);
 	if (err)
 		return err;
 	key->dst = dst.addr;

@@ -6,6 +6,7 @@
 #include <net/ndisc.h>
 
 #include "device.h"
+#include "event.h"
 #include "nat_known.h"
 #include "netlink.h"
 
@@ -19,10 +20,10 @@ static int moat_nl_ends(struct moat_ends_key *ends, bool *given,
 	*given = tb[MOAT_A_POLICY_LOCAL] || tb[MOAT_A_POLICY_REMOTE];
 	if (!*given)
 		return 0;
-	err = moat_nl_addr(&local, tb[MOAT_A_POLICY_LOCAL], "policy.local",
+	err = moat_nl_host(&local, tb[MOAT_A_POLICY_LOCAL], "policy.local",
 			   extack);
 	if (!err)
-		err = moat_nl_addr(&remote, tb[MOAT_A_POLICY_REMOTE],
+		err = moat_nl_host(&remote, tb[MOAT_A_POLICY_REMOTE],
 				   "policy.remote", extack);
 	if (err)
 		return err;
@@ -360,6 +361,7 @@ int moat_nl_policy_del(struct sk_buff *skb, struct genl_info *info)
 	struct nlattr *tb[MOAT_A_POLICY_MAX + 1];
 	struct moat_policy *policy;
 	int err;
+	u32 id;
 
 	err = moat_nl_once(info, 0);
 	if (err)
@@ -367,8 +369,11 @@ int moat_nl_policy_del(struct sk_buff *skb, struct genl_info *info)
 	mutex_lock(&mn->lock);
 	policy = moat_nl_policy_named(mn, info, tb, moat_nl_policy_id);
 	err = PTR_ERR_OR_ZERO(policy);
-	if (!err)
+	if (!err) {
+		id = policy->id;
 		moat_policy_del(policy);
+		moat_event_policy_gone(mn, id);
+	}
 	mutex_unlock(&mn->lock);
 	return err;
 }
@@ -379,6 +384,7 @@ int moat_nl_policy_flush(struct sk_buff *skb, struct genl_info *info)
 
 	mutex_lock(&mn->lock);
 	moat_policy_flush(mn);
+	moat_event_policy_gone(mn, 0);
 	mutex_unlock(&mn->lock);
 	return 0;
 }

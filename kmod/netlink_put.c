@@ -474,6 +474,15 @@ int moat_nl_put_policy_id(struct sk_buff *skb,
 	return moat_nl_close(skb, nest, moat_nl_fill_policy_id(skb, policy));
 }
 
+int moat_nl_put_gone(struct sk_buff *skb, u32 id)
+{
+	struct nlattr *nest = nla_nest_start(skb, MOAT_A_MAIN_POLICY);
+
+	if (!nest)
+		return -EMSGSIZE;
+	return moat_nl_close(skb, nest, nla_put_u32(skb, MOAT_A_POLICY_ID, id));
+}
+
 int moat_nl_put_bypass(struct sk_buff *skb, const struct moat_selector *sel,
 		       const char *why)
 {

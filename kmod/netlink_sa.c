@@ -155,7 +155,7 @@ static int moat_nl_sa_ends(struct moat_sa *sa, struct nlattr **tb,
 	struct moat_nl_addr src;
 	int err;
 
-	err = moat_nl_addr(&src, tb[MOAT_A_SA_SRC], "sa.src", extack);
+	err = moat_nl_host(&src, tb[MOAT_A_SA_SRC], "sa.src", extack);
 	if (err)
 		return err;
 	if (src.family != sa->key.family) {
@@ -623,7 +623,7 @@ static int moat_nl_mapping(struct moat_mapping *to, const struct moat_sa *sa,
 	struct moat_nl_addr addr;
 	int err;
 
-	err = moat_nl_addr(&addr, info->attrs[MOAT_A_MAIN_ADDR], "addr",
+	err = moat_nl_host(&addr, info->attrs[MOAT_A_MAIN_ADDR], "addr",
 			   extack);
 	if (err)
 		return err;

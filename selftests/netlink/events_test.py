@@ -186,6 +186,7 @@ def policy_deleted():
         pair.left.request("policy-del", {"policy": {"id": 7}})
         same(pair.counted("hold_deleted"), 5, "counter")
         pair.event("acquire-ntf")
+        pair.event("policy-gone-ntf")
         pair.silence(6)
 
 
@@ -399,6 +400,7 @@ def unknown_spi():
         pair.send()
         same(pair.right_events.next_event()[0], "unknown-spi-ntf", "a second later")
         pair.right.request("policy-del", {"policy": {"id": 7}})
+        same(pair.right_events.next_event()[0], "policy-gone-ntf", "event")
         time.sleep(1.5)
         pair.send()
         check(not pair.right_events.next_event(1), "an event without a policy")
@@ -421,6 +423,36 @@ def unknown_spi_rate():
             events += 1
         took = time.monotonic() - started
         check(1 <= events <= 1 + took, f"{events} events in {took:.1f} s")
+
+
+# --- policies that somebody deletes ------------------------------------------------
+
+def policies_gone():
+    """One event for each that is deleted, one for all; none for a refusal."""
+    with Pair() as pair:
+        pair.left.request("policy-add", {"policy": moatnl.policy(
+            8, "10.8.0.0/24", "10.9.0.0/24", LEFT, RIGHT)})
+        pair.silence(0.5)
+        pair.left.request("policy-del", {"policy": {"id": 8}})
+        same(pair.event("policy-gone-ntf"), {"policy": {"id": 8}}, "event")
+        try:
+            pair.left.request("policy-del", {"policy": {"id": 8}})
+        except moatnl.Refused:
+            pair.silence(0.5)
+        pair.left.request("policy-flush", {})
+        same(pair.event("policy-gone-ntf"), {}, "event of a flush")
+        pair.silence(0.5)
+
+
+def device_gone():
+    """A policy that loses its device is named."""
+    with Pair() as pair:
+        netns.ip("link add moat9 type moat", ns="left")
+        pair.left.request("policy-add", {"policy": moatnl.policy(
+            9, "10.8.0.0/24", "10.9.0.0/24", LEFT, RIGHT, device="moat9")})
+        netns.ip("link del moat9", ns="left")
+        same(pair.event("policy-gone-ntf"), {"policy": {"id": 9}}, "event")
+        pair.silence(0.5)
 
 
 def main():
@@ -449,6 +481,8 @@ def main():
     results.run("first use", first_use)
     results.run("an SPI that nobody has", unknown_spi)
     results.run("a burst of them is told once in a second", unknown_spi_rate)
+    results.run("policies that are deleted", policies_gone)
+    results.run("a device that is deleted", device_gone)
     results.run("packets held too long", too_long)
     netns.ip("netns del left", "netns del right")
     results.run("unload", netns.shell, "unload_moat")

@@ -54,6 +54,13 @@ def sa_refusals():
               src=b"abc")
     yield one("empty destination", EINVAL, "sa.dst has 0 bytes; an address has 4 or 16",
               dst=b"")
+    for name, end, value in (("unspecified", "dst", "0.0.0.0"), ("unspecified", "src", "::"),
+                             ("multicast", "dst", "224.0.0.5"),
+                             ("multicast", "dst", "ff02::5"),
+                             ("broadcast", "dst", "255.255.255.255")):
+        yield one(f"{name} {end} {value}", EINVAL,
+                  f"sa.{end} is unspecified, multicast or broadcast: no host has it",
+                  **{end: value})
     yield one("mixed families", EINVAL, "sa.src and sa.dst are of different families",
               src="2001:db8::2")
     for length in (0, 15, 16, 19, 21, 32, 37):
