@@ -115,15 +115,17 @@ static void unsee(const void *node, VISIT which, void *arg)
 
 	(void)which;
 	(void)arg;
-	policy->seen = false;
+	policy->seen = policy->unbound = false;
 }
 
 static int see(const struct moat_nl_policy *policy, void *arg)
 {
 	struct moat_known_policy *known = moat_kernel_policy(arg, policy->id);
 
-	if (known)
-		known->seen = true;
+	if (!known)
+		return 0;
+	known->unbound = strcmp(policy->device, known->params.device) != 0;
+	known->seen = !known->unbound;
 	return 0;
 }
 
@@ -141,6 +143,7 @@ static void restore(const void *node, VISIT which, void *arg)
 
 void moat_kernel_audit(struct moat_kernel *kernel)
 {
+	kernel->audit = false;
 	twalk_r(kernel->policies, unsee, NULL);
 	if (!moat_nl_policy_dump(kernel->nl, see, kernel))
 		twalk_r(kernel->policies, restore, kernel);
@@ -358,6 +361,12 @@ static void send_unknown(struct moat_kernel *kernel, const struct moat_nl_event 
 	moat_kernel_say(kernel, &msg);
 }
 
+/* Not so when it was us: then it is known no more. */
+static bool was_ours(struct moat_kernel *kernel, uint32_t id)
+{
+	return !id || moat_kernel_policy(kernel, id);
+}
+
 static void pass_on(const struct moat_nl_event *event, void *arg)
 {
 	struct moat_kernel *kernel = arg;
@@ -381,6 +390,9 @@ static void pass_on(const struct moat_nl_event *event, void *arg)
 		break;
 	case MOAT_CMD_UNKNOWN_SPI_NTF:
 		send_unknown(kernel, event);
+		break;
+	case MOAT_CMD_POLICY_GONE_NTF:
+		kernel->audit = kernel->audit || was_ours(kernel, event->policy.id);
 		break;
 	default:
 		break;
@@ -406,7 +418,10 @@ void moat_kernel_events(struct moat_kernel *kernel)
 		moat_log(MOAT_LOG_WARN, "kernel-events-lost", NULL,
 			 "asking the kernel which policies wait for an SA");
 		err = moat_nl_policy_dump(kernel->nl, send_pending, kernel);
+		kernel->audit = true;
 	}
+	if (kernel->audit)
+		moat_kernel_audit(kernel);
 	if (err)
 		moat_log(MOAT_LOG_ERR, "kernel-events", NULL, "%s",
 			 moat_nl_error(kernel->nl));

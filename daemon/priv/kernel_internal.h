@@ -15,6 +15,7 @@ struct moat_routes;
  * @routed: it counts as a user of a route
  * @claimed: the ike process of today has asked for it
  * @seen: the dump of an audit had it
+ * @unbound: it had, but its device is gone, which it protects alone
  */
 struct moat_known_policy {
 	struct moat_policy_params params;
@@ -22,6 +23,7 @@ struct moat_known_policy {
 	bool routed;
 	bool claimed;
 	bool seen;
+	bool unbound;
 };
 
 /**
@@ -34,6 +36,7 @@ struct moat_known_policy {
  * @pairs: tree of the pairs in @config
  * @policies: tree of struct moat_known_policy by id
  * @outer: outer SA of a bundle that waits for its inner one
+ * @audit: somebody deleted what may be ours
  */
 struct moat_kernel {
 	struct moat_nl *nl;
@@ -44,6 +47,7 @@ struct moat_kernel {
 	void *pairs;
 	void *policies;
 	struct moat_sa_params outer;
+	bool audit;
 };
 
 /* kernel_check.c: is a request covered by the configuration? */
@@ -109,8 +113,9 @@ void moat_kernel_dump(struct moat_kernel *kernel, uint32_t token);
 /**
  * moat_kernel_audit() - add again what was asked for and is there no more
  *
- * The module reports no policy that somebody else deletes, so this asks it: at a
- * reload, with each dump, where a request was refused, and from time to time.
+ * When the module says that somebody deleted a policy, or its device; and as such
+ * a word may be lost, at a reload, with each dump, where a request was refused, and
+ * from time to time.
  */
 void moat_kernel_audit(struct moat_kernel *kernel);
 

@@ -150,9 +150,14 @@ static void do_sa_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
 				  .spi = msg->sa.spi };
 	struct moat_nl_sa sa;
 	const struct moat_known_policy *policy;
+	int err;
 
 	out->what = "sa-del";
-	if (moat_nl_sa_get(kernel->nl, &key, &sa)) {
+	err = moat_nl_sa_get(kernel->nl, &key, &sa);
+	/* Its limit came first, or an operator: it is gone, as was asked for. */
+	if (err == -ENOENT)
+		return;
+	if (err) {
 		out->why = moat_nl_error(kernel->nl);
 		return;
 	}
@@ -165,7 +170,8 @@ static void do_sa_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
 	if (policy)
 		set_tunnel(out, policy);
 	moat_kernel_last_words(kernel, &sa);
-	if (moat_nl_sa_del(kernel->nl, &key))
+	err = moat_nl_sa_del(kernel->nl, &key);
+	if (err && err != -ENOENT)
 		out->why = moat_nl_error(kernel->nl);
 }
 
@@ -230,9 +236,14 @@ bool moat_kernel_restore(struct moat_kernel *kernel,
 
 	set_tunnel(&out, known);
 	fill_policy(&policy, &known->params);
+	/* A policy is bound to the device that it was made for, for good. */
+	if (known->unbound)
+		moat_nl_policy_del(kernel->nl, known->params.id);
 	ok = add_policy(kernel, &policy, &out);
 	moat_kernel_lost(kernel, known->params.id, ok,
-			 ok	       ? "somebody deleted it; it stands again"
+			 ok && known->unbound
+				 ? "somebody deleted its device; both stand again"
+			 : ok	       ? "somebody deleted it; it stands again"
 			 : out.made[0] ? out.made
 				       : moat_nl_error(kernel->nl));
 	return ok;
@@ -269,20 +280,21 @@ static void do_policy_del(struct moat_kernel *kernel, const struct moat_ipc *msg
 			  struct outcome *out)
 {
 	struct moat_known_policy *policy = moat_kernel_policy(kernel, msg->policy.id);
+	int err;
 
 	out->what = "policy-del";
 	out->policy = msg->policy.id;
-	if (!policy) {
-		out->why = "there is no such policy";
+	/* One that the module refused never stood, and is gone in any case. */
+	if (!policy)
 		return;
-	}
 	set_tunnel(out, policy);
 	if (moat_kernel_bares(kernel, policy)) {
 		out->why = "its traffic is configured to be protected, and no other "
 			   "policy stands in for it";
 		return;
 	}
-	if (moat_nl_policy_del(kernel->nl, msg->policy.id))
+	err = moat_nl_policy_del(kernel->nl, msg->policy.id);
+	if (err && err != -ENOENT)
 		out->why = moat_nl_error(kernel->nl);
 	moat_routes_del(kernel->routes, policy);
 	moat_kernel_forget(kernel, msg->policy.id);

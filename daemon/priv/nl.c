@@ -370,14 +370,16 @@ static int parse_event(struct moat_nl_event *event, struct nlattr *attrs, int le
 		[MOAT_A_MAIN_PORT] = { .type = NLA_U16 },
 	};
 	struct nlattr *tb[MOAT_A_MAIN_MAX + 1];
+	bool gone = event->kind == MOAT_CMD_POLICY_GONE_NTF;
 	bool acquire = event->kind == MOAT_CMD_ACQUIRE_NTF;
 
 	if (moat_nl_parse(tb, MOAT_A_MAIN_MAX, attrs, len, policy) ||
-	    !tb[acquire ? MOAT_A_MAIN_POLICY : MOAT_A_MAIN_SA])
+	    (!gone && !tb[acquire ? MOAT_A_MAIN_POLICY : MOAT_A_MAIN_SA]))
 		return -EBADMSG;
-	if (acquire && moat_nl_get_policy(&event->policy, tb[MOAT_A_MAIN_POLICY]))
+	if ((acquire || gone) && tb[MOAT_A_MAIN_POLICY] &&
+	    moat_nl_get_policy(&event->policy, tb[MOAT_A_MAIN_POLICY]))
 		return -EBADMSG;
-	if (!acquire && moat_nl_get_sa(&event->sa, tb[MOAT_A_MAIN_SA]))
+	if (tb[MOAT_A_MAIN_SA] && moat_nl_get_sa(&event->sa, tb[MOAT_A_MAIN_SA]))
 		return -EBADMSG;
 	if (tb[MOAT_A_MAIN_FLOW] && moat_nl_get_flow(&event->flow, tb[MOAT_A_MAIN_FLOW]))
 		return -EBADMSG;
@@ -400,7 +402,8 @@ static int on_event(struct nl_msg *msg, void *arg)
 		return NL_OK;
 	event.kind = genlmsg_hdr(h)->cmd;
 	if ((event.kind < MOAT_CMD_ACQUIRE_NTF || event.kind > MOAT_CMD_FIRST_USE_NTF) &&
-	    event.kind != MOAT_CMD_UNKNOWN_SPI_NTF)
+	    event.kind != MOAT_CMD_UNKNOWN_SPI_NTF &&
+	    event.kind != MOAT_CMD_POLICY_GONE_NTF)
 		return NL_OK;
 	if (!parse_event(&event, genlmsg_attrdata(nlmsg_data(h), 0),
 			 genlmsg_attrlen(nlmsg_data(h), 0)))

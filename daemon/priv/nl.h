@@ -136,7 +136,8 @@ struct moat_nl_answer {
  * struct moat_nl_event - what the kernel reports
  * @kind: MOAT_CMD_ACQUIRE_NTF (@policy, @flow), MOAT_CMD_EXPIRE_NTF (@sa,
  *	@hard), MOAT_CMD_MAPPING_NTF (@sa, @addr, @port),
- *	MOAT_CMD_FIRST_USE_NTF (@sa) or MOAT_CMD_UNKNOWN_SPI_NTF (@sa)
+ *	MOAT_CMD_FIRST_USE_NTF (@sa), MOAT_CMD_UNKNOWN_SPI_NTF (@sa) or
+ *	MOAT_CMD_POLICY_GONE_NTF (@policy, of which id alone; 0 is all)
  */
 struct moat_nl_event {
 	enum moat_cmd kind;
