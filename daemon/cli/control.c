@@ -3,7 +3,6 @@
 #include "cli/control.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,17 +11,21 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int connect_to(const struct moat_cli *cli)
+static int connect_to(const char *rundir, unsigned int seconds)
 {
+	const struct timeval patience = { .tv_sec = seconds };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int fd;
 
-	if (snprintf(un.sun_path, sizeof(un.sun_path), "%s/moat.sock", cli->rundir) >=
+	if (snprintf(un.sun_path, sizeof(un.sun_path), "%s/moat.sock", rundir) >=
 	    (int)sizeof(un.sun_path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* A connection waits, too, when nobody takes those before it. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof(un))) {
 		int err = errno;
 
@@ -33,41 +36,82 @@ static int connect_to(const struct moat_cli *cli)
 	return fd;
 }
 
-static int no_daemon(const struct moat_cli *cli)
+static int no_answer(const struct moat_control *control)
 {
+	if (control->waits)
+		moat_failed("timed out: not done after %u s; moat status and moat show "
+			    "failures say how far it came",
+			    control->seconds);
+	else
+		moat_failed("timed out: moatd runs, but its process \"moatd: ike\" has not "
+		    "answered for %u s: it is stopped or overloaded; moatd starts it "
+		    "again if it stays so",
+		    control->seconds);
+	return MOAT_EXIT_TIMEOUT;
+}
+
+static int no_daemon(const struct moat_control *control)
+{
+	if (errno == EAGAIN)
+		return no_answer(control);
 	if (errno == EACCES || errno == EPERM)
 		return moat_failed("%s/moat.sock: not permitted: be root, or in group "
 				   "moat",
-				   cli->rundir);
-	moat_failed("moatd does not run (%s/moat.sock: %s)", cli->rundir,
+				   control->rundir);
+	moat_failed("moatd does not run (%s/moat.sock: %s)", control->rundir,
 		    strerror(errno));
 	return MOAT_EXIT_NO_DAEMON;
+}
+
+/* Who closes at once has said why: that is read whether or not all went out. */
+static void send_request(int fd, const json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	struct iovec parts[2] = { { text, text ? strlen(text) : 0 }, { "\n", 1 } };
+	const struct msghdr mh = { .msg_iov = parts, .msg_iovlen = 2 };
+
+	if (!text)
+		abort();
+	sendmsg(fd, &mh, MSG_NOSIGNAL);
+	free(text);
 }
 
 int moat_control_open(struct moat_control *control, const struct moat_cli *cli,
 		      json_t *request, unsigned int seconds)
 {
-	const struct timeval patience = { .tv_sec = seconds };
-	int fd = connect_to(cli);
-	bool ok;
+	int fd = connect_to(cli->rundir, seconds);
 
-	control->stream = NULL;
+	*control = (struct moat_control){ .rundir = cli->rundir, .seconds = seconds };
 	if (fd < 0) {
 		json_decref(request);
-		return no_daemon(cli);
+		return no_daemon(control);
 	}
-	signal(SIGPIPE, SIG_IGN);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	control->stream = fdopen(fd, "r+");
+	send_request(fd, request);
+	json_decref(request);
+	control->stream = fdopen(fd, "r");
 	if (!control->stream)
 		abort();
-	ok = !json_dumpf(request, control->stream, JSON_COMPACT) &&
-	     fputc('\n', control->stream) != EOF && !fflush(control->stream);
-	json_decref(request);
-	if (ok)
-		return MOAT_EXIT_DONE;
-	moat_control_close(control);
-	return no_daemon(cli);
+	return MOAT_EXIT_DONE;
+}
+
+/* It has ended meanwhile, or it runs and had no answer for us. */
+static int closed(const struct moat_control *control)
+{
+	int fd = connect_to(control->rundir, control->seconds);
+
+	if (fd < 0)
+		return no_daemon(control);
+	close(fd);
+	return moat_failed("moatd has closed the connection: others wanted it, or its "
+			   "process \"moatd: ike\" was started again; try again");
+}
+
+void moat_control_follow(struct moat_control *control)
+{
+	const struct timeval for_ever = { 0 };
+
+	setsockopt(fileno(control->stream), SOL_SOCKET, SO_RCVTIMEO, &for_ever,
+		   sizeof(for_ever));
 }
 
 static void complain(const json_t *answer)
@@ -92,14 +136,10 @@ int moat_control_read(struct moat_control *control, json_t **answer)
 	if (len > 0)
 		*answer = json_loadb(line, len, 0, NULL);
 	free(line);
-	if (len <= 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-		moat_failed("timed out");
-		return MOAT_EXIT_TIMEOUT;
-	}
-	if (len <= 0) {
-		moat_failed("moatd has closed the connection");
-		return MOAT_EXIT_NO_DAEMON;
-	}
+	if (len <= 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return no_answer(control);
+	if (len <= 0)
+		return closed(control);
 	if (!*answer)
 		return moat_failed("moatd's answer is no JSON");
 	if (json_object_get(*answer, "schema_version") &&
@@ -131,7 +171,7 @@ int moat_control_ask(const struct moat_cli *cli, const char *command, json_t **a
 
 	*answer = NULL;
 	status = moat_control_open(&control, cli, json_pack("{s:s}", "command", command),
-				   30);
+				   MOAT_PATIENCE);
 	if (status)
 		return status;
 	status = moat_control_read(&control, answer);

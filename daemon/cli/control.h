@@ -5,11 +5,23 @@
 
 #include "cli/cli.h"
 
+/*
+ * Seconds until an answer that needs no peer is overdue. moatd: ike waits for
+ * moatd: kernel for less than that, and answers without it then.
+ */
+#define MOAT_PATIENCE 20
+
 /**
  * struct moat_control - a connection with moatd
+ * @rundir: where its socket is
+ * @seconds: how long an answer may take
+ * @waits: for a peer, not for moatd alone
  */
 struct moat_control {
 	FILE *stream;
+	const char *rundir;
+	unsigned int seconds;
+	bool waits;
 };
 
 /**
@@ -17,7 +29,7 @@ struct moat_control {
  * @control: result
  * @cli: options
  * @request: taken over
- * @seconds: how long to wait for an answer, 0 for ever
+ * @seconds: how long to wait for an answer
  *
  * Return: MOAT_EXIT_DONE, or the exit status after a complaint.
  */
@@ -31,6 +43,9 @@ int moat_control_open(struct moat_control *control, const struct moat_cli *cli,
  * Return: MOAT_EXIT_DONE, or the exit status after a complaint.
  */
 int moat_control_read(struct moat_control *control, json_t **answer);
+
+/** moat_control_follow() - from now on lines may come as late as they like */
+void moat_control_follow(struct moat_control *control);
 void moat_control_close(struct moat_control *control);
 
 /**

@@ -47,7 +47,8 @@ static int ask_for_tunnel(const struct moat_cli *cli, const char *command, int a
 	status = moat_control_open(&control, cli,
 				   json_pack("{s:s, s:s, s:b}", "command", command,
 					     "tunnel", name, "wait", seconds != 0),
-				   seconds ? seconds : 30);
+				   seconds ? seconds : MOAT_PATIENCE);
+	control.waits = seconds != 0;
 	if (!status)
 		status = moat_control_read(&control, &answer);
 	moat_control_close(&control);
@@ -94,7 +95,7 @@ int moat_cli_keylog(const struct moat_cli *cli, int argc, char **argv)
 	on = !strcmp(argv[0], "on");
 	status = moat_control_open(&control, cli,
 				   json_pack("{s:s, s:b}", "command", "keylog", "on", on),
-				   30);
+				   MOAT_PATIENCE);
 	if (!status)
 		status = moat_control_read(&control, &answer);
 	moat_control_close(&control);

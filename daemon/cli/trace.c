@@ -42,11 +42,12 @@ static int follow(const struct moat_cli *cli, const char *command, bool json, in
 
 	moat_args_end(&args);
 	status = moat_control_open(&control, cli, json_pack("{s:s}", "command", command),
-				   0);
+				   MOAT_PATIENCE);
 	while (!status) {
 		json_t *row;
 
 		status = moat_control_read(&control, &row);
+		moat_control_follow(&control);
 		if (!status && json) {
 			json_dumpf(row, stdout, JSON_COMPACT);
 			putchar('\n');

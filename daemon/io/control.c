@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "io/io.h"
+#include "priv/crowd.h"
 #include "priv/log.h"
 #include "priv/request.h"
 
 #define CLIENTS_MAX 64
 #define UNREAD_MAX  (1u << 20) /* octets that a reader may leave */
+#define IDLE_MAX    60	       /* seconds without a request, nor a wish for lines */
 
 /**
  * struct client - one connection
@@ -24,6 +26,9 @@
  * @mistakes: what a reload has found so far
  * @tracing: gets a line for each message
  * @monitoring: gets a line for each event
+ * @dumps: how often it waits for what the kernel holds
+ * @uid: who it is
+ * @since: when it asked last
  * @closing: nothing more is said
  */
 struct client {
@@ -35,6 +40,9 @@ struct client {
 	bool tracing;
 	bool monitoring;
 	bool closing;
+	unsigned int dumps;
+	uid_t uid;
+	uint64_t since;
 };
 
 /**
@@ -328,15 +336,26 @@ static void do_reload(struct client *client)
 
 static void say_status(struct moat_io *io, const struct moat_dump *dump, void *arg)
 {
-	say(arg, moat_status_document(io, dump));
+	struct client *client = arg;
+
+	client->dumps--;
+	say(client, moat_status_document(io, dump));
 }
 
 static void say_ipsec(struct moat_io *io, const struct moat_dump *dump, void *arg)
 {
+	struct client *client = arg;
 	json_t *doc = document();
 
+	client->dumps--;
 	json_object_set_new(doc, "tunnels", moat_tunnels_json(io, dump));
-	say(arg, doc);
+	say(client, doc);
+}
+
+static void ask_dump(struct client *client, moat_dump_fn fn)
+{
+	client->dumps++;
+	moat_dump_ask(client->control->io, fn, client);
 }
 
 static void say_list(struct client *client, const char *name, json_t *list)
@@ -366,6 +385,7 @@ static void serve(struct client *client, const struct moat_request *request)
 {
 	struct moat_io *io = client->control->io;
 
+	client->since = moat_io_now();
 	if (client->request) {
 		say_error(client, "the request before is not done yet");
 		return;
@@ -378,7 +398,7 @@ static void serve(struct client *client, const struct moat_request *request)
 		do_up_down(client, request);
 		break;
 	case MOAT_REQUEST_STATUS:
-		moat_dump_ask(io, say_status, client);
+		ask_dump(client, say_status);
 		break;
 	case MOAT_REQUEST_RELOAD:
 		do_reload(client);
@@ -387,7 +407,7 @@ static void serve(struct client *client, const struct moat_request *request)
 		say_list(client, "isakmp", moat_isakmp_json(io));
 		break;
 	case MOAT_REQUEST_IPSEC:
-		moat_dump_ask(io, say_ipsec, client);
+		ask_dump(client, say_ipsec);
 		break;
 	case MOAT_REQUEST_FAILURES:
 		say_list(client, "failures", moat_failures_json());
@@ -439,38 +459,98 @@ static void on_write(struct bufferevent *stream, void *arg)
 		free_client(client);
 }
 
-static void on_event(struct bufferevent *stream, short what, void *arg)
+static bool is_busy(const struct client *client)
 {
-	(void)stream;
-	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
-		free_client(arg);
+	return client->request || client->dumps || client->tracing ||
+	       client->monitoring;
 }
 
-static void on_connect(evutil_socket_t fd, short what, void *arg)
+static void on_event(struct bufferevent *stream, short what, void *arg)
 {
-	struct moat_control *control = arg;
-	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct client *client;
+	struct client *client = arg;
 
-	(void)what;
-	if (peer < 0)
-		return;
-	if (control->n == CLIENTS_MAX) {
-		close(peer);
-		return;
+	if (!(what & BEV_EVENT_TIMEOUT) || !is_busy(client))
+		free_client(client);
+	else
+		bufferevent_enable(stream, EV_READ);
+}
+
+/* All places are taken: one gives way, or the newcomer is told to come later. */
+static bool make_room(struct moat_control *control, uid_t uid)
+{
+	struct moat_seat seats[CLIENTS_MAX];
+	struct client *clients[CLIENTS_MAX], *client;
+	unsigned int n = 0;
+	int victim;
+
+	LIST_FOREACH(client, &control->clients, next) {
+		clients[n] = client;
+		seats[n++] = (struct moat_seat){ client->uid, is_busy(client),
+						 client->since };
 	}
-	client = calloc(1, sizeof(*client));
+	victim = moat_crowd_victim(seats, n, uid);
+	if (victim < 0)
+		return false;
+	free_client(clients[victim]);
+	return true;
+}
+
+static void turn_away(int peer)
+{
+	static const char text[] =
+		"{\"schema_version\":1,\"error\":\"moatd is busy: all its connections "
+		"are in use (moat trace, moat monitor, --wait): end some, and try "
+		"again\"}\n";
+
+	send(peer, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(peer);
+}
+
+static uid_t user_of(int peer)
+{
+	struct ucred cred = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(cred);
+
+	getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	return cred.uid;
+}
+
+static struct client *new_client(struct moat_control *control, int peer, uid_t uid)
+{
+	const struct timeval idle = { .tv_sec = IDLE_MAX };
+	struct client *client = calloc(1, sizeof(*client));
+
 	if (!client)
 		abort();
 	client->control = control;
+	client->uid = uid;
+	client->since = moat_io_now();
 	client->stream =
 		bufferevent_socket_new(control->io->base, peer, BEV_OPT_CLOSE_ON_FREE);
 	if (!client->stream)
 		abort();
 	bufferevent_setcb(client->stream, on_read, on_write, on_event, client);
 	bufferevent_setwatermark(client->stream, EV_READ, 0, 2 * MOAT_REQUEST_MAX);
+	bufferevent_set_timeouts(client->stream, &idle, NULL);
 	bufferevent_enable(client->stream, EV_READ | EV_WRITE);
-	LIST_INSERT_HEAD(&control->clients, client, next);
+	return client;
+}
+
+static void on_connect(evutil_socket_t fd, short what, void *arg)
+{
+	struct moat_control *control = arg;
+	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	uid_t uid;
+
+	(void)what;
+	if (peer < 0)
+		return;
+	uid = user_of(peer);
+	if (control->n == CLIENTS_MAX && !make_room(control, uid)) {
+		turn_away(peer);
+		return;
+	}
+	LIST_INSERT_HEAD(&control->clients, new_client(control, peer, uid), next);
 	control->n++;
 }
 

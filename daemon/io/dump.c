@@ -5,6 +5,9 @@
 
 #include "io/io.h"
 
+/* Seconds without a word of a dump; moat's own patience is longer. */
+#define SILENCE 10
+
 /**
  * struct moat_dump_waiter - somebody who asked
  */
@@ -13,6 +16,11 @@ struct moat_dump_waiter {
 	moat_dump_fn fn;
 	void *arg;
 };
+
+static void watch(struct moat_io *io)
+{
+	evtimer_add(io->dumps.late, &(struct timeval){ .tv_sec = SILENCE });
+}
 
 static void start(struct moat_io *io)
 {
@@ -23,6 +31,7 @@ static void start(struct moat_io *io)
 	if (++io->next_token < MOAT_EDGE_TOKEN)
 		io->next_token = MOAT_EDGE_TOKEN;
 	dumps->token = io->next_token;
+	watch(io);
 	moat_ipc_init(&msg, MOAT_IPC_DUMP, dumps->token);
 	moat_channel_send(&io->kernel, &msg);
 }
@@ -55,6 +64,7 @@ static void finish(struct moat_io *io)
 
 	dumps->current = (struct moat_dump){ 0 };
 	dumps->token = 0;
+	evtimer_del(dumps->late);
 	STAILQ_CONCAT(&now, &dumps->now);
 	if (dump.n_sas)
 		qsort(dump.sas, dump.n_sas, sizeof(*dump.sas), by_policy);
@@ -95,6 +105,12 @@ void moat_dump_take(struct moat_io *io, const struct moat_ipc *msg)
 {
 	struct moat_dump *dump = &io->dumps.current;
 
+	/* Its time was over. */
+	if (msg->token != io->dumps.token) {
+		moat_channel_answered(&io->kernel, msg->token);
+		return;
+	}
+	watch(io);
 	switch (msg->type) {
 	case MOAT_IPC_SA_INFO:
 		append(&dump->sas, &dump->n_sas, msg);
@@ -125,6 +141,35 @@ void moat_dump_fail(struct moat_io *io, const char *why)
 		return;
 	moat_ipc_text(io->dumps.current.error, "%s", why);
 	finish(io);
+}
+
+static void is_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct moat_io *io = arg;
+
+	(void)fd;
+	(void)what;
+	/* Before it knows what stands there is nothing that it could do instead. */
+	if (!io->adopted)
+		watch(io);
+	else
+		moat_dump_fail(io, "the process \"moatd: kernel\" does not answer: it is "
+			    "stopped or overloaded; moatd starts it again if it stays so");
+}
+
+void moat_dump_prepare(struct moat_io *io)
+{
+	STAILQ_INIT(&io->dumps.now);
+	STAILQ_INIT(&io->dumps.next);
+	io->dumps.late = evtimer_new(io->base, is_late, io);
+	if (!io->dumps.late)
+		abort();
+}
+
+void moat_dump_end(struct moat_io *io)
+{
+	moat_dump_fail(io, "moatd stops");
+	event_free(io->dumps.late);
 }
 
 static void cancel(struct moat_dump_waiters *waiters, const void *arg)

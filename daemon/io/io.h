@@ -81,12 +81,14 @@ STAILQ_HEAD(moat_dump_waiters, moat_dump_waiter);
  * @token: of the one that runs, 0 for none
  * @now: who waits for it
  * @next: who came later and waits for the next one
+ * @late: timer: nothing of it has come for too long
  */
 struct moat_dumps {
 	uint32_t token;
 	struct moat_dump current;
 	struct moat_dump_waiters now;
 	struct moat_dump_waiters next;
+	struct event *late;
 };
 
 /**
@@ -224,6 +226,10 @@ void moat_workers_free(struct moat_workers *workers);
 void moat_io_act(struct moat_io *io, const struct moat_act *act);
 
 /* dump.c */
+
+/** moat_dump_prepare() - nobody has asked yet */
+void moat_dump_prepare(struct moat_io *io);
+void moat_dump_end(struct moat_io *io);
 
 /** moat_dump_ask() - have @fn called with a dump that starts after this call */
 void moat_dump_ask(struct moat_io *io, moat_dump_fn fn, void *arg);

@@ -186,6 +186,9 @@ static void from_supervisor(struct moat_io *io, const struct moat_ipc *msg, int 
 	case MOAT_IPC_SETTLE:
 		settle(io);
 		break;
+	case MOAT_IPC_PING:
+		moat_ipc_pong(MOAT_SUPERVISOR_FD);
+		break;
 	case MOAT_IPC_MISTAKE:
 	case MOAT_IPC_RELOADED:
 		if (io->control)
@@ -311,7 +314,7 @@ static void from_kernel(struct moat_io *io, const struct moat_ipc *msg, int pass
 {
 	if (passed >= 0)
 		close(passed);
-	if (msg->token && msg->token == io->dumps.token) {
+	if (msg->token >= MOAT_EDGE_TOKEN) {
 		moat_dump_take(io, msg);
 		return;
 	}
@@ -360,8 +363,7 @@ static struct moat_io *open_io(void)
 	for (unsigned int i = 0; i < MOAT_SOCKETS; i++)
 		io->udp.fds[i] = -1;
 	STAILQ_INIT(&io->failed);
-	STAILQ_INIT(&io->dumps.now);
-	STAILQ_INIT(&io->dumps.next);
+	moat_dump_prepare(io);
 	io->next_token = MOAT_EDGE_TOKEN;
 	moat_channel_init(&io->supervisor, io, from_supervisor);
 	moat_channel_init(&io->keys, io, from_keys);
@@ -377,7 +379,7 @@ static void close_io(struct moat_io *io)
 	moat_channel_close(&io->supervisor);
 	moat_channel_close(&io->keys);
 	moat_channel_close(&io->kernel);
-	moat_dump_fail(io, "moatd stops");
+	moat_dump_end(io);
 	moat_letters_free(&io->failed);
 	moat_totals_free(io);
 	moat_policies_free(&io->policies);

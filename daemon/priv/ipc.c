@@ -56,6 +56,8 @@ static const size_t lengths[MOAT_IPC_TYPES] = {
 	[MOAT_IPC_RESOLVED] = UP_TO(resolved),
 	[MOAT_IPC_UNKNOWN_SPI] = UP_TO(unknown_spi),
 	[MOAT_IPC_POLICY_LOST] = UP_TO(policy_lost),
+	[MOAT_IPC_PING] = HEAD,
+	[MOAT_IPC_PONG] = HEAD,
 };
 
 size_t moat_ipc_len(uint32_t type)
@@ -139,4 +141,12 @@ int moat_ipc_receive(int fd, struct moat_ipc *msg, int *passed, int flags)
 	*passed = -1;
 	errno = EBADMSG;
 	return -1;
+}
+
+void moat_ipc_pong(int fd)
+{
+	struct moat_ipc msg;
+
+	moat_ipc_init(&msg, MOAT_IPC_PONG, 0);
+	moat_ipc_send(fd, &msg, -1, MSG_DONTWAIT);
 }

@@ -14,7 +14,8 @@
  *   keys -> supervisor     OPEN (a psk-file), MISTAKE, WARNING, CHECKED
  *   supervisor -> ike      SOCKET, RELOADED; ike -> supervisor  RELOAD
  *   ike -> supervisor      KEYLOG (an operator's word, and lines of the table)
- *   all -> supervisor      LOG
+ *   all -> supervisor      LOG, PONG
+ *   supervisor -> all      PING, but for resolve, which waits for name servers
  *   ike -> keys            SKEYID, SIGN, DECRYPT; keys -> ike  ANSWER
  *   ike -> kernel          SPI_ALLOC SA_* POLICY_* DUMP CLEAN; kernel -> ike
  *                          ANSWER, ACQUIRE, EXPIRE, FIRST_USE, MAPPING,
@@ -96,6 +97,8 @@ enum moat_ipc_type {
 	MOAT_IPC_RESOLVED,
 	MOAT_IPC_UNKNOWN_SPI,
 	MOAT_IPC_POLICY_LOST,
+	MOAT_IPC_PING,
+	MOAT_IPC_PONG,
 	MOAT_IPC_TYPES,
 };
 
@@ -345,6 +348,9 @@ int moat_ipc_send(int fd, const struct moat_ipc *msg, int pass, int flags);
  * type or wrong length).
  */
 int moat_ipc_receive(int fd, struct moat_ipc *msg, int *passed, int flags);
+
+/** moat_ipc_pong() - say that one is alive */
+void moat_ipc_pong(int fd);
 
 /** moat_ipc_text() - put text into a fixed field, cut where it is too long */
 #define moat_ipc_text(field, ...) snprintf(field, sizeof(field), __VA_ARGS__)

@@ -65,6 +65,9 @@ static bool from_supervisor(struct moat_kernel *kernel)
 		return true;
 	case MOAT_IPC_SETTLE:
 		return settle(kernel, &msg);
+	case MOAT_IPC_PING:
+		moat_ipc_pong(MOAT_SUPERVISOR_FD);
+		return true;
 	default:
 		return moat_feed_take(&kernel->feed, &msg);
 	}

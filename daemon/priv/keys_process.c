@@ -161,6 +161,9 @@ static bool from_supervisor(struct keys *keys)
 	case MOAT_IPC_SETTLE:
 		settle(keys, &msg);
 		break;
+	case MOAT_IPC_PING:
+		moat_ipc_pong(MOAT_SUPERVISOR_FD);
+		break;
 	default:
 		return moat_feed_take(&keys->feed, &msg);
 	}

@@ -138,6 +138,10 @@ static void read_child(evutil_socket_t fd, short what, void *arg)
 		close(passed);
 	if (got < 0 && errno == EAGAIN)
 		return;
+	if (got == 1)
+		child->unanswered = 0;
+	if (got == 1 && msg.type == MOAT_IPC_PONG)
+		return;
 	if (got == 1 && msg.type == MOAT_IPC_LOG) {
 		moat_log_write(&msg);
 	} else if (got == 1 && msg.type == MOAT_IPC_RELOAD &&
@@ -282,6 +286,7 @@ static bool start(struct moat_supervisor *s)
 	    !moat_supervisor_start(&s->children[MOAT_PROCESS_IKE]))
 		return false;
 	moat_ends_begin(s);
+	moat_watchdog_begin(s);
 	moat_log(MOAT_LOG_INFO, "started", NULL,
 		 "%u tunnels from %s, control socket in %s", s->config.n_tunnels, s->dir,
 		 s->rundir);
@@ -319,6 +324,7 @@ static void clean_up(struct moat_supervisor *s, struct event **signals)
 		event_free(child->restart);
 	}
 	moat_ends_end(s);
+	moat_watchdog_end(s);
 	moat_supervisor_unbind(s);
 	moat_config_free(&s->config);
 	for (unsigned int i = 0; i < 4; i++)

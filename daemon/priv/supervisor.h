@@ -19,6 +19,7 @@
  * @restart: timer
  * @delay: ms before the next restart
  * @started: ms of the monotonic clock
+ * @unanswered: PINGs since its last sign of life
  */
 struct moat_child {
 	unsigned int which;
@@ -28,6 +29,7 @@ struct moat_child {
 	struct event *restart;
 	unsigned int delay;
 	uint64_t started;
+	unsigned int unanswered;
 	struct moat_supervisor *supervisor;
 };
 
@@ -42,6 +44,7 @@ struct moat_child {
  * @stopping: children may end now
  * @keylog: keys may be written
  * @names: DNS names of peers
+ * @watchdog: timer: do the others still answer?
  * @look: timer: ask for names that are due
  * @changed: timer: addresses or routes have changed, or an answer
  * @route: socket on which the kernel says so, @route_readable its event
@@ -57,6 +60,7 @@ struct moat_supervisor {
 	bool stopping;
 	bool keylog;
 	struct moat_names names;
+	struct event *watchdog;
 	struct event *look;
 	struct event *changed;
 	struct event *route_readable;
@@ -104,6 +108,12 @@ bool moat_child_await(struct moat_child *child, struct moat_mistakes *mistakes);
 
 /** moat_child_name() - "ike", "keys" or "kernel" */
 const char *moat_child_name(const struct moat_child *child);
+
+/* supervisor_watch.c */
+
+/** moat_watchdog_begin() - from now on processes that do not answer are ended */
+void moat_watchdog_begin(struct moat_supervisor *s);
+void moat_watchdog_end(struct moat_supervisor *s);
 
 /* supervisor_ends.c */
 

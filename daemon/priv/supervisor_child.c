@@ -83,6 +83,7 @@ bool moat_child_start(struct moat_child *child)
 	}
 	child->fd = pair[0];
 	child->started = now_ms();
+	child->unanswered = 0;
 	set_patience(child->fd);
 	return true;
 }
@@ -149,6 +150,9 @@ bool moat_child_await(struct moat_child *child, struct moat_mistakes *mistakes)
 			break;
 		case MOAT_IPC_LOG:
 			moat_log_write(&msg);
+			break;
+		case MOAT_IPC_PONG:
+			child->unanswered = 0;
 			break;
 		default:
 			moat_log(MOAT_LOG_ERR, "ipc-refused", NULL,

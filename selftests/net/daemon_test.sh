@@ -303,6 +303,60 @@ reload_changes_only_what_changed()
 	[ "$before" = "$after" ]
 }
 
+# wait_some SECONDS COMMAND...
+wait_some()
+{
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || { echo "not in time: $*"; return 1; }
+		sleep 0.2
+	done
+}
+
+policies_stand()
+{
+	local list
+	list=$(moat gw-a policy list) && grep -q 'remote 10.2.0.0/24' <<<"$list" &&
+		grep -q 'remote 10.9.0.0/24' <<<"$list" && grep -q 'remote fd00:2::/64' <<<"$list"
+}
+
+# Looks for themselves are 30 s apart, so three in a row are no accident. What was
+# gone already when it should be deleted is no error.
+deleted_by_hand()
+{
+	local i
+	: >"$dir/gw-a.log"
+	for i in 1 2 3; do
+		moat gw-a policy flush && wait_some 9 policies_stand || return 1
+	done
+	grep 'policy-restored branch: .*10.2.0.0/24 had no policy' "$dir/gw-a.log" &&
+		moat gw-a up branch --wait && moat gw-a sa flush && moat gw-a clear branch &&
+		moat gw-a down branch --wait && moat gw-a up branch --wait && pings host-a 10.2.0.2 &&
+		! grep 'kernel-refused' "$dir/gw-a.log"
+}
+
+device_stands()
+{
+	ip -n gw-a link show moat7 && moat gw-a policy list | grep -q 'device moat7' &&
+		ip -n gw-a route show table 500 | grep -q '^10.7.0.0/24 dev moat7'
+}
+
+device_deleted()
+{
+	local i status
+	configure gw-a "$(tunnel routed 192.0.2.1 192.0.2.97 '"10.1.0.0/24"' '"10.7.0.0/24"' \
+		'device = "moat7"')"
+	moat gw-a reload && wait_for "the device" device_stands &&
+		for i in 1 2 3; do
+			ip -n gw-a link del moat7 && wait_some 9 device_stands || return 1
+		done
+	status=$?
+	grep 'policy-restored routed: .*somebody deleted its device' "$dir/gw-a.log" || status=1
+	configure gw-a
+	moat gw-a reload && ip -n gw-a link del moat7 && return $status
+}
+
 damaged_requests()
 {
 	/usr/bin/python3 - "$dir/run-gw-a/moat.sock" <<-'END' || return 1
@@ -338,6 +392,67 @@ damaged_requests()
 	assert "error" not in ask(b"{\"command\":\"version\"}\n")
 	END
 	status_is gw-a 't["branch"]["state"] == "up"'
+}
+
+# 64 connections of this user say COMMAND, or nothing, and stay: one more moat
+# returns EXIT and says TEXT.
+crowd() # USER COMMAND EXIT TEXT
+{
+	rm -f "$dir/crowd"
+	/usr/bin/python3 - "$dir/run-gw-a/moat.sock" "$1" "$2" "$dir/crowd" <<-'END' &
+	import grp, os, pwd, signal, socket, sys
+	ready = open(sys.argv[4], "w")
+	os.setgroups([grp.getgrnam("moat").gr_gid])
+	os.setuid(pwd.getpwnam(sys.argv[2]).pw_uid)
+	many = []
+	for _ in range(64):
+	    s = socket.socket(socket.AF_UNIX)
+	    s.connect(sys.argv[1])
+	    if sys.argv[3]:
+	        s.sendall(b'{"command":"%s"}\n' % sys.argv[3].encode())
+	        s.recv(1000)
+	    many.append(s)
+	ready.write("ready")
+	ready.close()
+	signal.pause()
+	END
+	local pid=$! status
+	wait_for "the crowd" test -s "$dir/crowd" &&
+		exit_is "$3" "$4" moat gw-a show isakmp && exit_is "$3" "$4" moat gw-a status
+	status=$?
+	kill $pid
+	wait $pid
+	wait_for "its end" moat gw-a status && return $status
+}
+
+crowded()
+{
+	crowd root "" 0 "" && crowd root monitor 1 "moatd is busy" &&
+		crowd moat-resolve monitor 0 ""
+}
+
+running_again() # NAME OLD-PID
+{
+	local new
+	new=$(child gw-a "$1") && [ "$new" != "$2" ] &&
+		status_is gw-a '"kernel_error" not in s and t["branch"]["state"] == "up"'
+}
+
+# A process that is stopped is told by its name, ended, and started again.
+stands_still()
+{
+	local pid
+	pid=$(child gw-a ike)
+	: >"$dir/gw-a.log"
+	kill -STOP "$pid"
+	exit_is 4 'moatd: ike' moat gw-a status &&
+		wait_for "ike again" running_again ike "$pid" &&
+		grep "process-hangs.*ike (pid $pid)" "$dir/gw-a.log" || return 1
+	pid=$(child gw-a kernel)
+	kill -STOP "$pid"
+	exit_is 0 'moatd: kernel' moat gw-a status &&
+		wait_for "kernel again" running_again kernel "$pid" &&
+		grep "process-hangs.*kernel (pid $pid)" "$dir/gw-a.log"
 }
 
 # killed NAME: it is started again, and tunnels come up as before.
@@ -507,8 +622,12 @@ case_ "an unknown tunnel is refused" exit_is 1 'did you mean "branch"?' moat gw-
 case_ "a peer that does not answer: timed out" exit_is 4 'timed out' moat gw-a up nobody --wait=3
 case_ "reload with mistakes changes nothing" reload_with_mistakes
 case_ "reload touches only what changed" reload_changes_only_what_changed
+case_ "what is deleted by hand stands again at once" deleted_by_hand
+case_ "a deleted device is there again, with its policies" device_deleted
 case_ "damaged requests are refused, and nothing else happens" damaged_requests
 case_ "a wrong secret is told on both sides" wrong_secret
+case_ "clients that stay keep nobody else out" crowded
+case_ "processes that stand still are named and started again" stands_still
 case_ "keys is started again" killed keys
 case_ "kernel is started again" killed kernel
 case_ "ike is started again" killed ike
