@@ -64,6 +64,7 @@ void moat_check_shape(struct draft *draft);
 
 /** moat_check_wild() - what goes with remote = "any", and what does not */
 void moat_check_wild(struct draft *draft);
+
 /** moat_check_esn() - do `esn` and the proposals contradict each other? */
 void moat_check_esn(struct draft *draft);
 
