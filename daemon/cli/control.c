@@ -43,10 +43,11 @@ static int no_answer(const struct moat_control *control)
 			    "failures say how far it came",
 			    control->seconds);
 	else
-		moat_failed("timed out: moatd runs, but its process \"moatd: ike\" has not "
-		    "answered for %u s: it is stopped or overloaded; moatd starts it "
-		    "again if it stays so",
-		    control->seconds);
+		moat_failed(
+			"timed out: moatd runs, but its process \"moatd: ike\" has not "
+			"answered for %u s: it is stopped or overloaded; moatd starts it "
+			"again if it stays so",
+			control->seconds);
 	return MOAT_EXIT_TIMEOUT;
 }
 

@@ -461,8 +461,7 @@ static void on_write(struct bufferevent *stream, void *arg)
 
 static bool is_busy(const struct client *client)
 {
-	return client->request || client->dumps || client->tracing ||
-	       client->monitoring;
+	return client->request || client->dumps || client->tracing || client->monitoring;
 }
 
 static void on_event(struct bufferevent *stream, short what, void *arg)
@@ -485,8 +484,8 @@ static bool make_room(struct moat_control *control, uid_t uid)
 
 	LIST_FOREACH(client, &control->clients, next) {
 		clients[n] = client;
-		seats[n++] = (struct moat_seat){ client->uid, is_busy(client),
-						 client->since };
+		seats[n++] =
+			(struct moat_seat){ client->uid, is_busy(client), client->since };
 	}
 	victim = moat_crowd_victim(seats, n, uid);
 	if (victim < 0)
@@ -540,6 +539,7 @@ static void on_connect(evutil_socket_t fd, short what, void *arg)
 {
 	struct moat_control *control = arg;
 	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *client;
 	uid_t uid;
 
 	(void)what;
@@ -550,7 +550,9 @@ static void on_connect(evutil_socket_t fd, short what, void *arg)
 		turn_away(peer);
 		return;
 	}
-	LIST_INSERT_HEAD(&control->clients, new_client(control, peer, uid), next);
+	/* The macro reads its argument more than once. */
+	client = new_client(control, peer, uid);
+	LIST_INSERT_HEAD(&control->clients, client, next);
 	control->n++;
 }
 

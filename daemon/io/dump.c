@@ -153,8 +153,10 @@ static void is_late(evutil_socket_t fd, short what, void *arg)
 	if (!io->adopted)
 		watch(io);
 	else
-		moat_dump_fail(io, "the process \"moatd: kernel\" does not answer: it is "
-			    "stopped or overloaded; moatd starts it again if it stays so");
+		moat_dump_fail(
+			io,
+			"the process \"moatd: kernel\" does not answer: it is "
+			"stopped or overloaded; moatd starts it again if it stays so");
 }
 
 void moat_dump_prepare(struct moat_io *io)

@@ -21,8 +21,7 @@ struct side {
 static int by_networks(const void *a, const void *b)
 {
 	const struct side *x = a, *y = b;
-	int d = memcmp(&x->selector.local, &y->selector.local,
-		       sizeof(x->selector.local));
+	int d = memcmp(&x->selector.local, &y->selector.local, sizeof(x->selector.local));
 
 	return d ? d
 		 : memcmp(&x->selector.remote, &y->selector.remote,

@@ -396,8 +396,8 @@ static size_t claim_peers(struct claim *all, const struct moat_secrets *secrets,
 			continue;
 		for (unsigned int j = 0; j < tunnel->n_remote; j++) {
 			const struct moat_addr *remote = &tunnel->remote[j];
-			const struct moat_secret *secret = moat_secrets_find(
-				secrets, &tunnel->remote_id, remote);
+			const struct moat_secret *secret =
+				moat_secrets_find(secrets, &tunnel->remote_id, remote);
 
 			if (secret && secret->psk)
 				all[found++] = (struct claim){ &tunnel->local, remote,
@@ -427,14 +427,15 @@ void moat_secrets_check_peers(const struct moat_secrets *secrets,
 
 		if (!same_ends(a, b) || same_secret(a->secret, b->secret))
 			continue;
-		moat_mistake(mistakes, b->tunnel->file, b->tunnel->line,
-			     "tunnel \"%s\": its secret for %s is another one than that of "
-			     "tunnel \"%s\" (%s:%u): in main mode the peer's address alone "
-			     "chooses the secret, before remote-id is known (RFC 2409 "
-			     "section 5.4); give both the same one, or use certificates "
-			     "(auth = \"rsa-sig\")",
-			     b->tunnel->name, moat_addr_str(b->remote, text),
-			     a->tunnel->name, a->tunnel->file, a->tunnel->line);
+		moat_mistake(
+			mistakes, b->tunnel->file, b->tunnel->line,
+			"tunnel \"%s\": its secret for %s is another one than that of "
+			"tunnel \"%s\" (%s:%u): in main mode the peer's address alone "
+			"chooses the secret, before remote-id is known (RFC 2409 "
+			"section 5.4); give both the same one, or use certificates "
+			"(auth = \"rsa-sig\")",
+			b->tunnel->name, moat_addr_str(b->remote, text), a->tunnel->name,
+			a->tunnel->file, a->tunnel->line);
 	}
 	free(all);
 }

@@ -402,12 +402,13 @@ crowd() # USER COMMAND EXIT TEXT
 	/usr/bin/python3 - "$dir/run-gw-a/moat.sock" "$1" "$2" "$dir/crowd" <<-'END' &
 	import grp, os, pwd, signal, socket, sys
 	ready = open(sys.argv[4], "w")
+	os.chdir(os.path.dirname(sys.argv[1]))  # what lies above it is root's alone
 	os.setgroups([grp.getgrnam("moat").gr_gid])
 	os.setuid(pwd.getpwnam(sys.argv[2]).pw_uid)
 	many = []
 	for _ in range(64):
 	    s = socket.socket(socket.AF_UNIX)
-	    s.connect(sys.argv[1])
+	    s.connect("moat.sock")
 	    if sys.argv[3]:
 	        s.sendall(b'{"command":"%s"}\n' % sys.argv[3].encode())
 	        s.recv(1000)

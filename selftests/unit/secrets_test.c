@@ -325,7 +325,7 @@ static void test_secret_missing(void **state)
 	moat_mistakes_free(&mistakes);
 }
 
-#define PEER(name, net, more)                                                  \
+#define PEER(name, net, more)                                                   \
 	name " = { local = \"192.0.2.1\"; remote = \"192.0.2.2\"; local-net = " \
 	     "\"10.1.0.0/24\"; remote-net = \"" net "\"; " more " }\n"
 
@@ -354,13 +354,14 @@ static void check_peers(const char *text, const char *wrong)
 static void test_two_secrets_of_a_peer(void **state)
 {
 	(void)state;
-	check_peers("tunnels = {\n" PEER("a", "10.2.0.0/24", "remote-id = \"x.example\"")
-			    PEER("b", "10.3.0.0/24", "remote-id = \"y.example\"") "}",
-		    "moat.conf:3: tunnel \"b\": its secret for 192.0.2.2 is another one "
-		    "than that of tunnel \"a\" (moat.conf:2): in main mode the peer's "
-		    "address alone chooses the secret, before remote-id is known (RFC 2409 "
-		    "section 5.4); give both the same one, or use certificates (auth = "
-		    "\"rsa-sig\")");
+	check_peers(
+		"tunnels = {\n" PEER("a", "10.2.0.0/24", "remote-id = \"x.example\"")
+			PEER("b", "10.3.0.0/24", "remote-id = \"y.example\"") "}",
+		"moat.conf:3: tunnel \"b\": its secret for 192.0.2.2 is another one "
+		"than that of tunnel \"a\" (moat.conf:2): in main mode the peer's "
+		"address alone chooses the secret, before remote-id is known (RFC 2409 "
+		"section 5.4); give both the same one, or use certificates (auth = "
+		"\"rsa-sig\")");
 	check_peers("tunnels = {\n" PEER("a", "10.2.0.0/24", "remote-id = \"x.example\"")
 			    PEER("b", "10.3.0.0/24", "remote-id = \"z.example\"") "}",
 		    NULL);

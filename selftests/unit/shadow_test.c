@@ -199,16 +199,19 @@ static void test_swapped(void **state)
 				      "priority = 7; protocol = \"tcp\"") "}",
 		       mistake);
 	/* between two other peers it is a hub; other protocols and marks never meet */
-	expect_mistake("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", "")
-			       "b = { local = \"192.0.2.1\"; remote = \"192.0.2.3\"; local-net "
-			       "= \"10.2.0.0/24\"; remote-net = \"10.1.0.0/24\" } }",
-		       "");
+	expect_mistake(
+		"tunnels = {\n" TUNNEL(
+			"a", "10.1.0.0/24", "10.2.0.0/24",
+			"") "b = { local = \"192.0.2.1\"; remote = \"192.0.2.3\"; local-net "
+			    "= \"10.2.0.0/24\"; remote-net = \"10.1.0.0/24\" } }",
+		"");
 	expect_mistake("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24",
 					      "protocol = \"udp\"")
 			       TUNNEL("b", "10.2.0.0/24", "10.1.0.0/24",
 				      "protocol = \"tcp\"") "}",
 		       "");
-	expect_mistake("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", "mark = 1")
+	expect_mistake("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24",
+					      "mark = 1")
 			       TUNNEL("b", "10.2.0.0/24", "10.1.0.0/24", "mark = 2") "}",
 		       "");
 }
@@ -217,10 +220,11 @@ static void test_esn_contradicts(void **state)
 {
 #define ESN(more) "tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", more) "}"
 	(void)state;
-	expect_mistake(ESN("esn = \"on\";\nesp = [ \"aes128gcm16\",\n"
-			   "\"aes256gcm16-noesn\" ]"),
-		       "moat.conf:4: tunnel \"a\": \"aes256gcm16-noesn\" says noesn, but esn "
-		       "is \"on\": remove one of them; esn = \"auto\" offers both");
+	expect_mistake(
+		ESN("esn = \"on\";\nesp = [ \"aes128gcm16\",\n"
+		    "\"aes256gcm16-noesn\" ]"),
+		"moat.conf:4: tunnel \"a\": \"aes256gcm16-noesn\" says noesn, but esn "
+		"is \"on\": remove one of them; esn = \"auto\" offers both");
 	expect_mistake(ESN("esn = \"off\"; ah = \"sha256-esn\""),
 		       "moat.conf:2: tunnel \"a\": \"sha256-esn\" says esn, but esn is "
 		       "\"off\": remove one of them; esn = \"auto\" offers both");
@@ -232,9 +236,9 @@ static void test_esn_contradicts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shadowed), cmocka_unit_test(test_lan_inside),
-		cmocka_unit_test(test_ports),	 cmocka_unit_test(test_marks),
-		cmocka_unit_test(test_bad_mark),  cmocka_unit_test(test_swapped),
+		cmocka_unit_test(test_shadowed),	cmocka_unit_test(test_lan_inside),
+		cmocka_unit_test(test_ports),		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_bad_mark),	cmocka_unit_test(test_swapped),
 		cmocka_unit_test(test_esn_contradicts),
 	};
 
