@@ -55,6 +55,8 @@ static void test_equal_shares(void **state)
 
 	(void)state;
 	assert_int_equal(moat_crowd_victim(seats, N(seats), 7), -1);
+	/* with the new one it would have as many as the other: that is no more than fair */
+	assert_int_equal(moat_crowd_victim(seats, N(seats) - 1, 7), -1);
 	assert_int_equal(moat_crowd_victim(one_idle, N(one_idle), 9), 1);
 }
 
