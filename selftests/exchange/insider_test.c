@@ -116,6 +116,35 @@ static void group_and_ke(void **state)
 	}
 }
 
+/* Values of quick mode are checked as those of phase 1 are. */
+static void values(void **state)
+{
+	static const struct {
+		struct sim_quick_1 how;
+		const char *said;
+	} cases[] = {
+		{ { .group = MOAT_GROUP_ECP256, .nothing = true }, "is no point of" },
+		{ { .group = MOAT_GROUP_ECP256, .nonce = 7 }, "nonce" },
+		{ { .group = MOAT_GROUP_ECP256, .nonce = 257 }, "nonce" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = sim_plain();
+		struct sim_quick_1 how = cases[i].how;
+		struct sim *sim;
+
+		o.esp[0] = o.esp[1] = "aes128gcm16-ecp256";
+		sim = sim_start(&o);
+		how.esp = &isakmp(sim, 0)->tunnel->conf.esp;
+		quick_1(sim, &how, false);
+		assert_non_null(
+			strstr(sim_log_text(sim, 1, "ike-refused"), cases[i].said));
+		untouched(sim);
+		sim_free(sim);
+	}
+}
+
 static void inform(struct sim *sim, struct moat_isakmp *sa, uint32_t id, uint16_t type)
 {
 	struct moat_ike1_out out;
@@ -210,13 +239,82 @@ static void delete_of_another(void **state)
 	sim_free(sim);
 }
 
+static bool from_main_5(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_MAIN && nth >= 3;
+}
+
+static void crypt_5(const struct moat_isakmp *sa, uint8_t *message, size_t len,
+		    int (*crypt)(const struct moat_ike_alg *, const uint8_t *, uint8_t *,
+				 uint8_t *, size_t))
+{
+	uint8_t iv[MOAT_BLOCK_MAX];
+
+	assert_int_equal(moat_iv_phase1(&sa->alg, moat_blob_view(&sa->ke[0]),
+					moat_blob_view(&sa->ke[1]), iv),
+			 0);
+	assert_int_equal(crypt(&sa->alg, sa->keys.key, iv, message + MOAT_HDR_LEN,
+			       len - MOAT_HDR_LEN),
+			 0);
+}
+
+/* Message 5, with so many octets of HASH_I. */
+static void hash_of(struct sim *sim, uint8_t octets)
+{
+	struct moat_isakmp *sa = isakmp(sim, 0);
+	uint8_t message[512], *hash;
+	size_t len;
+	int to;
+	const uint8_t *sent = sim_datagram(sim, 4, &len, &to);
+
+	assert_int_equal(to, 1);
+	assert_true(len <= sizeof(message));
+	memcpy(message, sent, len);
+	crypt_5(sa, message, len, moat_cbc_decrypt);
+	/* IDii, HASH_I; what follows becomes padding */
+	assert_int_equal(message[MOAT_HDR_LEN], MOAT_P_HASH);
+	hash = message + MOAT_HDR_LEN + message[MOAT_HDR_LEN + 3];
+	hash[0] = MOAT_P_NONE;
+	hash[3] = (uint8_t)(4 + octets);
+	crypt_5(sa, message, len, moat_cbc_encrypt);
+	sim_inject(sim, 1, message, len);
+	sim_run(sim, 1000);
+}
+
+/* The first octet of the right HASH is no proof: one in 256 guesses has it. */
+static void short_hash(void **state)
+{
+	static const struct {
+		uint8_t octets;
+		unsigned int established;
+	} cases[] = { { 1, 0 }, { 31, 0 }, { 32, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = sim_new(&o);
+
+		sim_run(sim, 100);
+		sim_set_filter(sim, from_main_5);
+		sim_up(sim, 0);
+		sim_run(sim, 500);
+		hash_of(sim, cases[i].octets);
+		assert_int_equal(sim_logged(sim, 1, "ike-auth-failed"),
+				 !cases[i].established);
+		assert_int_equal(sim_logged(sim, 1, "ike-established"),
+				 cases[i].established);
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(right_one),	     cmocka_unit_test(other_protocol),
 		cmocka_unit_test(quick_in_clear),    cmocka_unit_test(group_and_ke),
 		cmocka_unit_test(used_message_id),   cmocka_unit_test(contact_again),
-		cmocka_unit_test(delete_of_another),
+		cmocka_unit_test(delete_of_another), cmocka_unit_test(values),
+		cmocka_unit_test(short_hash),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

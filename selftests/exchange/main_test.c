@@ -288,6 +288,30 @@ static void wrong_identity(void **state)
 	}
 }
 
+/* An identity that only begins as the configured one does is another. */
+static void longer_identity(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_tunnel_conf *conf;
+	struct sim *sim;
+
+	(void)state;
+	o.id[0] = "gw-a.example.org";
+	sim = sim_new(&o);
+	sim_run(sim, 100);
+	conf = &TAILQ_FIRST(&sim_core(sim, 1)->tunnels)->conf;
+	conf->remote_id = (struct moat_identity){ .type = MOAT_ID_FQDN, .len = 12 };
+	memcpy(conf->remote_id.data, "gw-a.example", 12);
+	sim_up(sim, 0);
+	sim_run(sim, 60000);
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-auth-failed"),
+			       "remote-id demands ID_FQDN \"gw-a.example\""));
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 0);
+	sim_assert_nothing(sim, 1);
+	sim_free(sim);
+}
+
 static bool first_main_1(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 0 && exchange == MOAT_X_MAIN && nth == 1;
@@ -561,6 +585,7 @@ int main(void)
 		cmocka_unit_test(ipv6),
 		cmocka_unit_test(wrong_psk),
 		cmocka_unit_test(wrong_identity),
+		cmocka_unit_test(longer_identity),
 		cmocka_unit_test(tampered_offer),
 		cmocka_unit_test(no_secret),
 		cmocka_unit_test(no_common_phase_1),

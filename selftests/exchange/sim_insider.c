@@ -29,7 +29,8 @@ void sim_insider_quick_1(struct sim *sim, struct moat_isakmp *sa, struct moat_bu
 	uint8_t priv[MOAT_DH_PRIVATE_MAX] = { 1 };
 	static uint8_t pub[MOAT_DH_PUBLIC_MAX];
 	static enum moat_group made;
-	uint8_t nonce[32] = { (uint8_t)sim_random(sim, 256) };
+	static const uint8_t nothing[MOAT_DH_PUBLIC_MAX];
+	uint8_t nonce[257] = { (uint8_t)sim_random(sim, 256) };
 	struct moat_blob id[2] = { { 0 } };
 
 	if (how->group != MOAT_GROUP_NONE && made != how->group) {
@@ -39,10 +40,12 @@ void sim_insider_quick_1(struct sim *sim, struct moat_isakmp *sa, struct moat_bu
 	moat_quick_id_build(&pair->selector.local, how->protocol, 0, &id[0]);
 	moat_quick_id_build(&pair->selector.remote, how->protocol, 0, &id[1]);
 	moat_sa_offer_build(b, &want, (uint32_t)sim_random(sim, UINT32_MAX), 0);
-	moat_build_payload(b, MOAT_P_NONCE, moat_view(nonce, sizeof(nonce)));
+	moat_build_payload(b, MOAT_P_NONCE,
+			   moat_view(nonce, how->nonce ? how->nonce : 32));
 	if (how->group != MOAT_GROUP_NONE)
 		moat_build_payload(b, MOAT_P_KE,
-				   moat_view(pub, moat_dh_public_len(how->group)));
+				   moat_view(how->nothing ? nothing : pub,
+					     moat_dh_public_len(how->group)));
 	for (int i = 0; i < 2; i++) {
 		moat_build_payload(b, MOAT_P_ID, moat_blob_view(&id[i]));
 		moat_blob_clear(&id[i]);

@@ -11,11 +11,15 @@
  * @esp: what is offered
  * @protocol: of both IDs
  * @group: of the KE payload; MOAT_GROUP_NONE for none
+ * @nothing: the value in it is 0
+ * @nonce: its octets; 0 for 32
  */
 struct sim_quick_1 {
 	const struct moat_sa_algs *esp;
 	uint8_t protocol;
 	enum moat_group group;
+	bool nothing;
+	size_t nonce;
 };
 
 /** sim_insider_begin() - a message of this exchange, with room for its HASH */
