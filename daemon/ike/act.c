@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The list of actions that a step hands to the edges. */
 #include "ike/act.h"
+#include "ike/core.h"
 #include "ike/crypt.h"
 #include "ike/proposal.h"
 
@@ -11,7 +12,7 @@
 
 void moat_acts_init(struct moat_acts *acts)
 {
-	acts->first = NULL;
+	*acts = (struct moat_acts){ 0 };
 	acts->last = &acts->first;
 }
 
@@ -92,13 +93,21 @@ struct moat_act *moat_act_new(struct moat_acts *acts, enum moat_action_type type
 	return act;
 }
 
+static bool limited(struct moat_acts *acts, const char *name, const char *tunnel)
+{
+	return acts->limits && !moat_limit_ok(acts->limits, acts->cause, name, tunnel);
+}
+
 void moat_act_log(struct moat_acts *acts, enum moat_level level, const char *name,
 		  const char *tunnel, const char *fmt, ...)
 {
-	struct moat_act *act = moat_act_new(acts, MOAT_ACT_LOG);
+	struct moat_act *act;
 	char text[1024];
 	va_list args;
 
+	if (limited(acts, name, tunnel))
+		return;
+	act = moat_act_new(acts, MOAT_ACT_LOG);
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
@@ -112,11 +121,14 @@ void moat_act_explain(struct moat_acts *acts, const char *name,
 		      const struct moat_tunnel_conf *conf, const struct moat_addr *peer,
 		      const struct moat_mismatch *why, const char *fmt, ...)
 {
-	struct moat_act *act = moat_act_new(acts, MOAT_ACT_LOG);
+	struct moat_act *act;
 	char what[256], place[320], addr[MOAT_ADDR_STRLEN];
 	char text[1400];
 	va_list args;
 
+	if (limited(acts, name, conf->name))
+		return;
+	act = moat_act_new(acts, MOAT_ACT_LOG);
 	va_start(args, fmt);
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);

@@ -22,6 +22,13 @@ void *moat_dup(const void *data, size_t len);
 /** moat_act_new() - append a zeroed action of @type */
 struct moat_act *moat_act_new(struct moat_acts *acts, enum moat_action_type type);
 
+/** moat_act_proved() - whose message this step is about has proved who it is */
+static inline void moat_act_proved(struct moat_acts *acts)
+{
+	if (acts->cause == MOAT_BY_STRANGER)
+		acts->cause = MOAT_BY_PEER;
+}
+
 /**
  * moat_act_log() - append one event of the log
  * @acts: the list

@@ -97,21 +97,6 @@ uint64_t moat_core_jitter(struct moat_ike *ike, uint64_t max)
 	return max * number / UINT32_MAX;
 }
 
-bool moat_core_calm(struct moat_ike *ike)
-{
-	if (ike->now >= ike->quiet_until) {
-		if (ike->quiet)
-			moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-log-limit", NULL,
-				     "%u lines about refused messages were left out",
-				     ike->quiet);
-		ike->quiet = 0;
-		ike->quiet_until = ike->now + MOAT_SECOND / 10;
-		return true;
-	}
-	ike->quiet++;
-	return false;
-}
-
 void moat_timer_after(struct moat_ike *ike, struct moat_timer *timer, uint64_t ms)
 {
 	moat_timer_set(&ike->timers, timer, ike->now + ms);
@@ -202,8 +187,13 @@ void moat_ike_step(struct moat_ike *ike, const struct moat_event *event,
 	ike->clock = event->now;
 	ike->now = event->now + ike->ahead;
 	ike->sequence++;
+	acts->limits = ike;
 	run_timers(ike);
+	/* Nobody is believed to be a peer before its message has proved it. */
+	if (event->type == MOAT_EV_DATAGRAM || event->type == MOAT_EV_UNSENT)
+		acts->cause = MOAT_BY_STRANGER;
 	dispatch(ike, event);
+	acts->cause = MOAT_BY_US;
 	moat_quick_reap(ike);
 	moat_isakmp_reap(ike);
 	moat_wild_sweep(ike);
@@ -226,6 +216,7 @@ struct moat_ike *moat_ike_new(moat_random_fn random, void *ctx)
 	ike->random = random;
 	ike->random_ctx = ctx;
 	ike->last_policy = 1 << 16;
+	moat_limit_prepare(ike);
 	LIST_INIT(&ike->waits);
 	TAILQ_INIT(&ike->tunnels);
 	TAILQ_INIT(&ike->isakmps);

@@ -67,6 +67,29 @@ static inline struct moat_view moat_blob_view(const struct moat_blob *blob)
 	return moat_view(blob->data, blob->len);
 }
 
+#define MOAT_LIMIT_PLACES 1024
+#define MOAT_LIMIT_KINDS  16
+
+/**
+ * struct moat_limit - lines of the log that others cause: limit.c
+ * @used_until: for each kind of event, or tunnel: up to when its lines are used up
+ * @left_out: by kind, since the last word about it; the last one has all others too
+ * @timer: for the next word about it
+ */
+struct moat_limit {
+	uint64_t used_until[MOAT_LIMIT_PLACES];
+	struct moat_left_out {
+		const char *name;
+		unsigned int count;
+	} left_out[MOAT_LIMIT_KINDS];
+	struct moat_timer timer;
+};
+
+/** moat_limit_ok() - may another line of this event and tunnel be logged now? */
+bool moat_limit_ok(struct moat_ike *ike, enum moat_cause cause, const char *name,
+		   const char *tunnel);
+void moat_limit_prepare(struct moat_ike *ike);
+
 struct moat_wait;
 struct moat_tunnel;
 struct moat_pair;
@@ -84,6 +107,7 @@ TAILQ_HEAD(moat_isakmps, moat_isakmp);
  * @refused: messages that were not taken, by reason
  * @keylog: an operator wants the keys of ISAKMP SAs
  * @opened: RSA decryptions that strangers caused since @opened_from
+ * @limit: of lines in the log that others cause
  * @sequence: counts what happens, where the clock is too coarse for an order
  * @sweep: something of a peer from anywhere has ended
  * @adopting: between the first configuration and MOAT_EV_ADOPTED
@@ -109,8 +133,7 @@ struct moat_ike {
 	bool keylog;
 	uint64_t opened_from;
 	unsigned int opened;
-	uint64_t quiet_until;
-	unsigned int quiet;
+	struct moat_limit limit;
 	bool sweep;
 	bool adopting;
 };
@@ -132,8 +155,6 @@ unsigned int moat_core_waits(const struct moat_ike *ike);
 void moat_core_random(struct moat_ike *ike, void *buf, size_t len);
 /** moat_core_jitter() - a random number from 0 to @max */
 uint64_t moat_core_jitter(struct moat_ike *ike, uint64_t max);
-/** moat_core_calm() - may another line that a stranger can cause be logged? */
-bool moat_core_calm(struct moat_ike *ike);
 
 /**
  * moat_rekey_after() - when to rekey, with jitter

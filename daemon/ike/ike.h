@@ -416,13 +416,24 @@ struct moat_act {
 	};
 };
 
+/** enum moat_cause - whose doing a line of the log is; limit.c */
+enum moat_cause {
+	MOAT_BY_US,
+	MOAT_BY_PEER,
+	MOAT_BY_STRANGER,
+};
+
 /**
  * struct moat_acts - actions in the order in which they shall be done
  * @last: where the next one is linked
+ * @limits: the core whose limits hold for lines of the log; the core's own business,
+ *	as is @cause
  */
 struct moat_acts {
 	struct moat_act *first;
 	struct moat_act **last;
+	struct moat_ike *limits;
+	enum moat_cause cause;
 };
 
 /**

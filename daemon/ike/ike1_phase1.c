@@ -308,14 +308,12 @@ struct moat_isakmp *moat_phase1_accept(struct moat_ike1_in *in)
 
 	if (!tunnel) {
 		ike->refused[MOAT_REFUSE_UNKNOWN]++;
-		if (moat_core_calm(ike))
-			moat_act_log(
-				ike->acts, MOAT_LOG_INFO, "ike-unknown-peer", NULL,
-				"message 1 of %s mode from %s to %s: no tunnel has "
-				"these addresses and exchange = \"%s\", or the operator "
-				"took it down",
-				exchange, moat_addr_str(&in->remote.addr, remote),
-				moat_addr_str(&in->local.addr, local), exchange);
+		moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-unknown-peer", NULL,
+			     "message 1 of %s mode from %s to %s: no tunnel has these "
+			     "addresses and exchange = \"%s\", or the operator took it "
+			     "down",
+			     exchange, moat_addr_str(&in->remote.addr, remote),
+			     moat_addr_str(&in->local.addr, local), exchange);
 		return NULL;
 	}
 	limit_half_open(ike, &in->remote.addr, tunnel->conf.any);

@@ -25,8 +25,6 @@ static void refused(struct moat_ike1_in *in, enum moat_level level)
 	const char *tunnel = in->sa ? in->sa->tunnel->conf.name : NULL;
 
 	ike->refused[in->no.why]++;
-	if (!moat_core_calm(ike))
-		return;
 	moat_act_log(ike->acts, level, "ike-refused", tunnel,
 		     "%s message from %s port %u refused (%s): %s",
 		     moat_exchange_name(in->hdr.exchange),
@@ -178,6 +176,7 @@ static int check_hash(struct moat_ike1_in *in)
 	if (failed || !moat_secret_equal(hash, p->body.data, keys->len))
 		return moat_refuse(&in->no, MOAT_REFUSE_HASH, "HASH(%u) is wrong",
 				   in->row->hash - MOAT_HASH_1 + 1);
+	moat_act_proved(in->ike->acts);
 	return 0;
 }
 
@@ -476,10 +475,15 @@ void moat_ike1_datagram(struct moat_ike *ike, const struct moat_event *event)
 
 void moat_ike1_held(struct moat_isakmp *sa)
 {
+	struct moat_acts *acts = sa->ike->acts;
+	enum moat_cause cause = acts->cause;
 	struct moat_blob held = sa->held;
 
 	if (!held.data)
 		return;
 	memset(&sa->held, 0, sizeof(sa->held));
+	/* What waited for our keys has proved nothing, whatever step it is. */
+	acts->cause = MOAT_BY_STRANGER;
 	take_again(sa->ike, &sa->held_local, &sa->held_remote, sa->held_marker, &held);
+	acts->cause = cause;
 }

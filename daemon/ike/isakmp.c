@@ -128,19 +128,21 @@ void moat_isakmp_unsent(struct moat_ike *ike, const struct moat_event *event)
 
 void moat_isakmp_fail(struct moat_isakmp *sa, const char *why)
 {
+	enum moat_cause cause = sa->ike->acts->cause;
 	struct moat_tunnel *tunnel = sa->tunnel;
 	char name[MOAT_ISAKMP_STRLEN];
 	char text[400];
 
 	snprintf(text, sizeof(text), "%s%s%s", why, sa->hint[0] ? "; " : "", sa->hint);
 	/* Anybody can begin with us; only our own attempts are worth a warning. */
-	if (!tunnel->conf.any || moat_core_calm(sa->ike))
-		moat_act_log(sa->ike->acts, sa->initiator ? MOAT_LOG_WARN : MOAT_LOG_INFO,
-			     "ike-failed", tunnel->conf.name,
-			     "phase 1 as %s failed in state %s: %s; %s",
-			     sa->initiator ? "initiator" : "responder",
-			     moat_state_name(sa->state), text,
-			     moat_isakmp_name(sa, name));
+	if (!sa->initiator)
+		sa->ike->acts->cause = MOAT_BY_STRANGER;
+	moat_act_log(sa->ike->acts, sa->initiator ? MOAT_LOG_WARN : MOAT_LOG_INFO,
+		     "ike-failed", tunnel->conf.name,
+		     "phase 1 as %s failed in state %s: %s; %s",
+		     sa->initiator ? "initiator" : "responder",
+		     moat_state_name(sa->state), text, moat_isakmp_name(sa, name));
+	sa->ike->acts->cause = cause;
 	moat_isakmp_remove(sa);
 	if (!sa->initiator)
 		return;
@@ -406,6 +408,7 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 
 	if (!sa->verified)
 		return;
+	moat_act_proved(ike->acts);
 	moat_ike1_trace(sa, moat_exchange_name(sa->exchange), false, 0, "", sa->state,
 			MOAT_QM_IDLE, sa->initiator, false);
 	sa->state = MOAT_QM_IDLE;

@@ -114,12 +114,8 @@ static void add_policy(struct moat_io *io, const struct moat_act *act)
 		ask_policy(io, act, MOAT_IPC_POLICY_SET);
 }
 
-/* Lines that a stranger's datagrams cause must not fill the disk. */
 static void log_line(struct moat_io *io, const struct moat_act *act)
 {
-	if (io->from_datagram &&
-	    !moat_rate_ok(act->log.name, act->log.tunnel, moat_io_now()))
-		return;
 	if (io->control && act->log.level <= MOAT_LOG_INFO)
 		moat_control_event(io->control, act);
 	moat_log(act->log.level, act->log.name, act->log.tunnel, "%s", act->log.text);

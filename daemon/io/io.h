@@ -116,7 +116,6 @@ struct moat_policies {
  * @totals: tree of what SAs that are gone have carried, per tunnel
  * @settled: a configuration has come
  * @keylog: an operator wants to see keys
- * @from_datagram: the step that runs was caused by a datagram
  */
 struct moat_io {
 	struct event_base *base;
@@ -138,7 +137,6 @@ struct moat_io {
 	bool settled;
 	bool keylog;
 	bool adopted;
-	bool from_datagram;
 	bool stepping;
 	void *totals;
 };
@@ -313,10 +311,5 @@ json_t *moat_event_json(struct moat_io *io, const struct moat_act *act);
 
 /** moat_time_json() - RFC 3339 in UTC; null for 0 */
 json_t *moat_time_json(uint64_t seconds);
-
-/* rate.c */
-
-/** moat_rate_ok() - may another line of this event and tunnel go to the log now? */
-bool moat_rate_ok(const char *name, const char *tunnel, uint64_t now);
 
 #endif

@@ -119,9 +119,7 @@ static void deliver(struct moat_io *io, unsigned int which, struct msghdr *mh,
 	event.datagram.marker = marker;
 	event.datagram.data = data;
 	event.datagram.len = len;
-	io->from_datagram = true;
 	moat_io_step(io, &event);
-	io->from_datagram = false;
 }
 
 static void receive(struct moat_io *io, unsigned int which)
@@ -252,8 +250,6 @@ static void note_unsent(struct moat_io *io, const struct moat_act *act, const ch
 	if (io->udp.why[0])
 		return;
 	io->udp.absent = is_absent(local);
-	if (!io->udp.absent && !moat_rate_ok("send-failed", NULL, moat_io_now()))
-		return;
 	io->udp.unsent[0] = act->send.local;
 	io->udp.unsent[1] = act->send.remote;
 	if (io->udp.absent)

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What strangers send must not fill the log: whatever they vary, and at whatever
+ * pace they send, lines are bounded by time, and what is left out is counted.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ike/core.h"
+#include "sim.h"
+#include "sim_internal.h"
+
+#define MINUTE	    60000
+#define OF_A_KIND   (20 + MINUTE / 5000 + 1)
+#define REPORTS	    (MINUTE / 10000 + 1)
+#define KINDS_MAX   8
+#define HEADER	    28
+#define COOKIES_LEN 16
+
+/**
+ * struct flood - who sends what, and what was written about it
+ * @first: message 1 as the peer would send it
+ * @names: kinds of lines, without the word about what was left out
+ * @left_out: what that word has counted
+ */
+struct flood {
+	struct sim *sim;
+	uint64_t now;
+	uint8_t first[1024];
+	size_t first_len;
+	const char *names[KINDS_MAX];
+	unsigned int lines[KINDS_MAX];
+	unsigned int reports;
+	unsigned int left_out;
+};
+
+static void note(struct flood *f, const struct moat_act *act)
+{
+	unsigned int i = 0, count;
+
+	if (!strcmp(act->log.name, "log-limited")) {
+		f->reports++;
+		assert_int_equal(sscanf(act->log.text, "%u lines", &count), 1);
+		f->left_out += count;
+		return;
+	}
+	while (i < KINDS_MAX && f->names[i] && strcmp(f->names[i], act->log.name) != 0)
+		i++;
+	assert_true(i < KINDS_MAX);
+	f->names[i] = act->log.name;
+	f->lines[i]++;
+}
+
+static void step(struct flood *f, struct moat_event *event)
+{
+	struct moat_acts acts;
+
+	event->now = f->now;
+	moat_acts_init(&acts);
+	moat_ike_step(sim_core(f->sim, 1), event, &acts);
+	for (const struct moat_act *act = acts.first; act; act = act->next) {
+		if (act->type == MOAT_ACT_LOG)
+			note(f, act);
+	}
+	moat_acts_free(&acts);
+}
+
+/* From the peer's address, or from some other one. */
+static void send(struct flood *f, bool stranger, const uint8_t *data, size_t len)
+{
+	struct moat_event event = { .type = MOAT_EV_DATAGRAM };
+
+	event.datagram.local.addr = f->sim->side[1].addr;
+	event.datagram.local.port = 500;
+	event.datagram.remote.addr = f->sim->side[0].addr;
+	event.datagram.remote.port = (uint16_t)(1 + sim_random(f->sim, 65535));
+	if (stranger) {
+		event.datagram.remote.addr.bytes[0] = 100;
+		event.datagram.remote.addr.bytes[2] = (uint8_t)sim_random(f->sim, 256);
+		event.datagram.remote.addr.bytes[3] = (uint8_t)sim_random(f->sim, 256);
+	}
+	event.datagram.data = data;
+	event.datagram.len = len;
+	step(f, &event);
+}
+
+static void fill(struct flood *f, uint8_t *data, size_t len)
+{
+	while (len--)
+		*data++ = (uint8_t)sim_random(f->sim, 256);
+}
+
+static void random_octets(struct flood *f)
+{
+	uint8_t data[64];
+
+	fill(f, data, sizeof(data));
+	send(f, sim_random(f->sim, 2), data, 1 + sim_random(f->sim, sizeof(data) - 1));
+}
+
+/* Message 1 of main mode, each time with another cookie. */
+static void first_messages(struct flood *f, bool stranger)
+{
+	fill(f, f->first, COOKIES_LEN / 2);
+	send(f, stranger, f->first, f->first_len);
+}
+
+static void from_strangers(struct flood *f)
+{
+	first_messages(f, true);
+}
+
+static void as_the_peer(struct flood *f)
+{
+	first_messages(f, false);
+}
+
+static void unknown_cookies(struct flood *f)
+{
+	uint8_t data[HEADER + 32];
+
+	fill(f, data, sizeof(data));
+	data[16] = 8;
+	data[17] = 0x10;
+	data[18] = 5;
+	data[19] = 1;
+	data[24] = data[25] = data[26] = 0;
+	data[27] = sizeof(data);
+	send(f, false, data, sizeof(data));
+}
+
+static void the_same(struct flood *f)
+{
+	static const uint8_t data[HEADER] = { 1 };
+
+	send(f, false, data, sizeof(data));
+}
+
+/* Message 1 of a peer is no reason for a line: what it leaves half open may be. */
+static const struct pattern {
+	void (*send)(struct flood *f);
+	bool refused;
+} patterns[] = {
+	{ random_octets, true },   { from_strangers, true }, { as_the_peer, false },
+	{ unknown_cookies, true }, { the_same, true },
+};
+
+static void begin(struct flood *f)
+{
+	struct sim_options o = {
+		.seed = 1,
+		.nets = 1,
+		.psk = { "a secret", "a secret" },
+		.esp = { "aes128gcm16-ecp256", "aes128gcm16-ecp256" },
+	};
+	const uint8_t *first;
+	int to;
+
+	memset(f, 0, sizeof(*f));
+	f->sim = sim_new(&o);
+	sim_run(f->sim, 100);
+	sim_up(f->sim, 0);
+	sim_run(f->sim, 20000);
+	first = sim_datagram(f->sim, 0, &f->first_len, &to);
+	assert_true(f->first_len <= sizeof(f->first));
+	memcpy(f->first, first, f->first_len);
+	f->now = f->sim->now;
+}
+
+static unsigned int flood(struct flood *f, const struct pattern *pattern,
+			  unsigned int each)
+{
+	struct moat_event timer = { .type = MOAT_EV_TIMER };
+	uint64_t end = f->now + MINUTE;
+	unsigned int sent = 0;
+
+	for (; f->now < end; f->now += each, sent++)
+		pattern->send(f);
+	/* The last word about what was left out. */
+	f->now += 10000;
+	step(f, &timer);
+	return sent;
+}
+
+static void test_flood(void **state)
+{
+	static const unsigned int paces[] = { 10, 100, 190, 1000 };
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(paces) / sizeof(*paces); i++) {
+		for (unsigned int j = 0; j < sizeof(patterns) / sizeof(*patterns); j++) {
+			unsigned int sent, lines = 0;
+			struct flood f;
+
+			begin(&f);
+			sent = flood(&f, &patterns[j], paces[i]);
+			for (unsigned int k = 0; k < KINDS_MAX && f.names[k]; k++) {
+				if (f.lines[k] > OF_A_KIND)
+					fail_msg("pattern %u, %u ms: %u lines of %s", j,
+						 paces[i], f.lines[k], f.names[k]);
+				lines += f.lines[k];
+			}
+			assert_true(f.reports <= REPORTS);
+			/* Not one is lost without a word. */
+			if (patterns[j].refused && lines + f.left_out < sent)
+				fail_msg("pattern %u, %u ms: %u sent, %u and %u told", j,
+					 paces[i], sent, lines, f.left_out);
+			sim_free(f.sim);
+		}
+	}
+}
+
+/* What becomes of a tunnel is told all the same, while strangers make noise. */
+static void test_peers_are_heard(void **state)
+{
+	struct flood f;
+
+	(void)state;
+	begin(&f);
+	flood(&f, &patterns[1], 10);
+	sim_down(f.sim, 0);
+	sim_run(f.sim, 80000);
+	assert_true(sim_logged(f.sim, 1, "ipsec-deleted") > 0);
+	sim_free(f.sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_peers_are_heard),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
