@@ -132,6 +132,8 @@ test_sources := $(wildcard $(patsubst %,selftests/%/*_test.c,unit exchange fuzz)
 tests := $(patsubst selftests/%.c,$(B)/tests/%,$(test_sources))
 helpers = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c %_fuzzer.c,$(wildcard selftests/$(1)/*.c)))
 $(filter $(B)/tests/unit/%,$(tests)): $(call helpers,unit)
+# It runs the programs.
+$(B)/tests/unit/cli_test: | $(programs)
 # The simulation checks certificates as the daemon does.
 simulation := $(call helpers,exchange) $(B)/obj/daemon/io/x509.o
 $(filter $(B)/tests/exchange/%,$(tests)): $(simulation)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* moatd: which of its processes this is. */
+#include <getopt.h>
+#include <linux/moat.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +26,7 @@ static int usage(FILE *out, int status)
 	fprintf(out, "usage: moatd [-c DIR] [-r RUNDIR]\n"
 		     "  -c DIR     configuration (default /etc/moat)\n"
 		     "  -r RUNDIR  control socket (default /run/moat)\n"
+		     "  --help     this; --version: which moatd it is\n"
 		     "moatd stays in the foreground. `moat check -c DIR` reads the "
 		     "configuration only.\n");
 	return status;
@@ -31,6 +34,11 @@ static int usage(FILE *out, int status)
 
 int main(int argc, char **argv)
 {
+	static const struct option words[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
 	const char *dir = "/etc/moat", *rundir = "/run/moat";
 	int option;
 
@@ -41,7 +49,7 @@ int main(int argc, char **argv)
 			return processes[i].run(argv[1]);
 		}
 	}
-	while ((option = getopt(argc, argv, "c:r:h")) != -1) {
+	while ((option = getopt_long(argc, argv, "c:r:hV", words, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			dir = optarg;
@@ -51,6 +59,9 @@ int main(int argc, char **argv)
 			break;
 		case 'h':
 			return usage(stdout, 0);
+		case 'V':
+			puts("moatd " MOAT_VERSION);
+			return 0;
 		default:
 			return usage(stderr, 2);
 		}

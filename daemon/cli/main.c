@@ -164,12 +164,19 @@ int moat_cli_dispatch(const struct moat_cli *cli, const struct moat_command *tab
 		return moat_cli_dispatch(cli, command->sub, deeper, argc - 1, argv + 1);
 	if (argc > 1 && (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help")))
 		return explain(table, path, 1, argv);
+	/* Without the words that it cannot do without: what they are. */
+	if (argc == 1 && command->usage[0] && command->usage[0] != '[') {
+		fprintf(stderr, "usage: moat%s %s\n%s\n", deeper, command->usage,
+			command->help);
+		return MOAT_EXIT_USAGE;
+	}
 	return command->run(cli, argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)
 {
 	struct moat_cli cli = { .rundir = RUNDIR };
+	static char version[] = "version";
 	int i, n = 0;
 
 	/* --json may stand anywhere, the rest of the options before the command */
@@ -178,6 +185,9 @@ int main(int argc, char **argv)
 			cli.json = true;
 		else if (n == 0 && !strcmp(argv[i], "-r") && i + 1 < argc)
 			cli.rundir = argv[++i];
+		else if (n == 0 &&
+			 (!strcmp(argv[i], "--version") || !strcmp(argv[i], "-V")))
+			argv[n++] = version;
 		else if (n == 0 && argv[i][0] == '-' && strcmp(argv[i], "--help") &&
 			 strcmp(argv[i], "-h"))
 			moat_usage("moat: no option %s (or it wants a value); moat help "

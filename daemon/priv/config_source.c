@@ -12,6 +12,7 @@
 #include "priv/config_internal.h"
 
 #define SOURCE_MAX (16u << 20) /* octets of one file */
+#define NESTED_MAX 16	       /* brackets in each other; four are needed */
 
 /*
  * Return the whole file with a NUL behind it, or NULL. Its size is asked for
@@ -97,17 +98,38 @@ static bool check_string(struct moat_reader *reader, const char *p, unsigned int
 }
 
 /*
+ * libconfig says "memory exhausted" of brackets in each other, once it is thousands.
+ */
+static bool check_depth(struct moat_reader *reader, char c, unsigned int *depth,
+			unsigned int line)
+{
+	if (c && strchr("([{", c) && ++*depth > NESTED_MAX) {
+		moat_mistake(reader->mistakes, reader->name, line,
+			     "nested too deeply: this is the %uth bracket within others; "
+			     "expected tunnels = { NAME = { local-net = [ ... ] } }",
+			     *depth);
+		return false;
+	}
+	if (c && strchr(")]}", c) && *depth)
+		--*depth;
+	return true;
+}
+
+/*
  * libconfig reads an integer beyond 32 bits modulo 2^32 without a word, and
  * takes @include from wherever the process stands.
  */
 static bool check_text(struct moat_reader *reader, const char *text)
 {
-	unsigned int line = 1;
+	unsigned int line = 1, depth = 0;
 	bool ok = true;
 
 	for (const char *p = text; *p;) {
 		char *end;
 		int base;
+
+		if (!check_depth(reader, *p, &depth, line))
+			return false;
 
 		if (!strncmp(p, "@include", 8)) {
 			moat_mistake(reader->mistakes, reader->name, line,
@@ -138,15 +160,21 @@ static bool check_text(struct moat_reader *reader, const char *text)
 	return ok;
 }
 
+static const char *line_of(const char *text, unsigned int line)
+{
+	while (line-- > 1 && text) {
+		text = strchr(text, '\n');
+		text += text != NULL;
+	}
+	return text;
+}
+
 /* The common slips behind libconfig's bare "syntax error". */
 static const char *hint(const char *text, unsigned int line)
 {
 	const char *word;
 
-	while (line > 1 && (text = strchr(text, '\n'))) {
-		text++;
-		line--;
-	}
+	text = line_of(text, line);
 	if (!text)
 		return "; is a bracket or a quote left open?";
 	word = text + strspn(text, " \t");
@@ -161,6 +189,55 @@ static const char *hint(const char *text, unsigned int line)
 	if (strcspn(word, ".") < strcspn(word, "=:\n\""))
 		return "; names hold no dot";
 	return "; settings are written name = value, text stands in double quotes";
+}
+
+/* Where a name is given its value in a line, or NULL. */
+static const char *named(const char *line, size_t *len)
+{
+	const char *word = line + strspn(line, " \t{};,");
+
+	*len = strcspn(word, " \t=:{};,\"\n");
+	return *len && strchr("=:", word[*len + strspn(word + *len, " \t")]) ? word
+									     : NULL;
+}
+
+/*
+ * "duplicate setting name", and no word about which and where: it is the first
+ * name of its line, as people write, and the last line before that begins with it.
+ */
+static void duplicate(struct moat_reader *reader, const char *text, unsigned int line)
+{
+	const char *at = line_of(text, line), *word, *other;
+	unsigned int before = 0, n = 1;
+	size_t len = 0, other_len;
+
+	word = at ? named(at, &len) : NULL;
+	for (; word && n < line; n++, text = line_of(text, 2)) {
+		other = named(text, &other_len);
+		if (other && other_len == len && !memcmp(other, word, len))
+			before = n;
+	}
+	if (!before)
+		moat_mistake(reader->mistakes, reader->name, line,
+			     "a name stands twice in this group: a tunnel, and each "
+			     "setting of it, may stand there once");
+	else
+		moat_mistake(reader->mistakes, reader->name, line,
+			     "\"%.*s\" stands in line %u already: a tunnel, and each "
+			     "setting of it, may stand there once",
+			     (int)len, word, before);
+}
+
+static void explain_error(struct moat_reader *reader, const char *text)
+{
+	unsigned int line = config_error_line(&reader->tree);
+	const char *what = config_error_text(&reader->tree);
+
+	if (!strcmp(what, "duplicate setting name"))
+		duplicate(reader, text, line);
+	else
+		moat_mistake(reader->mistakes, reader->name, line, "%s%s", what,
+			     strcmp(what, "syntax error") ? "" : hint(text, line));
 }
 
 bool moat_reader_open(struct moat_reader *reader, FILE *file)
@@ -187,11 +264,7 @@ bool moat_reader_open(struct moat_reader *reader, FILE *file)
 	} else if (!check_text(reader, text)) {
 		/* said */
 	} else if (!config_read_string(&reader->tree, text)) {
-		unsigned int line = config_error_line(&reader->tree);
-		const char *what = config_error_text(&reader->tree);
-
-		moat_mistake(reader->mistakes, reader->name, line, "%s%s", what,
-			     strcmp(what, "syntax error") ? "" : hint(text, line));
+		explain_error(reader, text);
 	} else {
 		ok = true;
 	}

@@ -384,6 +384,13 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 		moat_reader_wrong(reader, block,
 				  "the name of a tunnel may have %u characters",
 				  MOAT_TUNNEL_NAME_MAX);
+	/* It would be a pattern wherever names are typed. */
+	if (strchr(name, '*'))
+		moat_reader_wrong(
+			reader, block,
+			"tunnel \"%s\": the name of a tunnel consists of letters, "
+			"digits, - and _",
+			name);
 	strncpy(tunnel->name, name, MOAT_TUNNEL_NAME_MAX);
 	tunnel->line = config_setting_source_line(block);
 	set_defaults(tunnel);

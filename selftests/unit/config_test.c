@@ -473,7 +473,38 @@ static void test_syntax(void **state)
 	EXPECT("@include \"other.conf\"",
 	       "moat.conf:1: @include is not taken: put the file into conf.d");
 	EXPECT(WITH("lifetime = 60\nlifetime = 70"),
-	       "moat.conf:7: duplicate setting name");
+	       "moat.conf:7: \"lifetime\" stands in line 6 already: a tunnel, and each "
+	       "setting of it, may stand there once");
+	EXPECT("tunnels = {\nbranch = {\nlifetime = 60 };\n  branch : {\nlifetime = 60 } }",
+	       "moat.conf:4: \"branch\" stands in line 2 already: a tunnel, and each "
+	       "setting of it, may stand there once");
+	EXPECT("tunnels = { a = { }; a = { } }",
+	       "moat.conf:1: a name stands twice in this group: a tunnel, and each "
+	       "setting of it, may stand there once");
+}
+
+/* libconfig's stack ends at some thousands, where it says "memory exhausted". */
+static void test_nested(void **state)
+{
+	static char text[20100] = "tunnels = {\nx = ";
+	size_t start = strlen(text);
+
+	(void)state;
+	memset(text + start, '(', 20000);
+	EXPECT(text, "moat.conf:2: nested too deeply: this is the 17th bracket within "
+		     "others; expected tunnels = { NAME = { local-net = [ ... ] } }");
+	/* In a text they are none, and those that were closed do not count. */
+	EXPECT(WITH("local-id = \"((((((((((((((((((((((((((\"\n") WITH(""),
+	       "moat.conf:9: \"tunnels\" stands in line 1 already: a tunnel, and each "
+	       "setting of it, may stand there once");
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	EXPECT("tunnels = {\n* = {\n" ENOUGH "} }",
+	       "moat.conf:2: tunnel \"*\": the name of a tunnel consists of letters, "
+	       "digits, - and _");
 }
 
 static void test_no_text(void **state)
@@ -544,6 +575,8 @@ int main(void)
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_no_text),
 		cmocka_unit_test(test_several_files),
 	};
