@@ -121,24 +121,27 @@ void moat_act_explain(struct moat_acts *acts, const char *name,
 		      const struct moat_tunnel_conf *conf, const struct moat_addr *peer,
 		      const struct moat_mismatch *why, const char *fmt, ...)
 {
+	const char *tunnel = conf ? conf->name : "";
+	char what[256], place[320] = "", addr[MOAT_ADDR_STRLEN];
 	struct moat_act *act;
-	char what[256], place[320], addr[MOAT_ADDR_STRLEN];
 	char text[1400];
 	va_list args;
 
-	if (limited(acts, name, conf->name))
+	if (limited(acts, name, tunnel))
 		return;
 	act = moat_act_new(acts, MOAT_ACT_LOG);
 	va_start(args, fmt);
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	snprintf(place, sizeof(place), "%s:%u", conf->file,
-		 moat_conf_line(conf, why->key));
-	snprintf(text, sizeof(text), "%s%s%s (%s); peer %s", what, *what ? ": " : "",
-		 why->text, place, moat_addr_str(peer, addr));
+	if (conf)
+		snprintf(place, sizeof(place), "%s:%u", conf->file,
+			 moat_conf_line(conf, why->key));
+	snprintf(text, sizeof(text), "%s%s%s%s%s%s; peer %s", what, *what ? ": " : "",
+		 why->text, conf ? " (" : "", place, conf ? ")" : "",
+		 moat_addr_str(peer, addr));
 	act->log.level = MOAT_LOG_WARN;
 	act->log.name = name;
-	act->log.tunnel = moat_dup(conf->name, strlen(conf->name) + 1);
+	act->log.tunnel = moat_dup(tunnel, strlen(tunnel) + 1);
 	act->log.text = moat_dup(text, strlen(text) + 1);
 	act->log.place = moat_dup(place, strlen(place) + 1);
 	act->log.peer = *peer;

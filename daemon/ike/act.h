@@ -45,7 +45,7 @@ void moat_act_log(struct moat_acts *acts, enum moat_level level, const char *nam
  * moat_act_explain() - a refusal, explained: one event of the log, kept per peer
  * @acts: the list
  * @name: stable name of the event
- * @conf: tunnel that did not fit
+ * @conf: tunnel that did not fit, NULL when no one alone is to blame
  * @peer: whose message was refused
  * @why: what differs, and which setting would mend it
  * @fmt: what happened; @why's text and the place of its setting follow

@@ -75,26 +75,64 @@ static struct moat_pair *find_pair(struct moat_isakmp *sa, const struct moat_sel
 	return NULL;
 }
 
-/* The tunnel of this peer that has one of the two networks; else the one in use. */
+static unsigned int range_nearness(const struct moat_range *have,
+				   const struct moat_range *asked)
+{
+	if (moat_range_equal(have, asked))
+		return 4;
+	return moat_range_within(have, asked) || moat_range_within(asked, have) ? 2 : 0;
+}
+
+/* How much of what was asked for a tunnel has: 0 for not even the address family. */
+static unsigned int nearness(const struct moat_tunnel *tunnel,
+			     const struct moat_selector *s)
+{
+	unsigned int best = 0;
+
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		const struct moat_selector *have = &tunnel->pairs[i].selector;
+		unsigned int near = 1 + range_nearness(&have->local, &s->local) +
+				    range_nearness(&have->remote, &s->remote);
+
+		if (tunnel->pairs[i].vacant ||
+		    have->local.first.len != s->local.first.len ||
+		    have->remote.first.len != s->remote.first.len)
+			continue;
+		/* Two networks that it has, for other traffic, are less than just this. */
+		near += selector_fits(have, s, false);
+		best = near > best ? near : best;
+	}
+	return best;
+}
+
+/*
+ * The tunnel that the operator would have to change, also one that is down: the one
+ * that has most of what was asked for. NULL when several are as near as each other,
+ * for a guess would send the operator to the wrong place.
+ */
 static const struct moat_tunnel *closest_tunnel(const struct moat_isakmp *sa,
 						const struct moat_selector *s)
 {
+	const struct moat_tunnel *closest = NULL;
 	const struct moat_tunnel *tunnel;
+	unsigned int best = 0;
+	bool tie = false;
 
 	if (sa->tunnel->template)
 		return sa->tunnel->template;
 	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
-		if (tunnel->down || !moat_tunnel_same_peer(tunnel, sa->tunnel))
-			continue;
-		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-			const struct moat_selector *have = &tunnel->pairs[i].selector;
+		unsigned int near;
 
-			if (moat_range_equal(&have->local, &s->local) ||
-			    moat_range_equal(&have->remote, &s->remote))
-				return tunnel;
-		}
+		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		near = nearness(tunnel, s);
+		if (closest && near < best)
+			continue;
+		tie = closest && near == best;
+		closest = tunnel;
+		best = near;
 	}
-	return sa->tunnel;
+	return tie ? NULL : closest;
 }
 
 static void nets_print(const struct moat_tunnel_conf *conf, bool local, char *out,
@@ -122,23 +160,38 @@ static void selector_print(const struct moat_selector *s, char *out, size_t size
 }
 
 /* Which of networks, protocol and ports no pair of this tunnel has. */
-static void explain_pair(const struct moat_tunnel_conf *conf,
-			 const struct moat_selector *s, struct moat_mismatch *why)
+static void differences(const struct moat_tunnel_conf *conf,
+			const struct moat_selector *s, struct moat_text *t,
+			struct moat_mismatch *why)
 {
-	struct moat_text t = { why->text, sizeof(why->text), 0 };
 	char asked[2 * MOAT_ADDR_STRLEN];
 	char have[120];
 	char want[48];
 
-	moat_text_add(&t, "no tunnel with this peer that is up has just this pair");
 	nets_print(conf, true, have, sizeof(have));
-	moat_explain_pair(why, &t, "local-net", moat_range_str(&s->local, asked), have);
+	moat_explain_pair(why, t, "local-net", moat_range_str(&s->local, asked), have);
 	nets_print(conf, false, have, sizeof(have));
-	moat_explain_pair(why, &t, "remote-net", moat_range_str(&s->remote, asked), have);
+	moat_explain_pair(why, t, "remote-net", moat_range_str(&s->remote, asked), have);
 	selector_print(s, want, sizeof(want));
 	selector_print(&conf->pairs[0].selector, have, sizeof(have));
 	if (strcmp(want, have))
-		moat_explain_pair(why, &t, "traffic", want, have);
+		moat_explain_pair(why, t, "traffic", want, have);
+}
+
+static void explain_pair(const struct moat_tunnel *tunnel, const struct moat_selector *s,
+			 struct moat_mismatch *why)
+{
+	const struct moat_tunnel_conf *conf = &tunnel->conf;
+	struct moat_text t = { why->text, sizeof(why->text), 0 };
+
+	moat_text_add(&t, "no tunnel with this peer that is up has just this pair");
+	differences(conf, s, &t, why);
+	if (tunnel->down)
+		moat_text_add(&t, "; the tunnel is down: moat up %s", conf->name);
+	for (unsigned int i = 0; i < conf->n_pairs && !conf->any; i++) {
+		if (selector_fits(&tunnel->pairs[i].selector, s, false))
+			return;
+	}
 	moat_text_add(&t, "; %s",
 		      conf->narrow || conf->any
 			      ? "it must lie within local-net and remote-net"
@@ -146,11 +199,47 @@ static void explain_pair(const struct moat_tunnel_conf *conf,
 				"hold them with narrow = true");
 }
 
+/* Several are as near as each other, or as far: all are named, and none is blamed. */
+static void explain_tunnels(const struct moat_isakmp *sa, const struct moat_selector *s,
+			    struct moat_mismatch *why)
+{
+	struct moat_text t = { why->text, sizeof(why->text), 0 };
+	const struct moat_tunnel *tunnel;
+	char local[2 * MOAT_ADDR_STRLEN];
+	char remote[2 * MOAT_ADDR_STRLEN];
+	const char *comma = "";
+
+	moat_text_add(&t,
+		      "no tunnel with this peer that is up has just this pair: local-net "
+		      "%s, remote-net %s; one of its tunnels must have it: ",
+		      moat_range_str(&s->local, local),
+		      moat_range_str(&s->remote, remote));
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		moat_text_add(&t, "%s%s%s", comma, tunnel->conf.name,
+			      tunnel->down ? " (down)" : "");
+		comma = ", ";
+	}
+}
+
+static void explain(struct moat_ike1_in *in, const struct moat_selector *s,
+		    struct moat_mismatch *why)
+{
+	const struct moat_tunnel *closest = closest_tunnel(in->sa, s);
+
+	if (!why->text[0] && closest)
+		explain_pair(closest, s, why);
+	else if (!why->text[0])
+		explain_tunnels(in->sa, s, why);
+	moat_act_explain(in->ike->acts, "quick-no-pair", closest ? &closest->conf : NULL,
+			 &in->sa->remote.addr, why, "phase 2");
+}
+
 struct moat_pair *moat_quick_pair(struct moat_ike1_in *in, const struct moat_selector *s)
 {
 	struct moat_pair *pair = find_pair(in->sa, s, false);
 	struct moat_mismatch why = { .key = MOAT_CONF_LOCAL_NET };
-	const struct moat_tunnel *closest;
 
 	/* Just what was asked for comes before what holds it. */
 	if (!pair)
@@ -159,11 +248,7 @@ struct moat_pair *moat_quick_pair(struct moat_ike1_in *in, const struct moat_sel
 		pair = moat_wild_pair(in->sa->tunnel, s, &why);
 	if (pair)
 		return pair;
-	closest = closest_tunnel(in->sa, s);
-	if (!why.text[0])
-		explain_pair(&closest->conf, s, &why);
-	moat_act_explain(in->ike->acts, "quick-no-pair", &closest->conf,
-			 &in->sa->remote.addr, &why, "phase 2");
+	explain(in, s, &why);
 	moat_quick_refuse(in, MOAT_N_INVALID_ID_INFORMATION);
 	return NULL;
 }

@@ -510,6 +510,44 @@ static void by_identity(void **state)
 	}
 }
 
+/* Of the tunnels with a peer the one to change is named, up or down, or all are. */
+static void nearest(void **state)
+{
+	static const char gate[] = FOR("one", "gw-b.example", "\"10.2.0.0/24\"") FOR(
+		"two", "gw-b.example",
+		"\"10.3.0.0/24\"") "six = { remote = \"" ONE
+				   "\"\nremote-id = \"gw-b.example\"\n" OURS AUTH ESP IKE
+				   "local-net = \"fd00:1::/64\"\nremote-net = "
+				   "\"fd00:2::/64\" }\n";
+	static const struct {
+		const char *local, *remote, *why;
+	} cases[] = {
+		{ "10.3.0.128/25", "10.1.0.0/24", "we have 10.3.0.0/24" },
+		{ "10.2.0.0/24", "10.1.0.0/16", "we have 10.2.0.0/24" },
+		{ "fd00:9::/64", "fd00:8::/64", "we have fd00:2::/64" },
+		{ "10.9.0.0/24", "10.1.0.0/24", "must have it: one (down), two, six;" },
+		{ "10.2.0.0/24", "10.1.0.0/24", "the tunnel is down: moat up one (" },
+	};
+	struct hub *hub = start(gate);
+	char text[1024];
+
+	(void)state;
+	hub_control(hub, 0, MOAT_EV_DOWN, "one");
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "hub = { remote = \"" HERE "\"\nlocal = \"" ONE
+			 "\"\nlocal-net = \"%s\"\nremote-net = \"%s\"\nauth = "
+			 "\"rsa-sig\"\nkey = \"selftests/certs/gw-b.key\"\n" ESP IKE
+			 "cert = \"gw-b.pem\"\nca = \"ca.pem\"\nlocal-id = "
+			 "\"gw-b.example\"\nremote-id = \"gw-a.example\" }",
+			 cases[i].local, cases[i].remote);
+		hub_configure(hub, 1, ONE, text);
+		up(hub, 1);
+		refused(hub, 1, cases[i].why);
+	}
+	finish(hub);
+}
+
 static void by_proposal(void **state)
 {
 	struct hub *hub = start(TEMPLATE("new", "\"10.50.0.0/16\"", IKE) TEMPLATE(
@@ -578,26 +616,17 @@ static void not_with_a_secret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_peers),
-		cmocka_unit_test(rekeys),
-		cmocka_unit_test(strangers),
-		cmocka_unit_test(networks),
-		cmocka_unit_test(own_address),
-		cmocka_unit_test(within),
+		cmocka_unit_test(two_peers),	 cmocka_unit_test(rekeys),
+		cmocka_unit_test(strangers),	 cmocka_unit_test(networks),
+		cmocka_unit_test(own_address),	 cmocka_unit_test(within),
 
-		cmocka_unit_test(one_nat),
-		cmocka_unit_test(moved),
-		cmocka_unit_test(twice),
-		cmocka_unit_test(silent),
-		cmocka_unit_test(operator_asks),
-		cmocka_unit_test(reload),
-		cmocka_unit_test(restless),
-		cmocka_unit_test(limits),
-		cmocka_unit_test(flood),
-		cmocka_unit_test(by_identity),
-		cmocka_unit_test(by_proposal),
-		cmocka_unit_test(by_its_own_ca),
-		cmocka_unit_test(not_with_a_secret),
+		cmocka_unit_test(one_nat),	 cmocka_unit_test(moved),
+		cmocka_unit_test(twice),	 cmocka_unit_test(silent),
+		cmocka_unit_test(operator_asks), cmocka_unit_test(reload),
+		cmocka_unit_test(restless),	 cmocka_unit_test(limits),
+		cmocka_unit_test(flood),	 cmocka_unit_test(by_identity),
+		cmocka_unit_test(nearest),	 cmocka_unit_test(by_proposal),
+		cmocka_unit_test(by_its_own_ca), cmocka_unit_test(not_with_a_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
