@@ -127,7 +127,7 @@ void moat_act_explain(struct moat_acts *acts, const char *name,
 	char text[1400];
 	va_list args;
 
-	if (limited(acts, name, tunnel))
+	if (limited(acts, name, conf ? tunnel : NULL))
 		return;
 	act = moat_act_new(acts, MOAT_ACT_LOG);
 	va_start(args, fmt);
