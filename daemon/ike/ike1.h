@@ -74,12 +74,12 @@ enum moat_sig_verdict {
  * @spoken: the peer knows it
  * @asked: number of our last question
  * @answered: number of the peer's last one, once one was @heard
+ * @doubt: since when the peer has another ISAKMP SA and may have lost this one, or 0
  */
 struct moat_dpd {
-	bool spoken;
-	bool heard;
-	uint32_t asked;
-	uint32_t answered;
+	bool spoken, heard;
+	uint32_t asked, answered;
+	uint64_t doubt;
 	struct moat_timer timer;
 };
 
@@ -679,7 +679,7 @@ void moat_info_delete_isakmp(struct moat_isakmp *sa);
 void moat_dpd_put_vendor(struct moat_build *b);
 /** moat_dpd_take_vendor() - does a message of phase 1 say that the peer knows it? */
 void moat_dpd_take_vendor(const struct moat_ike1_in *in);
-/** moat_dpd_start() - phase 1 stands: from now on the peer is watched */
+/** moat_dpd_start() - phase 1 stands: watch the peer */
 void moat_dpd_start(struct moat_isakmp *sa);
 /** moat_dpd_handle() - an authentic R-U-THERE or its answer */
 void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n);

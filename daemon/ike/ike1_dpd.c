@@ -9,7 +9,9 @@
 
 #include <string.h>
 
-#define ASK_AGAIN (5 * MOAT_SECOND)
+#define ASK_AGAIN   (5 * MOAT_SECOND)
+#define DOUBT_AFTER (10 * MOAT_SECOND)
+#define DOUBT_TRIES 5
 
 /* Its last two octets are the version. */
 static const uint8_t vendor[16] = { 0xaf, 0xca, 0xd7, 0x13, 0x68, 0xa1, 0xf1, 0xc9,
@@ -76,6 +78,52 @@ static void ask(struct moat_isakmp *sa)
 	moat_info_dpd(sa, MOAT_N_R_U_THERE, sa->dpd.asked);
 }
 
+/*
+ * A peer that crashed and has adopted its IPsec SAs begins anew without a word of
+ * INITIAL-CONTACT, which would end those; each crash leaves an ISAKMP SA here that
+ * it knows nothing of. When it answers under another one and not under this one,
+ * this one is of no use to anybody, and need not wait for dpd-timeout.
+ *
+ * Return: true while it is not clear, or the ISAKMP SA is gone.
+ */
+static bool doubted(struct moat_isakmp *sa)
+{
+	char name[MOAT_ISAKMP_STRLEN];
+
+	if (!sa->dpd.doubt || sa->heard_at >= sa->dpd.doubt) {
+		sa->dpd.doubt = 0;
+		return false;
+	}
+	if (sa->ike->now < sa->dpd.doubt + DOUBT_AFTER + DOUBT_TRIES * ASK_AGAIN) {
+		ask(sa);
+		moat_timer_after(sa->ike, &sa->dpd.timer, ASK_AGAIN);
+		return true;
+	}
+	sa->dpd.doubt = 0;
+	if (!heard_elsewhere(sa))
+		return false;
+	moat_act_log(sa->ike->acts, MOAT_LOG_INFO, "ike-deleted", sa->tunnel->conf.name,
+		     "the peer answers under another ISAKMP SA, and not under this one: "
+		     "it has lost it; %s",
+		     moat_isakmp_name(sa, name));
+	moat_isakmp_remove(sa);
+	return true;
+}
+
+static void doubt_others(const struct moat_isakmp *sa)
+{
+	struct moat_isakmp *other;
+
+	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
+		if (other == sa || other->state != MOAT_QM_IDLE || other->rekeying ||
+		    other->dpd.doubt || !other->dpd.spoken || !other->tunnel->conf.dpd ||
+		    !moat_tunnel_same_peer(other->tunnel, sa->tunnel))
+			continue;
+		other->dpd.doubt = sa->ike->now;
+		moat_timer_after(sa->ike, &other->dpd.timer, DOUBT_AFTER);
+	}
+}
+
 static void due(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
@@ -84,6 +132,8 @@ static void due(struct moat_ike *ike, void *owner)
 	uint64_t timeout = conf->dpd_timeout * MOAT_SECOND;
 	uint64_t quiet = ike->now - sa->heard_at;
 
+	if (doubted(sa))
+		return;
 	if (quiet < idle) {
 		moat_timer_after(ike, &sa->dpd.timer, idle - quiet);
 	} else if (quiet < timeout) {
@@ -135,6 +185,7 @@ void moat_dpd_start(struct moat_isakmp *sa)
 	struct moat_ike *ike = sa->ike;
 
 	sa->dpd.timer = (struct moat_timer){ .fire = due, .owner = sa };
+	doubt_others(sa);
 	if (!sa->dpd.spoken || !sa->tunnel->conf.dpd)
 		return;
 	moat_core_random(ike, &sa->dpd.asked, sizeof(sa->dpd.asked));

@@ -148,13 +148,84 @@ static void other_configuration(void **state)
 	sim_free(sim);
 }
 
+/* Each crash leaves the peer an ISAKMP SA that nobody else has: they do not pile up. */
+static void crashes_in_a_row(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.dpd = 30;
+	o.dpd_timeout = 120;
+	sim = start(&o);
+	for (unsigned int i = 0; i < 3; i++) {
+		sim_crash(sim, 0);
+		sim_run(sim, 2 * SECOND);
+		sim_restart(sim, 0);
+		sim_run(sim, 10 * SECOND);
+	}
+	assert_true(sim_isakmps(sim, 1) > 1);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	sim_run(sim, 50 * SECOND);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	assert_int_equal(sim_logged(sim, 1, "peer-dead"), 0);
+	sim_run(sim, 180 * SECOND);
+	assert_whole(sim);
+	sim_free(sim);
+}
+
+/* Two that both sides have stay: after a simultaneous start, say. */
+static void two_that_live(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.dpd = 30;
+	o.dpd_timeout = 120;
+	o.start[0] = o.start[1] = MOAT_START_UP;
+	sim = sim_new(&o);
+	sim_run(sim, 100 * SECOND);
+	assert_int_equal(sim_isakmps(sim, 0), sim_isakmps(sim, 1));
+	assert_true(sim_isakmps(sim, 0) >= 1);
+	assert_int_equal(sim_logged(sim, 0, "ike-deleted"), 0);
+	assert_int_equal(sim_logged(sim, 1, "ike-deleted"), 0);
+	assert_whole(sim);
+	sim_free(sim);
+}
+
+/* One that does not adopt says INITIAL-CONTACT: what the peer had goes at once. */
+static void reboots_in_a_row(void **state)
+{
+	struct sim_options o = plain();
+	unsigned int contacts;
+	struct sim *sim;
+
+	(void)state;
+	o.traffic = 0;
+	sim = start(&o);
+	contacts = sim_logged(sim, 1, "ike-initial-contact");
+	for (unsigned int i = 0; i < 3; i++) {
+		sim_reboot(sim, 0);
+		sim_run(sim, SECOND);
+		sim_up(sim, 0);
+		sim_run(sim, SECOND);
+		assert_int_equal(sim_isakmps(sim, 0), 1);
+		assert_int_equal(sim_isakmps(sim, 1), 1);
+		assert_int_equal(sim_logged(sim, 1, "ike-initial-contact"),
+				 contacts + i + 1);
+	}
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stays_up),
-		cmocka_unit_test(in_a_rekey),
-		cmocka_unit_test(peer_lost_them),
-		cmocka_unit_test(other_configuration),
+		cmocka_unit_test(stays_up),	    cmocka_unit_test(in_a_rekey),
+		cmocka_unit_test(peer_lost_them),   cmocka_unit_test(other_configuration),
+		cmocka_unit_test(crashes_in_a_row), cmocka_unit_test(two_that_live),
+		cmocka_unit_test(reboots_in_a_row),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
