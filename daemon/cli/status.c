@@ -57,6 +57,8 @@ static void print_tunnel(const json_t *tunnel)
 	if (moat_field(tunnel, "template")[0])
 		printf("  %s", moat_field(tunnel, "remote_id"));
 	putchar('\n');
+	if (moat_field(tunnel, "reason")[0])
+		printf("  %s\n", moat_field(tunnel, "reason"));
 	json_array_foreach(json_object_get(tunnel, "pairs"), i, pair) {
 		printf("  %s === %s  %s", moat_field(pair, "local_net"),
 		       moat_field(pair, "remote_net"), moat_field(pair, "state"));

@@ -209,6 +209,9 @@ void moat_udp_unsent(struct moat_io *io);
 
 /** moat_udp_send() - send what MOAT_ACT_SEND says; what finds no room is lost */
 void moat_udp_send(struct moat_io *io, const struct moat_act *act);
+
+/** moat_udp_absent() - this address is on no interface of this machine */
+bool moat_udp_absent(const struct moat_addr *local);
 void moat_udp_close(struct moat_io *io);
 
 /* worker.c */

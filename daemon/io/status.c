@@ -185,7 +185,8 @@ static json_t *sa_row(const struct moat_ipc *info)
 }
 
 static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
-			const struct moat_dump *dump, struct moat_totals *totals)
+			const char *state, const struct moat_dump *dump,
+			struct moat_totals *totals)
 {
 	json_t *row = json_object(), *sas = json_array();
 	uint32_t policy = moat_policies_kernel(&io->policies, pair->policy);
@@ -206,7 +207,7 @@ static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
 	json_object_set_new(row, "local_net", network(&pair->selector.local));
 	json_object_set_new(row, "remote_net", network(&pair->selector.remote));
 	json_object_set_new(row, "policy", json_integer(policy));
-	json_object_set_new(row, "state", json_string(pair->state));
+	json_object_set_new(row, "state", json_string(state));
 	json_object_set_new(row, "mtu", mtu ? json_integer(mtu) : json_null());
 	json_object_set_new(row, "proposal",
 			    pair->proposal[0] ? json_string(pair->proposal)
@@ -217,8 +218,42 @@ static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
 	return row;
 }
 
+/**
+ * struct end - what is known of the local end of the tunnel before, which is
+ * mostly that of the next one
+ */
+struct end {
+	struct moat_addr addr;
+	bool absent;
+};
+
+/* SAs or not: without its own address nothing leaves, and nobody finds us. */
+static bool is_absent(struct end *end, const struct moat_tunnel_view *view)
+{
+	if (view->action != MOAT_ACTION_PROTECT || !view->local.len)
+		return false;
+	if (!moat_addr_equal(&end->addr, &view->local)) {
+		end->addr = view->local;
+		end->absent = moat_udp_absent(&view->local);
+	}
+	return end->absent;
+}
+
+static json_t *reason(bool absent, const struct moat_addr *local)
+{
+	char addr[MOAT_ADDR_STRLEN], text[MOAT_ADDR_STRLEN + 96];
+
+	if (!absent)
+		return json_null();
+	snprintf(text, sizeof(text),
+		 "its local address %s is on no interface of this machine: nothing can "
+		 "leave",
+		 moat_addr_str(local, addr));
+	return json_string(text);
+}
+
 static json_t *tunnel_row(struct moat_io *io, unsigned int index,
-			  const struct moat_tunnel_view *view,
+			  const struct moat_tunnel_view *view, bool absent,
 			  const struct moat_dump *dump)
 {
 	static const char *const actions[] = { "?", "protect", "bypass", "discard" };
@@ -229,7 +264,9 @@ static json_t *tunnel_row(struct moat_io *io, unsigned int index,
 	for (unsigned int i = 0; moat_ike_pair(io->ike, index, i, &pair); i++) {
 		if (pair.vacant)
 			continue;
-		json_array_append_new(pairs, pair_row(io, &pair, dump, &totals));
+		json_array_append_new(pairs,
+				      pair_row(io, &pair, absent ? "down" : pair.state,
+					       dump, &totals));
 	}
 	sums = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "packets_out_total",
 			 (json_int_t)totals.packets[1], "packets_in_total",
@@ -246,7 +283,8 @@ static json_t *tunnel_row(struct moat_io *io, unsigned int index,
 			    view->template ? json_string(view->template) : json_null());
 	json_object_set_new(row, "remote_id", identity(view->remote_id));
 	json_object_set_new(row, "action", json_string(actions[view->action & 3]));
-	json_object_set_new(row, "state", json_string(view->state));
+	json_object_set_new(row, "state", json_string(absent ? "down" : view->state));
+	json_object_set_new(row, "reason", reason(absent, &view->local));
 	json_object_set_new(row, "local", address(&view->local));
 	json_object_set_new(row, "remote",
 			    view->any ? json_string("any") : address(&view->remote));
@@ -262,9 +300,11 @@ json_t *moat_tunnels_json(struct moat_io *io, const struct moat_dump *dump)
 {
 	struct moat_tunnel_view view;
 	json_t *list = json_array();
+	struct end end = { 0 };
 
 	for (unsigned int i = 0; moat_ike_tunnel(io->ike, i, &view); i++)
-		json_array_append_new(list, tunnel_row(io, i, &view, dump));
+		json_array_append_new(list, tunnel_row(io, i, &view,
+						       is_absent(&end, &view), dump));
 	return list;
 }
 

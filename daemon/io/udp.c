@@ -227,7 +227,7 @@ static void set_source(struct msghdr *mh, const struct moat_addr *local)
 }
 
 /* The errors of sending do not tell it from a missing route. */
-static bool is_absent(const struct moat_addr *local)
+bool moat_udp_absent(const struct moat_addr *local)
 {
 	const struct moat_endpoint end = { .addr = *local };
 	union address address;
@@ -249,7 +249,7 @@ static void note_unsent(struct moat_io *io, const struct moat_act *act, const ch
 	/* One is enough at a time: the others will be sent again, too. */
 	if (io->udp.why[0])
 		return;
-	io->udp.absent = is_absent(local);
+	io->udp.absent = moat_udp_absent(local);
 	io->udp.unsent[0] = act->send.local;
 	io->udp.unsent[1] = act->send.remote;
 	if (io->udp.absent)

@@ -225,6 +225,34 @@ routes_come_with_the_wan()
 		wan_up && wait_for "the routes" routes_stand && own_packets_protected
 }
 
+# With its own address gone a tunnel is down, SAs or not, and status says why.
+address_taken_away()
+{
+	pings host-a 10.2.0.2 && ip -n gw-a addr del 192.0.2.1/24 dev wan-a &&
+		status_is gw-a 't["branch"]["state"] == "down"
+			and [p["state"] for p in t["branch"]["pairs"]] == ["down"] * 2
+			and "192.0.2.1 is on no interface" in t["branch"]["reason"]
+			and t["six"]["state"] == "up" and t["six"]["reason"] is None' &&
+		moat gw-a status | grep -A 1 '^branch: down' |
+			grep 'its local address 192.0.2.1 is on no interface' &&
+		moat gw-a metrics | grep 'moat_tunnel_up{.*"branch".* 0'
+	local status=$?
+	ip -n gw-a addr add 192.0.2.1/24 dev wan-a && wan_up &&
+		status_is gw-a 't["branch"]["state"] == "up" and t["branch"]["reason"] is None' &&
+		pings host-a 10.2.0.2 && return $status
+}
+
+# A bypass by hand before a tunnel's traffic: allowed, and said with the tunnel's name.
+bypass_by_hand()
+{
+	exit_is 0 '(tunnel branch) and 1 more, which protects 10.1.' moat gw-a policy add id 7 \
+		local 10.1.0.0/23 remote 10.2.0.2 action bypass &&
+		exit_is 0 'goes before policy' moat gw-a why 10.1.0.2 10.2.0.2 &&
+		exit_is 0 '(tunnel branch)' moat gw-a why 10.1.0.2 10.2.0.2
+	local status=$?
+	moat gw-a policy del id 7 && return $status
+}
+
 status_holds_contract()
 {
 	status_is gw-a '
@@ -618,6 +646,8 @@ case_ "a packet brings a tunnel over IPv6 up" traffic_ipv6
 case_ "the gateway's own packets go through" own_packets
 case_ "status holds what the contract says" status_holds_contract
 case_ "the views show it" views
+case_ "its own address taken away: down, and why" address_taken_away
+case_ "a bypass by hand before a tunnel's traffic is told" bypass_by_hand
 case_ "trace shows the exchanges" traced
 case_ "down stays down until up" down_is_down
 case_ "an unknown tunnel is refused" exit_is 1 'did you mean "branch"?' moat gw-a up branhc
