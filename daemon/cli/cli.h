@@ -112,6 +112,27 @@ json_t *moat_json_sa(const struct moat_nl_sa *sa);
 json_t *moat_json_policy(const struct moat_nl_policy *policy);
 int moat_json_print(json_t *document);
 
+/* override.c: policies by hand before those that protect */
+
+/**
+ * struct moat_override - a policy that another one takes traffic from
+ * @policy: its id; 0 for none
+ * @tunnel: whose it is; empty when no daemon knows
+ * @others: so many more there are
+ */
+struct moat_override {
+	uint32_t policy;
+	struct moat_selector selector;
+	char tunnel[128];
+	unsigned int others;
+};
+
+int moat_override_find(const struct moat_cli *cli, struct moat_nl *nl,
+		       const struct moat_nl_policy *policy,
+		       const struct moat_nl_flow *flow, struct moat_override *override);
+const char *moat_override_text(const struct moat_override *override, char *text,
+			       size_t size);
+
 /* kernel.c: the netlink client with its complaints */
 struct moat_nl *moat_kernel_open(void);
 int moat_kernel_done(struct moat_nl *nl, int err);

@@ -36,6 +36,15 @@ static int connect_to(const char *rundir, unsigned int seconds)
 	return fd;
 }
 
+bool moat_control_runs(const struct moat_cli *cli)
+{
+	int fd = connect_to(cli->rundir, 1);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static int no_answer(const struct moat_control *control)
 {
 	if (control->waits)

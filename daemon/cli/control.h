@@ -48,6 +48,9 @@ int moat_control_read(struct moat_control *control, json_t **answer);
 void moat_control_follow(struct moat_control *control);
 void moat_control_close(struct moat_control *control);
 
+/** moat_control_runs() - is there a moatd, and may we ask it? Without a complaint */
+bool moat_control_runs(const struct moat_cli *cli);
+
 /**
  * moat_control_ask() - one request, one answer
  * @command: its name

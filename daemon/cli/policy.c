@@ -208,15 +208,39 @@ static uint32_t take_words(struct moat_args *args, struct moat_nl_policy *policy
 	return seen;
 }
 
-/* The kernel took it; it may still be of no use. */
-static int add_policy(struct moat_nl *nl, const struct moat_nl_policy *policy)
+/* It is taken; who had no tunnel's traffic in mind shall hear of it. */
+static int warn_of_override(const struct moat_cli *cli, struct moat_nl *nl,
+			    const struct moat_nl_policy *policy)
+{
+	struct moat_override override;
+	char text[512];
+	int err = moat_override_find(cli, nl, policy, NULL, &override);
+
+	if (err || !override.policy)
+		return err;
+	fprintf(stderr,
+		"moat: warning: policy %u goes before %s: what both cover %s. To undo it: "
+		"moat policy del id %u; to let the other one go first, add it again with "
+		"a priority above that one's\n",
+		policy->id, moat_override_text(&override, text, sizeof(text)),
+		policy->action == MOAT_ACTION_BYPASS ? "leaves in clear from now on"
+						     : "is dropped from now on",
+		policy->id);
+	return 0;
+}
+
+/* The kernel took it; it may still be of no use, or do harm. */
+static int add_policy(const struct moat_cli *cli, struct moat_nl *nl,
+		      const struct moat_nl_policy *policy)
 {
 	struct moat_nl_policy added;
 	int err = moat_nl_policy_add(nl, policy);
 
 	if (!err)
 		err = moat_nl_policy_get(nl, policy->id, &added);
-	if (err || !added.shadowed)
+	if (!err && !added.shadowed)
+		return warn_of_override(cli, nl, policy);
+	if (err)
 		return err;
 	fprintf(stderr, "moat: warning: no packet will meet policy %u: ", policy->id);
 	if (added.shadow)
@@ -232,7 +256,6 @@ static int run_add(const struct moat_cli *cli, int argc, char **argv)
 	struct moat_nl_policy policy = { 0 };
 	struct moat_nl *nl;
 
-	(void)cli;
 	take_words(&args, &policy, ALL_WORDS,
 		   1U << W_ID | 1U << W_LOCAL | 1U << W_REMOTE | 1U << W_ACTION);
 	if (policy.selector.local.first.len != policy.selector.remote.first.len)
@@ -243,22 +266,26 @@ static int run_add(const struct moat_cli *cli, int argc, char **argv)
 	if (policy.action == MOAT_ACTION_PROTECT && !policy.mode)
 		policy.mode = MOAT_MODE_TUNNEL;
 	nl = moat_kernel_open();
-	return nl ? moat_kernel_done(nl, add_policy(nl, &policy)) : MOAT_EXIT_FAILED;
+	return nl ? moat_kernel_done(nl, add_policy(cli, nl, &policy)) : MOAT_EXIT_FAILED;
 }
 
 /* The flag acquire_off has no "leave it": keep what the policy has. */
-static int set_policy(struct moat_nl *nl, struct moat_nl_policy *policy, bool has_acquire)
+static int set_policy(const struct moat_cli *cli, struct moat_nl *nl,
+		      struct moat_nl_policy *policy, bool has_acquire)
 {
-	struct moat_nl_policy old;
+	struct moat_nl_policy whole;
 	int err;
 
 	if (!has_acquire) {
-		err = moat_nl_policy_get(nl, policy->id, &old);
+		err = moat_nl_policy_get(nl, policy->id, &whole);
 		if (err)
 			return err;
-		policy->acquire_off = old.acquire_off;
+		policy->acquire_off = whole.acquire_off;
 	}
-	return moat_nl_policy_set(nl, policy);
+	err = moat_nl_policy_set(nl, policy);
+	if (!err && policy->action)
+		err = moat_nl_policy_get(nl, policy->id, &whole);
+	return err || !policy->action ? err : warn_of_override(cli, nl, &whole);
 }
 
 static int run_set(const struct moat_cli *cli, int argc, char **argv)
@@ -268,7 +295,6 @@ static int run_set(const struct moat_cli *cli, int argc, char **argv)
 	struct moat_nl *nl;
 	uint32_t seen;
 
-	(void)cli;
 	seen = take_words(&args, &policy,
 			  1U << W_ID | 1U << W_ACTION | 1U << W_ENDPOINTS |
 				  1U << W_ACQUIRE,
@@ -277,7 +303,8 @@ static int run_set(const struct moat_cli *cli, int argc, char **argv)
 		moat_usage("moat: nothing to change; expected action, endpoints or "
 			   "acquire");
 	nl = moat_kernel_open();
-	return nl ? moat_kernel_done(nl, set_policy(nl, &policy, seen & 1U << W_ACQUIRE))
+	return nl ? moat_kernel_done(nl,
+				     set_policy(cli, nl, &policy, seen & 1U << W_ACQUIRE))
 		  : MOAT_EXIT_FAILED;
 }
 

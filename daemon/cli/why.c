@@ -29,7 +29,8 @@ static json_t *json_flow(const struct moat_nl_flow *flow)
 	return object;
 }
 
-static int print_json(const struct moat_nl_answer *answer)
+static int print_json(const struct moat_nl_answer *answer,
+		      const struct moat_override *override)
 {
 	json_t *doc = moat_json_document();
 	json_t *sas = json_array();
@@ -50,6 +51,11 @@ static int print_json(const struct moat_nl_answer *answer)
 	for (i = 0; i < answer->n_sas; i++)
 		json_array_append_new(sas, moat_json_sa(&answer->sas[i]));
 	json_object_set_new(doc, "sas", sas);
+	json_object_set_new(doc, "overridden",
+			    override->policy ? json_pack("{s:I, s:s}", "policy",
+							 (json_int_t) override->policy,
+							 "tunnel", override->tunnel)
+					     : json_null());
 	return moat_json_print(doc);
 }
 
@@ -65,12 +71,27 @@ static void print_nat(const struct moat_nl_answer *answer)
 	       to->sport, moat_addr_str(&to->dst, dst), to->dport);
 }
 
-static int print_answer(const struct moat_cli *cli, const struct moat_nl_answer *answer)
+/* Somebody took it by hand out of what protects it. */
+static void print_override(const struct moat_nl_answer *answer,
+			   const struct moat_override *override)
+{
+	char text[512];
+
+	if (override->policy)
+		printf("policy %u was added by hand and goes before %s; to undo it: moat "
+		       "policy del id %u\n",
+		       answer->policy.id,
+		       moat_override_text(override, text, sizeof(text)),
+		       answer->policy.id);
+}
+
+static int print_answer(const struct moat_cli *cli, const struct moat_nl_answer *answer,
+			const struct moat_override *override)
 {
 	unsigned int i;
 
 	if (cli->json)
-		return print_json(answer);
+		return print_json(answer, override);
 	printf("%s: %s\n", moat_name(verdict_names, answer->verdict),
 	       moat_name(verdict_sentences, answer->verdict));
 	if (answer->reason[0])
@@ -81,6 +102,7 @@ static int print_answer(const struct moat_cli *cli, const struct moat_nl_answer 
 		printf("policy ");
 		moat_text_policy(&answer->policy);
 	}
+	print_override(answer, override);
 	for (i = 0; i < answer->n_sas; i++) {
 		printf("SA ");
 		moat_text_sa(&answer->sas[i]);
@@ -116,6 +138,7 @@ int moat_cli_why(const struct moat_cli *cli, int argc, char **argv)
 {
 	struct moat_args args = { .argc = argc, .argv = argv };
 	struct moat_nl_flow flow = { 0 };
+	struct moat_override override = { 0 };
 	struct moat_nl_answer answer;
 	struct moat_nl *nl;
 	int status;
@@ -139,8 +162,13 @@ int moat_cli_why(const struct moat_cli *cli, int argc, char **argv)
 	nl = moat_kernel_open();
 	if (!nl)
 		return MOAT_EXIT_FAILED;
-	status = moat_kernel_done(nl, moat_nl_flow_get(nl, &flow, &answer));
-	return status ? status : print_answer(cli, &answer);
+	status = moat_nl_flow_get(nl, &flow, &answer);
+	if (!status && answer.has_policy)
+		status = moat_override_find(cli, nl, &answer.policy,
+					    answer.nat ? &answer.translated : &flow,
+					    &override);
+	status = moat_kernel_done(nl, status);
+	return status ? status : print_answer(cli, &answer, &override);
 }
 
 /** moat_cli_counters() - moat show counters */

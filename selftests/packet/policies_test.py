@@ -285,6 +285,35 @@ def shadows(gw):
           "neighbour discovery could be discarded")
 
 
+@reset
+def overrides(gw):
+    """Who takes traffic by hand out of what protects it hears of it, and so does who asks why."""
+    protect = "local 10.1.0.0/24 remote 10.2.0.0/24 action protect endpoints 192.0.2.1 192.0.2.2"
+    moat(gw, *f"policy add id 1 {protect} priority 10".split())
+    for words, told in (("local 10.1.0.9 remote 10.2.0.0/24 priority 10", True),
+                        ("local 10.1.0.0/24 remote 10.2.0.0/24 priority 9", True),
+                        ("local 10.0.0.0/8 remote 10.0.0.0/8 priority 9", True),
+                        ("local 10.1.0.0/24 remote 10.2.0.0/24 priority 10 protocol udp", True),
+                        ("local 10.0.0.0/8 remote 10.0.0.0/8 priority 10", False),
+                        ("local 10.1.0.9 remote 10.2.0.0/24 priority 11", False),
+                        ("local 10.1.1.0/24 remote 10.2.0.0/24 priority 9", False)):
+        for name, becomes in (("bypass", "leaves in clear"), ("discard", "is dropped")):
+            said = moat(gw, *f"policy add id 2 {words} action {name}".split())
+            warned = ("policy 2 goes before policy 1, which protects 10.1.0.0/24 to "
+                      "10.2.0.0/24" in said)
+            same(warned and becomes in said and "moat policy del id 2" in said, told,
+                 f"{words} {name}: {said!r}")
+            moat(gw, *"policy del id 2".split())
+    moat(gw, *"policy add id 2 local 10.1.0.9 remote 10.2.0.0/24 action discard".split())
+    said = moat(gw, *"policy set id 2 action bypass".split())
+    check("policy 2 goes before policy 1" in said, f"set said {said!r}")
+    why = moat(gw, "why", "10.1.0.9", "10.2.0.9")
+    check("policy 2 was added by hand and goes before policy 1" in why, f"why said {why!r}")
+    check("goes before" not in moat(gw, "why", "10.1.0.8", "10.2.0.9"), "of another packet")
+    same(json.loads(moat(gw, "why", "10.1.0.9", "10.2.0.9", "--json"))["overridden"],
+         {"policy": 1, "tunnel": ""}, "overridden")
+
+
 def main():
     results = Results()
     netns.shell("load_moat")
@@ -298,6 +327,7 @@ def main():
     results.run("GRE, SCTP and OSPF by protocol", protocols, gw)
     results.run("marks", marks, gw)
     results.run("shadowed policies are told", shadows, gw)
+    results.run("policies by hand before those that protect are told", overrides, gw)
     gw.close()
     results.run("unload", netns.shell, "unload_moat")
     results.finish()
