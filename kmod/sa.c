@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 
 #include "db.h"
+#include "device.h"
 #include "encap.h"
 #include "trace.h"
 
@@ -215,17 +216,27 @@ int moat_sa_insert(struct moat_net *mn, struct moat_sa **sas, unsigned int n,
 	return 0;
 }
 
-/* The policy of an outbound SA forgets it. */
+/*
+ * The policy of an outbound SA forgets it, and goes back to the one before, if
+ * that stands still: a peer may have deleted the newer one alone.
+ */
 static void moat_sa_leave_policy(struct moat_sa *sa)
 {
 	struct moat_policy *policy = sa->policy;
+	struct moat_sa *before;
 
 	if (!policy)
 		return;
 	list_del_init(&sa->policy_node);
 	sa->policy = NULL;
-	if (rcu_access_pointer(policy->sa) == sa)
-		moat_hold_release(policy, NULL);
+	if (rcu_access_pointer(policy->sa) != sa)
+		return;
+	before = list_empty(&policy->outbound) ? NULL :
+		 list_last_entry(&policy->outbound, struct moat_sa, policy_node);
+	if (before)
+		refcount_inc(&before->ref);
+	moat_hold_release(policy, before);
+	moat_device_follow(policy);
 }
 
 static void moat_sa_del_one(struct moat_sa *sa)

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPARE_LIFE   (2 * MOAT_SECOND)	/* after the kernel should have deleted it */
-#define REPEATED_FOR (60 * MOAT_SECOND) /* a message 1 comes no later than this */
+#define SPARE_LIFE   (2 * MOAT_SECOND)	 /* after the kernel should have deleted it */
+#define ASK_NEEDED   5			 /* seconds */
+#define OLD_NEEDED   (180 * MOAT_SECOND) /* a message 2 comes no later than this */
+#define REPEATED_FOR (60 * MOAT_SECOND)	 /* a message 1 comes no later than this */
 
 static void rekey_due(struct moat_ike *ike, void *owner);
 static void switch_due(struct moat_ike *ike, void *owner);
@@ -23,86 +25,11 @@ static const char *tunnel_name(const struct moat_child *child)
 	return child->pair->tunnel->conf.name;
 }
 
-static void fill_params(struct moat_sa_params *params, const struct moat_child *child,
-			const struct moat_child_sa *sa, uint8_t direction, uint64_t bytes,
-			uint64_t soft_bytes)
-{
-	const struct moat_tunnel_conf *conf = &child->pair->tunnel->conf;
-	bool in = direction == MOAT_DIRECTION_IN;
-
-	params->direction = direction;
-	params->protocol = moat_child_protocol(sa);
-	params->spi = in ? sa->spi_in : sa->spi_out;
-	params->src = in ? child->remote : child->local;
-	params->dst = in ? child->local : child->remote;
-	params->mode = conf->mode;
-	params->enc = (uint16_t)sa->alg.enc;
-	params->auth = (uint16_t)sa->alg.auth;
-	params->icv_len = sa->alg.icv_len;
-	params->esn = sa->alg.esn;
-	params->replay = in ? conf->replay : 0;
-	params->policy = child->pair->policy;
-	params->selector = child->selector;
-	params->hard_seconds = child->life;
-	/* The sender counts as we do; what is on its way shall still arrive. */
-	if (bytes && in) {
-		params->hard_bytes = bytes + bytes / 4;
-	} else if (bytes) {
-		params->hard_bytes = bytes;
-		params->soft_bytes = soft_bytes;
-	}
-	if (child->udp) {
-		params->encap[0] = in ? child->peer.port : child->port;
-		params->encap[1] = in ? child->port : child->peer.port;
-	}
-	moat_owner_write(params, child);
-	if (child->n_sas > 1)
-		params->bundle = sa == child->sas ? MOAT_BUNDLE_OUTER : MOAT_BUNDLE_INNER;
-}
-
-static struct moat_sa_params *make_params(const struct moat_child *child,
-					  uint8_t direction, uint64_t bytes)
-{
-	struct moat_sa_params *params = moat_alloc(child->n_sas * sizeof(*params));
-	/* SAs of a bundle have the same limits. */
-	uint64_t soft = bytes - bytes / 5 + moat_core_jitter(core(child), bytes / 10);
-
-	for (unsigned int i = 0; i < child->n_sas; i++)
-		fill_params(&params[i], child, &child->sas[i], direction, bytes, soft);
-	return params;
-}
-
 static void free_params(struct moat_sa_params *params)
 {
 	if (params)
 		moat_wipe(params, moat_sa_params_count(params) * sizeof(*params));
 	free(params);
-}
-
-static int fill_keys(struct moat_sa_params *params, const struct moat_child_sa *sa,
-		     const struct moat_child_input *in)
-{
-	struct moat_key_layout layout = moat_sa_alg_keys(&sa->alg);
-	struct moat_keymat_input keymat = {
-		.gqmxy = in->gqmxy,
-		.protocol = sa->protocol,
-		.spi = params->spi,
-		.ni = in->ni,
-		.nr = in->nr,
-	};
-	uint8_t keys[2 * MOAT_KEY_MAX];
-	int failed;
-
-	if (layout.enc_len > MOAT_KEY_MAX || layout.auth_len > MOAT_KEY_MAX)
-		return -1;
-	failed = moat_keymat(&in->sa->keys, &keymat, keys,
-			     (size_t)layout.enc_len + layout.auth_len);
-	params->enc_key_len = layout.enc_len;
-	params->auth_key_len = layout.auth_len;
-	memcpy(params->enc_key, keys, layout.enc_len);
-	memcpy(params->auth_key, keys + layout.enc_len, layout.auth_len);
-	moat_wipe(keys, sizeof(keys));
-	return failed;
 }
 
 /* Octet by octet; of two that agree so far the shorter is lower (RFC 7296). */
@@ -161,11 +88,11 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	child->begun = in->begun;
 	child->begun_at = in->begun_at;
 	moat_blob_set(&child->nonce, low.data, low.len);
-	child->in = make_params(child, MOAT_DIRECTION_IN, bytes);
-	child->out = make_params(child, MOAT_DIRECTION_OUT, bytes);
+	child->in = moat_child_params(child, MOAT_DIRECTION_IN, bytes);
+	child->out = moat_child_params(child, MOAT_DIRECTION_OUT, bytes);
 	for (unsigned int i = 0; i < child->n_sas; i++) {
-		if (fill_keys(&child->in[i], &child->sas[i], in) ||
-		    fill_keys(&child->out[i], &child->sas[i], in)) {
+		if (moat_child_keys(&child->in[i], &child->sas[i], in) ||
+		    moat_child_keys(&child->out[i], &child->sas[i], in)) {
 			free_child(child);
 			return NULL;
 		}
@@ -264,6 +191,7 @@ static void retire(struct moat_child *old, const struct moat_child *by)
 	struct moat_ike *ike = core(old);
 
 	old->old = true;
+	old->old_since = ike->now;
 	moat_timer_stop(&ike->timers, &old->rekey_timer);
 	moat_timer_stop(&ike->timers, &old->switch_timer);
 	/* Who asked for the new one deletes the old one; the other side is patient. */
@@ -311,20 +239,6 @@ static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answ
 	}
 	retire_adopted(child);
 	moat_tunnel_check(pair->tunnel);
-}
-
-void moat_child_print(const struct moat_child *child, char text[MOAT_CHILD_STRLEN])
-{
-	char alg[64];
-	size_t used = 0;
-
-	for (unsigned int i = 0; i < child->n_sas && used < MOAT_CHILD_STRLEN; i++) {
-		moat_sa_alg_print(&child->sas[i].alg, alg, sizeof(alg));
-		used += (size_t)snprintf(
-			text + used, MOAT_CHILD_STRLEN - used, "%s%s %s",
-			i ? " over " : "",
-			child->sas[i].protocol == MOAT_PROTO_AH ? "AH" : "ESP", alg);
-	}
 }
 
 static void log_established(const struct moat_child *child)
@@ -437,7 +351,7 @@ static void switch_due(struct moat_ike *ike, void *owner)
 	switch_to(child, NULL, NULL);
 }
 
-/* The next best when the current one has gone; a switched one cannot come back. */
+/* The next best when the current one has gone: one that was not sent on yet. */
 static struct moat_child *fallback(struct moat_pair *pair)
 {
 	struct moat_child *best = NULL;
@@ -454,6 +368,43 @@ static struct moat_child *fallback(struct moat_pair *pair)
 			best = child;
 	}
 	return best;
+}
+
+/* The one that was sent on before: its outbound SA still stands. */
+static struct moat_child *previous(const struct moat_pair *pair)
+{
+	struct moat_child *best = NULL;
+	struct moat_child *child;
+
+	TAILQ_FOREACH(child, &pair->children, link) {
+		if (!child->switched || child->ending || child == pair->current)
+			continue;
+		if (!best || child->switched_at > best->switched_at ||
+		    (child->switched_at == best->switched_at &&
+		     child->begun_at > best->begun_at))
+			best = child;
+	}
+	return best;
+}
+
+/*
+ * The peer has deleted the SA that we sent on, and not the one before: peers do
+ * that who end IPsec SAs with the ISAKMP SA that they came from. The module has
+ * gone back to that one with the end of the other. It was to end: ask for another.
+ */
+static void go_back(struct moat_child *child)
+{
+	struct moat_ike *ike = core(child);
+
+	child->old = false;
+	child->pair->current = child;
+	moat_timer_set(&ike->timers, &child->end_timer, child->expires + SPARE_LIFE);
+	moat_timer_after(ike, &child->rekey_timer, moat_core_jitter(ike, MOAT_SECOND));
+	moat_act_log(ike->acts, MOAT_LOG_INFO, "ipsec-back", tunnel_name(child),
+		     "the SAs before, %08x in, %08x out, are used again until there are "
+		     "new ones",
+		     child->sas[0].spi_in, child->sas[0].spi_out);
+	moat_tunnel_check(child->pair->tunnel);
 }
 
 /* ---- the end ---- */
@@ -507,9 +458,32 @@ bool moat_child_fallback(struct moat_pair *pair)
 {
 	struct moat_child *child = fallback(pair);
 
-	if (!child)
+	if (child) {
+		switch_to(child, NULL, NULL);
+		return true;
+	}
+	child = previous(pair);
+	if (child)
+		go_back(child);
+	return child;
+}
+
+/*
+ * Does the peer still send on an old SA? Whoever answers a quick mode does until it
+ * has message 3, however often that is lost, and shows by its first packet on a
+ * newer SA that it has left this one. A peer that sends nothing shows nothing.
+ */
+static bool needed(const struct moat_child *old)
+{
+	const struct moat_child *child;
+
+	if (!old->old || !old->switched || !old->used ||
+	    core(old)->now >= old->old_since + OLD_NEEDED)
 		return false;
-	switch_to(child, NULL, NULL);
+	TAILQ_FOREACH(child, &old->pair->children, link) {
+		if (child->used && child->completed > old->completed)
+			return false;
+	}
 	return true;
 }
 
@@ -518,6 +492,10 @@ static void end_due(struct moat_ike *ike, void *owner)
 	struct moat_child *child = owner;
 	bool expired = ike->now >= child->expires;
 
+	if (!expired && needed(child)) {
+		end_after(child, ASK_NEEDED);
+		return;
+	}
 	moat_child_end(child, true,
 		       expired	    ? "their lifetime is over"
 		       : child->old ? "others have taken their place"
@@ -642,16 +620,20 @@ void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
 static void deleted(struct moat_child *child)
 {
 	struct moat_pair *pair = child->pair;
-	struct moat_child *next = pair->current == child ? fallback(pair) : NULL;
+	bool current = pair->current == child;
 
-	if (!child->switched || (!child->old && !next)) {
+	if (!child->switched ||
+	    (!child->old && !(current && (fallback(pair) || previous(pair))))) {
 		moat_child_end(child, false, "the peer deleted them");
 		return;
 	}
 	/* What is on its way to our inbound SA shall still arrive. */
 	delete_sa(child, MOAT_DIRECTION_OUT);
-	if (next)
-		switch_to(next, NULL, NULL);
+	if (!current)
+		return;
+	retire(child, child);
+	pair->current = NULL;
+	moat_child_fallback(pair);
 }
 
 /* A child of this peer by the SPI that we send with. */
@@ -686,12 +668,16 @@ void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
 void moat_child_refused(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
 {
 	struct moat_child *child = find_outbound(sa, protocol, spi);
+	struct moat_child *before;
 	struct moat_pair *pair;
 
 	/* It may not have read message 3 yet. */
 	if (!child || !child->complete)
 		return;
 	pair = child->pair;
+	/* A peer that has lost this one has lost those before, too. */
+	while (pair->current == child && (before = previous(pair)))
+		delete_sa(before, MOAT_DIRECTION_OUT);
 	deleted(child);
 	if (!pair->current)
 		moat_pair_connect(pair);

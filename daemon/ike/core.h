@@ -351,9 +351,9 @@ struct moat_child_sa {
  * @sas: one, or AH and ESP: the outermost first
  * @in_added: the kernel was asked to add the inbound SA
  * @complete: the handshake has ended: message 2 or 3 verified, or first use
- * @switched: the outbound SA was given to the kernel; never again, its sequence
- *	number would start over under the same key
- * @old: another child has taken its place
+ * @switched: the kernel has the outbound SA; it is given it once, as its sequence
+ *	numbers would start over under the same key
+ * @old: another child has taken its place, @old_since then
  * @redundant: the loser of two simultaneous quick modes
  * @used: a packet of the peer has come on it
  * @udp: in UDP, because of a NAT; @port is our own, @peer where the peer is now
@@ -393,6 +393,7 @@ struct moat_child {
 	uint64_t completed;
 	uint64_t established;
 	uint64_t switched_at;
+	uint64_t old_since;
 	uint64_t expires;
 	struct moat_blob nonce;
 	struct moat_sa_params *in;
@@ -427,6 +428,12 @@ struct moat_child_input {
 struct moat_child *moat_child_alloc(struct moat_pair *pair);
 /** moat_child_resume() - an adopted child is complete: from here on it lives */
 void moat_child_resume(struct moat_child *child, bool current);
+/** moat_child_params() - an array, one for each protocol, without keys */
+struct moat_sa_params *moat_child_params(const struct moat_child *child,
+					 uint8_t direction, uint64_t bytes);
+/** moat_child_keys() - derive those of one SA; 0 or -1 */
+int moat_child_keys(struct moat_sa_params *params, const struct moat_child_sa *sa,
+		    const struct moat_child_input *in);
 /** moat_child_new() - derive the keys; nothing is installed. NULL when that failed */
 struct moat_child *moat_child_new(const struct moat_child_input *in);
 #define MOAT_CHILD_STRLEN 96
@@ -441,7 +448,7 @@ void moat_child_add(struct moat_child *child, void *owner, moat_answer_fn answer
  * Return: true when the policy was switched and @answer will be called.
  */
 bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer);
-/** moat_child_fallback() - send on the next best; false when there is none */
+/** moat_child_fallback() - send on the next best, or the last; false for none */
 bool moat_child_fallback(struct moat_pair *pair);
 /** moat_child_repeated() - message 2 came again: keep to the old SA a while longer */
 void moat_child_repeated(struct moat_child *child);

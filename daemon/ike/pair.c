@@ -119,8 +119,8 @@ void moat_pair_nonce(const struct moat_pair *pair, bool initiator,
 
 	moat_core_random(pair->tunnel->ike, nonce, MOAT_NONCE_LEN);
 	TAILQ_FOREACH(child, &pair->children, link) {
-		if (child->complete && !child->old && !child->redundant &&
-		    child->initiator != initiator)
+		/* Old ones too: to the peer the one it has taken back may be the newest. */
+		if (child->complete && !child->redundant && child->initiator != initiator)
 			raise_nonce(nonce, &child->nonce);
 	}
 }
@@ -153,11 +153,16 @@ static bool taken_away(const struct moat_pair *pair)
 void moat_pair_acquire(struct moat_ike *ike, const struct moat_event *event)
 {
 	struct moat_pair *pair = moat_pair_find(ike, event->acquire.policy);
+	struct moat_child *child;
 	char local[2 * MOAT_ADDR_STRLEN];
 	char remote[2 * MOAT_ADDR_STRLEN];
 
-	if (pair && taken_away(pair))
+	if (pair && taken_away(pair)) {
+		/* Nor has it one of those before: it would send on that. */
+		TAILQ_FOREACH(child, &pair->children, link)
+			child->switched = false;
 		moat_child_end(pair->current, true, "the kernel has them no more");
+	}
 	if (!pair || pair->current || pair->acquire_off || pair->vacant)
 		return;
 	if (!pair->asked)

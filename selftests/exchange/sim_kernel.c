@@ -5,6 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The one that was switched to before @sa, or NULL: newer ones stand in front. */
+static struct sim_sa *before(const struct sim_kernel *kernel, const struct sim_sa *sa)
+{
+	struct sim_sa *other = kernel->sas;
+
+	while (other && (other == sa || other->within ||
+			 other->params.direction != MOAT_DIRECTION_OUT ||
+			 other->params.policy != sa->params.policy))
+		other = other->next;
+	return other;
+}
+
 static void unlink_sa(struct sim_kernel *kernel, struct sim_sa *sa)
 {
 	struct sim_sa **at = &kernel->sas;
@@ -18,7 +30,7 @@ static void unlink_sa(struct sim_kernel *kernel, struct sim_sa *sa)
 	}
 	for (policy = kernel->policies; policy; policy = policy->next) {
 		if (policy->out == sa)
-			policy->out = NULL;
+			policy->out = before(kernel, sa);
 	}
 	while (*at != sa)
 		at = &(*at)->next;
@@ -133,6 +145,7 @@ const char *sim_kernel_switch(struct sim_kernel *kernel,
 	policy->out = sa;
 	if (params->bundle == MOAT_BUNDLE_OUTER) {
 		sa->inner = new_sa(kernel);
+		sa->inner->within = true;
 		sa->inner->params = params[1];
 		sa->inner->ends = sa->ends;
 	}

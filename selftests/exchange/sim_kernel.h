@@ -10,7 +10,7 @@
  * @reserved: only the SPI; goes after 60 s
  * @ends: ms
  * @to: where its packets go by now; its name stays params.dst
- * @inner: of a bundle
+ * @inner: of a bundle, which it is @within
  */
 struct sim_sa {
 	struct sim_sa *next;
@@ -18,6 +18,7 @@ struct sim_sa {
 	struct moat_sa_params params;
 	struct moat_addr to;
 	bool reserved;
+	bool within;
 	bool used;
 	bool soft;
 	uint64_t ends;

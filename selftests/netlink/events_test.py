@@ -332,6 +332,9 @@ def sequence_limits(esn):
         same(pair.right.sa_of(SPI + 1)["seq"], last, "highest number received")
         wait_for("the end of the SA",
                  lambda: SPI + 1 not in [s["spi"] for s in pair.left.sas()])
+        for sa in pair.left.sas():  # the policy is back at the one before
+            pair.left.request("sa-del", {"sa": {"direction": OUT, "protocol": sa["protocol"],
+                                                "spi": sa["spi"], "dst": sa["dst"]}})
         pair.send()
         pair.event("acquire-ntf")
 

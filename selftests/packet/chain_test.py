@@ -438,7 +438,8 @@ def as_one(gw):
             events.append(event[1]["sa"][0]["protocol"])
     same(events, [50], "protocols whose SA ended")
     listener.close()
-    same(nl.policy_of(7).get("spi"), None, "SPI of the policy")
+    same(nl.policy_of(7).get("spi"), peer.chain.layers[0][2],
+         "SPI of the policy, which is back at the SAs before")
     name, spi, _ = peer.chain.layers[1]
     nl.request("sa-del", {"sa": {"direction": moatnl.IN, "protocol": 51, "spi": spi,
                                  "dst": OURS[4]}})
