@@ -222,7 +222,7 @@ interop:
 
 # The long runs; the first of them for MOAT_SOAK_SECONDS.
 soak:
-	@scripts/check-runner soak soak-life soak-algorithms
+	@scripts/check-runner soak soak-life soak-restart soak-algorithms
 
 mutants:
 	@scripts/mutants

@@ -3,12 +3,13 @@
 
 import mmap
 import struct
-from collections import defaultdict, namedtuple
+from collections import Counter, defaultdict, namedtuple
 
 ETH_P_IP = b"\x08\x00"
 ETH_P_IPV6 = b"\x86\xdd"
 IPV6_FRAGMENT = 44
 ICMPV6 = 58
+ICMP = 1
 ESP = 50
 AH = 51
 UDP = 17
@@ -30,6 +31,7 @@ class Capture:
     udp:    how many of these packets were in UDP
     isakmp: [Isakmp], by time
     other:  number of other packets of IP, neighbour discovery left out
+    errors: {(type, code): number} of those that are ICMP
     """
 
     def __init__(self, *paths):
@@ -37,6 +39,7 @@ class Capture:
         self.udp = 0
         self.isakmp = []
         self.other = 0
+        self.errors = Counter()
         self._cut = set()  # whose first fragment was IKE
         self.paths = paths
         for path in paths:
@@ -103,6 +106,8 @@ class Capture:
                 self._isakmp(time, data, ends, body + 8, end)
         else:
             self.other += 1
+            if protocol == ICMP:
+                self.errors[data[body], data[body + 1]] += 1
 
     def _natt(self, time, data, ends, body, end):
         """RFC 3948: IKE behind a marker, ESP, or a keepalive."""

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A numbered flow of UDP in both directions: says "ready" when it listens, sends
- * RATE datagrams a second from LOCAL to REMOTE from a line on its standard input
- * until SIGTERM, notes which numbers come from there until 3 s later, and says how
- * many it sent and which it heard.
+ * RATE datagrams a second, each with TOKEN in it, from LOCAL to REMOTE from a line on
+ * its standard input until SIGTERM, notes which numbers come from there until 3 s
+ * later, and says how many it sent and which it heard.
  *
- *	flow LOCAL REMOTE PORT RATE
+ *	flow LOCAL REMOTE PORT RATE TOKEN
  */
 #include <arpa/inet.h>
 #include <signal.h>
@@ -102,12 +102,14 @@ int main(int argc, char **argv)
 	uint8_t packet[64] = { 0 };
 	int fd, rate;
 
-	if (argc != 5 || (rate = atoi(argv[4])) < 1) {
-		fputs("usage: flow LOCAL REMOTE PORT RATE\n", stderr);
+	if (argc != 6 || (rate = atoi(argv[4])) < 0 ||
+	    strlen(argv[5]) > sizeof(packet) - sizeof(sent)) {
+		fputs("usage: flow LOCAL REMOTE PORT RATE TOKEN\n", stderr);
 		return 2;
 	}
 	signal(SIGTERM, stop);
-	gap = 1000000000ll / rate;
+	memcpy(packet + sizeof(sent), argv[5], strlen(argv[5]));
+	gap = rate ? 1000000000ll / rate : 0;
 	fd = opened(argv);
 	puts("ready");
 	fflush(stdout);
@@ -121,7 +123,7 @@ int main(int argc, char **argv)
 			end = t + AFTERWARDS;
 		if (end && t >= end)
 			break;
-		while (!end && t >= begin + sent * gap) {
+		while (rate && !end && t >= begin + sent * gap) {
 			memcpy(packet, &sent, sizeof(sent));
 			if (send(fd, packet, sizeof(packet), 0) < 0)
 				refused++;

@@ -546,6 +546,12 @@ class Moat(Daemon):
         return ([m for m in depends.split(",") if m] +
                 re.sub(r"\b(pre|post):", " ", soft).split())
 
+    def launch(self):
+        """Start moatd with the configuration that load() wrote."""
+        self._spawn(f"{BUILD}/moatd", "-c", os.path.join(self.dir, "conf"), "-r",
+                    self.rundir)
+        until("moatd's tunnels", self._ready, START)
+
     def load(self, row):
         """Write the configuration and start moatd with it."""
         self.place(row)
@@ -575,8 +581,7 @@ class Moat(Daemon):
             write(os.path.join(conf, "secrets.conf"),
                   f'secrets = ( {{ remote = "{self.remote}", '
                   f'psk = "{self.psk}" }} )\n')
-        self._spawn(f"{BUILD}/moatd", "-c", conf, "-r", self.rundir)
-        until("moatd's tunnel", self._ready, START)
+        self.launch()
 
     def _more(self, row):
         """What rows of a kind of their own want."""
