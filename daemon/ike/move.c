@@ -132,15 +132,20 @@ static void move_pair(struct moat_pair *pair, const struct moat_tunnel_conf *fro
 	leave_spare(pair, from);
 	if (current && !gone(from, to, &current->local, &current->peer.addr))
 		return;
-	/* IKE with the new place must not wait for the SAs that it shall make. */
+	/*
+	 * IKE with the new place must not wait for the SAs that it shall make, nor go
+	 * where the older ones lead.
+	 */
 	if (current && covers(pair, &to->remote[0])) {
-		moat_child_end(current, false, "its ends have moved");
+		while (!TAILQ_EMPTY(&pair->children))
+			moat_child_end(TAILQ_FIRST(&pair->children), false,
+				       "its ends have moved");
 		asked = true;
 	}
 	if (!pair->current)
 		moat_pair_ends(pair, &to->local, &to->remote[0]);
 	if (pair->current)
-		moat_timer_after(tunnel->ike, &current->rekey_timer, 1);
+		moat_timer_after(tunnel->ike, &pair->current->rekey_timer, 1);
 	else if (asked)
 		moat_pair_connect(pair);
 }

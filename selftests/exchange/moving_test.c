@@ -95,6 +95,29 @@ static void other_answer(void **state)
 	sim_free(sim);
 }
 
+/* The new address is one that the tunnel protects: older SAs must not take IKE there. */
+static void into_the_net(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 1;
+	sim = start(&o);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 10 * SECOND);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 2);
+	sim_readdress(sim, 1, "10.2.0.7");
+	sim_configure(sim, 1);
+	sim_configure(sim, 0);
+	sim_run(sim, 10);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 0);
+	sim_run(sim, 10 * SECOND);
+	assert_string_equal(sim_state(sim, 0), "up");
+	assert_null(sim_agree(sim));
+	sim_free(sim);
+}
+
 /* Both see it, each in its time, at any moment. */
 static void both_see_it(void **state)
 {
@@ -382,17 +405,12 @@ static void forged_notifies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(local_address),
-		cmocka_unit_test(other_answer),
-		cmocka_unit_test(both_see_it),
-		cmocka_unit_test(one_by_one),
-		cmocka_unit_test(planned),
-		cmocka_unit_test(second_address),
-		cmocka_unit_test(dead_after_restart),
-		cmocka_unit_test(rebooted_listener),
-		cmocka_unit_test(rebooted_speaker),
-		cmocka_unit_test(lost_sas),
-		cmocka_unit_test(forged_spis),
+		cmocka_unit_test(local_address),     cmocka_unit_test(other_answer),
+		cmocka_unit_test(into_the_net),	     cmocka_unit_test(both_see_it),
+		cmocka_unit_test(one_by_one),	     cmocka_unit_test(planned),
+		cmocka_unit_test(second_address),    cmocka_unit_test(dead_after_restart),
+		cmocka_unit_test(rebooted_listener), cmocka_unit_test(rebooted_speaker),
+		cmocka_unit_test(lost_sas),	     cmocka_unit_test(forged_spis),
 		cmocka_unit_test(forged_notifies),
 	};
 
