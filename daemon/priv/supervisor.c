@@ -49,6 +49,7 @@ static bool accounts_exist(void)
 
 static bool watch(struct moat_child *child)
 {
+	moat_child_ready(child);
 	child->readable = event_new(child->supervisor->base, child->fd,
 				    EV_READ | EV_PERSIST, read_child, child);
 	return child->readable && !event_add(child->readable, NULL);

@@ -92,6 +92,9 @@ void moat_supervisor_unbind(struct moat_supervisor *s);
 /** moat_child_start() - start a process; failures are logged */
 bool moat_child_start(struct moat_child *child);
 
+/** moat_child_ready() - it has all it needs: from now on it answers in time */
+void moat_child_ready(struct moat_child *child);
+
 /** moat_child_forget() - it has ended: close what belonged to it */
 void moat_child_forget(struct moat_child *child);
 

@@ -12,8 +12,13 @@
 #include "priv/log.h"
 #include "priv/supervisor.h"
 
-/* A process that takes no message for so long is as good as dead. */
-#define PATIENCE 10 /* seconds */
+/*
+ * A process that takes no message for so long is as good as dead. One that has just
+ * been started has to load its libraries first, on a machine that may be busy: with
+ * moatd itself away nobody is helped if we give up.
+ */
+#define PATIENCE       10 /* seconds */
+#define START_PATIENCE 60 /* seconds */
 
 const char *moat_child_name(const struct moat_child *child)
 {
@@ -45,9 +50,9 @@ static void __attribute__((noreturn)) become(const struct moat_child *child, int
 	_exit(127);
 }
 
-static void set_patience(int fd)
+static void set_patience(int fd, time_t seconds)
 {
-	const struct timeval patience = { .tv_sec = PATIENCE };
+	const struct timeval patience = { .tv_sec = seconds };
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -84,8 +89,13 @@ bool moat_child_start(struct moat_child *child)
 	child->fd = pair[0];
 	child->started = now_ms();
 	child->unanswered = 0;
-	set_patience(child->fd);
+	set_patience(child->fd, START_PATIENCE);
 	return true;
+}
+
+void moat_child_ready(struct moat_child *child)
+{
+	set_patience(child->fd, PATIENCE);
 }
 
 void moat_child_forget(struct moat_child *child)
