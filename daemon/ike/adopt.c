@@ -14,18 +14,22 @@
 /*
  * The blob: version, flags, lifetime in seconds, PFS group, when it was made in
  * milliseconds since the kernel's start, of each protocol of the child its number
- * and both SPIs, and the tunnel's name. Another version is another daemon's: its
- * SAs are deleted.
+ * and both SPIs, the beginning of its lower nonce (enough to tell who wins when
+ * both sides begin at once; older blobs have none), and the tunnel's name. Another
+ * version is another daemon's: its SAs are deleted.
  */
 #define OWNER_VERSION	2
 #define OWNER_INITIATOR 1
 #define OWNER_BUNDLE	2
+#define OWNER_NONCE	4
 #define OWNER_HEAD	16
 #define OWNER_SA	9
+#define OWNER_NONCE_LEN 8
 
 /**
  * struct owner - a blob that was read
  * @sas: protocols and SPIs of the child that the SA belongs to
+ * @nonce: points into the blob, as the @name behind it does
  */
 struct owner {
 	bool initiator;
@@ -34,16 +38,19 @@ struct owner {
 	uint64_t made;
 	struct moat_child_sa sas[MOAT_BUNDLE_MAX];
 	unsigned int n_sas;
+	struct moat_view nonce;
+	struct moat_view name;
 };
 
 void moat_owner_write(struct moat_sa_params *params, const struct moat_child *child)
 {
 	const char *name = child->pair->tunnel->conf.name;
+	bool nonce = child->nonce.len >= OWNER_NONCE_LEN;
 	uint8_t *to = params->owner;
 
 	to[0] = OWNER_VERSION;
 	to[1] = (child->initiator ? OWNER_INITIATOR : 0) |
-		(child->n_sas > 1 ? OWNER_BUNDLE : 0);
+		(child->n_sas > 1 ? OWNER_BUNDLE : 0) | (nonce ? OWNER_NONCE : 0);
 	moat_set32(to + 2, child->life);
 	moat_set16(to + 6, child->sas[0].alg.group);
 	moat_set32(to + 8, (uint32_t)(child->begun_at >> 32));
@@ -54,6 +61,10 @@ void moat_owner_write(struct moat_sa_params *params, const struct moat_child *ch
 		moat_set32(to + 1, child->sas[i].spi_in);
 		moat_set32(to + 5, child->sas[i].spi_out);
 	}
+	if (nonce) {
+		memcpy(to, child->nonce.data, OWNER_NONCE_LEN);
+		to += OWNER_NONCE_LEN;
+	}
 	memcpy(to, name, strlen(name));
 	params->owner_len = (uint16_t)(to - params->owner + (ptrdiff_t)strlen(name));
 }
@@ -61,8 +72,10 @@ void moat_owner_write(struct moat_sa_params *params, const struct moat_child *ch
 static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
 {
 	const uint8_t *from = params->owner;
+	const uint8_t *end = from + params->owner_len;
 
-	if (params->owner_len < OWNER_HEAD || from[0] != OWNER_VERSION)
+	if (params->owner_len < OWNER_HEAD || params->owner_len > MOAT_OWNER_MAX ||
+	    from[0] != OWNER_VERSION)
 		return false;
 	*owner = (struct owner){
 		.initiator = from[1] & OWNER_INITIATOR,
@@ -71,7 +84,9 @@ static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
 		.group = moat_get16(from + 6),
 		.made = (uint64_t)moat_get32(from + 8) << 32 | moat_get32(from + 12),
 	};
-	if (params->owner_len < OWNER_HEAD + owner->n_sas * OWNER_SA)
+	if (from[1] & OWNER_NONCE)
+		owner->nonce.len = OWNER_NONCE_LEN;
+	if (params->owner_len < OWNER_HEAD + owner->n_sas * OWNER_SA + owner->nonce.len)
 		return false;
 	from += OWNER_HEAD;
 	for (unsigned int i = 0; i < owner->n_sas; i++, from += OWNER_SA) {
@@ -79,6 +94,9 @@ static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
 		owner->sas[i].spi_in = moat_get32(from + 1);
 		owner->sas[i].spi_out = moat_get32(from + 5);
 	}
+	owner->nonce.data = from;
+	from += owner->nonce.len;
+	owner->name = moat_view(from, (size_t)(end - from));
 	return true;
 }
 
@@ -86,15 +104,12 @@ bool moat_owner_name(const struct moat_sa_params *params,
 		     char name[MOAT_TUNNEL_NAME_MAX + 1])
 {
 	struct owner owner;
-	size_t at;
 
-	if (params->owner_len > MOAT_OWNER_MAX || !owner_read(params, &owner))
+	if (!owner_read(params, &owner) || !owner.name.len ||
+	    owner.name.len > MOAT_TUNNEL_NAME_MAX)
 		return false;
-	at = OWNER_HEAD + owner.n_sas * OWNER_SA;
-	if (params->owner_len == at || params->owner_len - at > MOAT_TUNNEL_NAME_MAX)
-		return false;
-	memcpy(name, params->owner + at, params->owner_len - at);
-	name[params->owner_len - at] = '\0';
+	memcpy(name, owner.name.data, owner.name.len);
+	name[owner.name.len] = '\0';
 	return true;
 }
 
@@ -146,6 +161,8 @@ static struct moat_child *make_child(struct moat_pair *pair,
 	child->initiator = owner->initiator;
 	child->established = owner->made;
 	child->begun_at = owner->made;
+	if (owner->nonce.len)
+		moat_blob_set(&child->nonce, owner->nonce.data, owner->nonce.len);
 	child->udp = sa->encap[0];
 	child->port = sa->encap[in];
 	child->peer.port = sa->encap[!in];

@@ -162,9 +162,9 @@ static void resolve_collision(struct moat_child *child)
 	struct moat_child *other;
 
 	TAILQ_FOREACH(other, &child->pair->children, link) {
-		/* What was adopted is nobody's rival: its nonces are forgotten. */
+		/* Adopted without a nonce, it is nobody's rival. */
 		if (other == child || !other->complete || other->old ||
-		    other->redundant || other->adopted || !collide(child, other))
+		    other->redundant || !other->nonce.len || !collide(child, other))
 			continue;
 		if (lower(moat_blob_view(&child->nonce), moat_blob_view(&other->nonce)))
 			make_redundant(child);

@@ -96,7 +96,7 @@ static void raise_nonce(uint8_t nonce[MOAT_NONCE_LEN], const struct moat_blob *l
 	size_t len = low->len < MOAT_NONCE_LEN ? low->len : MOAT_NONCE_LEN;
 	size_t i = 0;
 
-	/* An SA that was adopted has none. */
+	/* An adopted SA has its beginning, or none. */
 	if (!len || memcmp(nonce, low->data, len) > 0)
 		return;
 	while (i < len && i < NONCE_FIXED && low->data[i] == UINT8_MAX)

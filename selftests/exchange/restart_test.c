@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/ike1.h"
 #include "sim.h"
 
 #define SECOND 1000
@@ -110,6 +111,73 @@ static void in_a_rekey(void **state)
 			fail_msg("at %u ms: %lu packets lost, %s", (unsigned int)when,
 				 sim_packets_lost(sim),
 				 sim_agree(sim) ? sim_agree(sim) : "agree");
+		sim_free(sim);
+	}
+}
+
+/*
+ * Both asked for one at once, and then one side is away for longer than SAs that are
+ * one too many last: it may be these that its kernel goes on sending on.
+ */
+static void in_two_rekeys(void **state)
+{
+	(void)state;
+	for (when = 0; when < 6500; when += when < 400 ? 17 : 450) {
+		struct sim_options o = plain();
+		int side = (int)(when % 2);
+		struct sim *sim;
+
+		o.seed = 700 + when;
+		o.nets = 1;
+		sim = start(&o);
+		sim_control(sim, 0, MOAT_EV_REKEY);
+		sim_control(sim, 1, MOAT_EV_REKEY);
+		sim_run(sim, when);
+		sim_crash(sim, side);
+		sim_run(sim, 65 * SECOND);
+		if (sim_packets_lost(sim))
+			fail_msg("at %u ms: %lu packets lost without a daemon",
+				 (unsigned int)when, sim_packets_lost(sim));
+		sim_restart(sim, side);
+		sim_run(sim, 200 * SECOND);
+		if (sim_packets_lost(sim) || sim_agree(sim) ||
+		    sim_count(sim, side, MOAT_DIRECTION_IN) != 1)
+			fail_msg("at %u ms: %lu packets lost, %s, %u SAs",
+				 (unsigned int)when, sim_packets_lost(sim),
+				 sim_agree(sim) ? sim_agree(sim) : "agree",
+				 sim_count(sim, side, MOAT_DIRECTION_IN));
+		sim_free(sim);
+	}
+}
+
+/*
+ * SAs that are younger than a message 1 may be: the peer takes the quick mode of the
+ * new daemon for one that ran at once with its own, and the new one has to win.
+ */
+static void young_ones(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		struct sim_options o = plain();
+		struct moat_tunnel *tunnel;
+		struct sim *sim;
+
+		o.seed = 900 + seed;
+		o.nets = 1;
+		sim = start(&o);
+		sim_control(sim, 1, MOAT_EV_REKEY);
+		sim_run(sim, 8 * SECOND);
+		sim_crash(sim, 0);
+		sim_run(sim, SECOND);
+		sim_restart(sim, 0);
+		sim_run(sim, 5 * SECOND);
+		tunnel = TAILQ_FIRST(&sim_core(sim, 1)->tunnels);
+		assert_non_null(tunnel->pairs[0].current);
+		assert_false(tunnel->pairs[0].current->initiator);
+		sim_run(sim, 180 * SECOND);
+		assert_null(sim_agree(sim));
+		assert_int_equal(sim_packets_lost(sim), 0);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), 1);
 		sim_free(sim);
 	}
 }
@@ -223,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stays_up),	    cmocka_unit_test(in_a_rekey),
+		cmocka_unit_test(in_two_rekeys),    cmocka_unit_test(young_ones),
 		cmocka_unit_test(peer_lost_them),   cmocka_unit_test(other_configuration),
 		cmocka_unit_test(crashes_in_a_row), cmocka_unit_test(two_that_live),
 		cmocka_unit_test(reboots_in_a_row),
