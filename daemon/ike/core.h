@@ -185,6 +185,7 @@ TAILQ_HEAD(moat_children, moat_child);
  * @refused: why the kernel does not have its policy; NULL when it does
  * @standing: its policy was asked for; @vacant: nothing is, see ike/wild.c
  * @passes: it is no pair, but lets IKE through what a template discards
+ * @trapped: traffic has asked for it; @missed: in vain, and it is tried again soon
  */
 struct moat_pair {
 	struct moat_tunnel *tunnel;
@@ -203,6 +204,8 @@ struct moat_pair {
 	bool standing;
 	bool vacant;
 	bool passes;
+	bool trapped;
+	bool missed;
 };
 
 /**
@@ -217,6 +220,7 @@ struct moat_pair {
  * @heard_at: when the last message of the peer was taken
  * @silence: runs while there are IPsec SAs but nobody who asks whether the peer lives
  * @spi_at: when an unknown SPI last made us do something
+ * @made_at: when it was configured as it is
  */
 struct moat_tunnel {
 	TAILQ_ENTRY(moat_tunnel) link;
@@ -236,6 +240,7 @@ struct moat_tunnel {
 	uint64_t heard_at;
 	struct moat_timer silence;
 	uint64_t spi_at;
+	uint64_t made_at;
 };
 
 void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event);

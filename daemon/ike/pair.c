@@ -80,6 +80,7 @@ void moat_pair_connect(struct moat_pair *pair)
 	if (pair->refused || tunnel->down || tunnel->conf.action != MOAT_ACTION_PROTECT)
 		return;
 	pair->asked = true;
+	pair->missed = false;
 	/* Two quick modes for one pair help nobody: wait for the one under way. */
 	if (pair->quick || pair->answering)
 		return;
@@ -170,12 +171,14 @@ void moat_pair_acquire(struct moat_ike *ike, const struct moat_event *event)
 			     "traffic from %s to %s asks for SAs",
 			     moat_range_str(&pair->selector.local, local),
 			     moat_range_str(&pair->selector.remote, remote));
+	pair->trapped = true;
 	moat_pair_connect(pair);
 }
 
 void moat_pair_failed(struct moat_pair *pair, const char *why)
 {
 	/* A rekey that failed is tried again by the timer of the SAs that stand. */
+	pair->missed = pair->trapped && pair->asked && !pair->current;
 	pair->asked = false;
 	if (!pair->current)
 		moat_tunnel_failed(pair->tunnel, why);

@@ -9,6 +9,8 @@
 
 #define RETRY_FIRST (5 * MOAT_SECOND)
 #define RETRY_STEPS 6 /* 5 s ... 320 s */
+#define RETRY_NEW   MOAT_SECOND
+#define NEW_LIFE    (15 * MOAT_SECOND)
 
 static void retry_due(struct moat_ike *ike, void *owner);
 
@@ -153,11 +155,19 @@ void moat_tunnel_failed(struct moat_tunnel *tunnel, const char *why)
 {
 	uint64_t wait = RETRY_FIRST << (tunnel->attempts < RETRY_STEPS ? tunnel->attempts
 								       : RETRY_STEPS);
+	/*
+	 * Operators change both sides, one after the other: in between the peer
+	 * refuses. Packets that wait must not do so for the kernel's next acquire.
+	 */
+	bool new = tunnel->ike->now < tunnel->made_at + NEW_LIFE;
 
 	answer_requests(tunnel, false, why);
-	if (!moat_tunnel_persists(tunnel) || tunnel->retry.slot)
+	if ((!new && !moat_tunnel_persists(tunnel)) || tunnel->down || tunnel->retry.slot)
 		return;
-	tunnel->attempts++;
+	if (new)
+		wait = RETRY_NEW;
+	else
+		tunnel->attempts++;
 	moat_timer_after(tunnel->ike, &tunnel->retry,
 			 wait + moat_core_jitter(tunnel->ike, wait / 10));
 }
@@ -204,8 +214,17 @@ static void connect_all(struct moat_tunnel *tunnel)
 
 static void retry_due(struct moat_ike *ike, void *owner)
 {
+	struct moat_tunnel *tunnel = owner;
+
 	(void)ike;
-	connect_all(owner);
+	if (moat_tunnel_persists(tunnel)) {
+		connect_all(tunnel);
+		return;
+	}
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		if (tunnel->pairs[i].missed && !tunnel->pairs[i].current)
+			moat_pair_connect(&tunnel->pairs[i]);
+	}
 }
 
 static void set_acquire(struct moat_tunnel *tunnel, bool off)
@@ -385,6 +404,7 @@ struct moat_tunnel *moat_tunnel_alloc(struct moat_ike *ike,
 	STAILQ_INIT(&tunnel->requests);
 	tunnel->retry = (struct moat_timer){ .fire = retry_due, .owner = tunnel };
 	tunnel->heard_at = ike->now;
+	tunnel->made_at = ike->now;
 	moat_dpd_prepare(tunnel);
 	tunnel->pairs = moat_alloc(pairs * sizeof(*tunnel->pairs));
 	for (unsigned int i = 0; i < pairs; i++) {

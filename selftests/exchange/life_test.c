@@ -553,6 +553,42 @@ static void local_address_is_absent(void **state)
 	sim_free(sim);
 }
 
+/*
+ * Both sides are given other networks, one after the other, under traffic. What the
+ * peer does not know yet it refuses; it is asked again before packets are lost.
+ */
+static void other_networks(void **state)
+{
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		struct sim_options o = plain();
+		uint64_t from;
+		struct sim *sim;
+
+		o.nets = 1;
+		o.traffic = 30;
+		o.one_way = true;
+		sim = sim_new(&o);
+		sim_run(sim, 5000);
+		for (unsigned int nets = 2; nets < 5; nets++) {
+			sim_change_nets(sim, nets);
+			sim_configure(sim, first);
+			sim_run(sim, 700);
+			sim_configure(sim, !first);
+			from = sim_now(sim);
+			while (sim_agree(sim) && sim_now(sim) < from + 10000)
+				sim_run(sim, 10);
+			/* A message may have to be repeated; the kernel asks after 5 s. */
+			if (sim_now(sim) > from + 2500)
+				fail_msg("%u networks, side %d first: %llu ms", nets,
+					 first,
+					 (unsigned long long)(sim_now(sim) - from));
+			sim_run(sim, 5000);
+		}
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -576,6 +612,7 @@ int main(void)
 		cmocka_unit_test(policies_deleted_behind_us),
 		cmocka_unit_test(refused_policy_is_down),
 		cmocka_unit_test(local_address_is_absent),
+		cmocka_unit_test(other_networks),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

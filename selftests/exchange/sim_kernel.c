@@ -143,6 +143,8 @@ const char *sim_kernel_switch(struct sim_kernel *kernel,
 	sa->to = params->dst;
 	sa->ends = now + params->hard_seconds * 1000;
 	policy->out = sa;
+	/* Nothing is held any more: the next packet without an SA asks at once. */
+	policy->acquired = 0;
 	if (params->bundle == MOAT_BUNDLE_OUTER) {
 		sa->inner = new_sa(kernel);
 		sa->inner->within = true;
