@@ -212,7 +212,7 @@ static void duplicate(struct moat_reader *reader, const char *text, unsigned int
 	size_t len = 0, other_len;
 
 	word = at ? named(at, &len) : NULL;
-	for (; word && n < line; n++, text = line_of(text, 2)) {
+	for (; word && text && n < line; n++, text = line_of(text, 2)) {
 		other = named(text, &other_len);
 		if (other && other_len == len && !memcmp(other, word, len))
 			before = n;

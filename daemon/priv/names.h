@@ -6,6 +6,9 @@
 #include "priv/config.h"
 #include "priv/ipc.h"
 
+#define MOAT_NAMES_LOOK	  1   /* seconds between two looks at who is to be asked for */
+#define MOAT_NAMES_SETTLE 300 /* ms: changes come in groups, and never cease with BGP */
+
 /**
  * struct moat_name - one name
  * @addrs: last answer, @n of them; stays when an answer fails

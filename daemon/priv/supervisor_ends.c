@@ -16,9 +16,6 @@
 #include "priv/route_watch.h"
 #include "priv/supervisor.h"
 
-#define LOOK_EVERY 1	  /* seconds */
-#define SETTLE	   300000 /* us: changes come in groups, and never cease with BGP */
-
 static uint64_t now(void)
 {
 	struct timespec ts;
@@ -111,7 +108,7 @@ static void on_changed(evutil_socket_t fd, short what, void *arg)
 
 static void look_soon(struct moat_supervisor *s)
 {
-	const struct timeval in = { .tv_usec = SETTLE };
+	const struct timeval in = { .tv_usec = MOAT_NAMES_SETTLE * 1000 };
 
 	if (!event_pending(s->changed, EV_TIMEOUT, NULL))
 		event_add(s->changed, &in);
@@ -153,7 +150,7 @@ static void watch_routes(struct moat_supervisor *s)
 
 void moat_ends_begin(struct moat_supervisor *s)
 {
-	const struct timeval every = { .tv_sec = LOOK_EVERY };
+	const struct timeval every = { .tv_sec = MOAT_NAMES_LOOK };
 
 	s->look = event_new(s->base, -1, EV_PERSIST, on_look, s);
 	s->changed = evtimer_new(s->base, on_changed, s);
