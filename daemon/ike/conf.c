@@ -91,19 +91,23 @@ static bool same_ends(const struct moat_tunnel_conf *a, const struct moat_tunnel
 static bool same_terms(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
 {
 	return a->action == b->action && a->any == b->any && a->peers == b->peers &&
-	       a->auth == b->auth && moat_creds_same(a->creds, b->creds) &&
-	       a->exchange == b->exchange && a->nat_t == b->nat_t &&
+	       a->auth == b->auth && a->exchange == b->exchange && a->nat_t == b->nat_t &&
 	       a->fragmentation == b->fragmentation &&
 	       a->ike_lifetime == b->ike_lifetime && a->dpd == b->dpd &&
 	       a->dpd_timeout == b->dpd_timeout && same_ike(&a->ike, &b->ike);
 }
 
+static bool same_names(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
+{
+	return same_ends(a, b) && same_terms(a, b) &&
+	       same_identity(&a->local_id, &b->local_id) &&
+	       same_identity(&a->remote_id, &b->remote_id);
+}
+
 bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
 			 const struct moat_tunnel_conf *b)
 {
-	return a == b || (same_ends(a, b) && same_terms(a, b) &&
-			  same_identity(&a->local_id, &b->local_id) &&
-			  same_identity(&a->remote_id, &b->remote_id));
+	return a == b || (moat_creds_same(a->creds, b->creds) && same_names(a, b));
 }
 
 static bool same_selector(const struct moat_selector *a, const struct moat_selector *b)
@@ -140,6 +144,12 @@ bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_c
 	return moat_conf_same_peer(a, b) && same_tunnel(a, b);
 }
 
+bool moat_conf_renewed(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
+{
+	return a->creds && b->creds && !moat_creds_same(a->creds, b->creds) && !a->any &&
+	       same_names(a, b) && same_tunnel(a, b);
+}
+
 static bool is_addr(const struct moat_identity *id, const struct moat_addr *addr)
 {
 	struct moat_identity address;
@@ -164,7 +174,7 @@ bool moat_conf_moved(const struct moat_tunnel_conf *a, const struct moat_tunnel_
 	const struct moat_addr *b_peer = b->n_remote == 1 ? &b->remote[0] : &none;
 
 	return !strcmp(a->name, b->name) && !a->any && !same_ends(a, b) &&
-	       same_terms(a, b) &&
+	       same_terms(a, b) && moat_creds_same(a->creds, b->creds) &&
 	       same_or_addr(&a->local_id, &a->local, &b->local_id, &b->local) &&
 	       same_or_addr(&a->remote_id, a_peer, &b->remote_id, b_peer) &&
 	       same_tunnel(a, b);

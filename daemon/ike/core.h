@@ -111,6 +111,7 @@ TAILQ_HEAD(moat_isakmps, moat_isakmp);
  * @sequence: counts what happens, where the clock is too coarse for an order
  * @sweep: something of a peer from anywhere has ended
  * @adopting: between the first configuration and MOAT_EV_ADOPTED
+ * @configs: how many configurations have come
  */
 struct moat_ike {
 	moat_random_fn random;
@@ -136,6 +137,7 @@ struct moat_ike {
 	struct moat_limit limit;
 	bool sweep;
 	bool adopting;
+	unsigned int configs;
 };
 
 typedef void (*moat_answer_fn)(struct moat_ike *ike, void *owner,
@@ -221,6 +223,7 @@ struct moat_pair {
  * @silence: runs while there are IPsec SAs but nobody who asks whether the peer lives
  * @spi_at: when an unknown SPI last made us do something
  * @made_at: when it was configured as it is
+ * @renewed: a configuration came with other certificates or keys for it
  */
 struct moat_tunnel {
 	TAILQ_ENTRY(moat_tunnel) link;
@@ -241,6 +244,7 @@ struct moat_tunnel {
 	struct moat_timer silence;
 	uint64_t spi_at;
 	uint64_t made_at;
+	bool renewed;
 };
 
 void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event);
@@ -327,6 +331,9 @@ bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_c
 bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
 			 const struct moat_tunnel_conf *b);
 
+/** moat_conf_renewed() - only its certificates and keys differ */
+bool moat_conf_renewed(const struct moat_tunnel_conf *a,
+		       const struct moat_tunnel_conf *b);
 /** moat_conf_moved() - only the addresses of its ends differ, or what follows them */
 bool moat_conf_moved(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b);
 

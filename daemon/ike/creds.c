@@ -52,6 +52,7 @@ void moat_creds_add(struct moat_creds *creds, enum moat_creds_part part, const v
 /* A digest of digests: each object counts, and where it stands. */
 void moat_creds_seal(struct moat_creds *creds)
 {
+	uint8_t before[sizeof(creds->digest)];
 	uint8_t one[34];
 
 	memset(creds->digest, 0, sizeof(creds->digest));
@@ -60,12 +61,14 @@ void moat_creds_seal(struct moat_creds *creds)
 			const struct moat_der *der = &creds->part[part].list[i];
 			struct moat_view object = moat_view(der->data, der->len);
 			struct moat_view both[] = {
-				moat_view(creds->digest, sizeof(creds->digest)),
+				moat_view(before, sizeof(before)),
 				moat_view(one, sizeof(one)),
 			};
 
 			if (part == MOAT_CREDS_CRL)
 				continue;
+			/* moat_hash() clears its result first. */
+			memcpy(before, creds->digest, sizeof(before));
 			one[0] = part;
 			one[1] = creds->weak;
 			if (moat_hash(MOAT_HASH_SHA256, &object, 1, one + 2) ||

@@ -38,6 +38,7 @@ int moat_prf(enum moat_hash hash, struct moat_view key, const struct moat_view *
 
 /**
  * moat_hash() - plain hash of concatenated views
+ * @out: none of them
  *
  * Return: 0, or -1 when libgcrypt fails.
  */

@@ -101,6 +101,7 @@ struct moat_natt {
  * @contact: message 5 says INITIAL-CONTACT, or did
  * @told: wrong keys were reported
  * @stale: the peer has lost it; what was to be done is done with a new one
+ * @outdated: the configuration has other credentials since @outdated_at
  * @dead: removed; freed at the end of the step
  * @exchange: main or aggressive, as on the wire
  * @nonces: initiator's and responder's
@@ -122,6 +123,8 @@ struct moat_natt {
  * @hint: what an unauthenticated notification said
  * @heard_at: when the last authentic message came
  * @seen: message ids that had an exchange: each may have but one
+ * @psk_proof: with which pre-shared key it was made; NULL for none
+ * @config: which configuration it was begun under
  */
 struct moat_isakmp {
 	TAILQ_ENTRY(moat_isakmp) link;
@@ -138,6 +141,7 @@ struct moat_isakmp {
 	bool contact;
 	bool told;
 	bool stale;
+	bool outdated;
 	bool dead;
 	uint8_t exchange;
 	enum moat_state state;
@@ -181,6 +185,9 @@ struct moat_isakmp {
 	uint64_t heard_at;
 	uint64_t established;
 	uint64_t expires;
+	uint64_t outdated_at;
+	struct moat_psk_proof *psk_proof;
+	unsigned int config;
 	unsigned int sent;
 	unsigned int received;
 };
@@ -385,6 +392,8 @@ void moat_isakmp_keylog(struct moat_ike *ike, bool on);
 void moat_isakmp_name_key(struct moat_isakmp *sa);
 /** moat_isakmp_ready() - the newest one that stands towards a tunnel's peer */
 struct moat_isakmp *moat_isakmp_ready(struct moat_tunnel *tunnel);
+/** moat_isakmp_usable() - likewise, for new quick modes: not an outdated one */
+struct moat_isakmp *moat_isakmp_usable(struct moat_tunnel *tunnel);
 /** moat_isakmp_connecting() - one of ours that is under way */
 struct moat_isakmp *moat_isakmp_connecting(struct moat_tunnel *tunnel);
 /** moat_isakmp_name() - "peer 192.0.2.2 port 500, cookies 0011223344556677:..." */
@@ -674,27 +683,12 @@ void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type);
 void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
 void moat_info_delete_isakmp(struct moat_isakmp *sa);
 
-/* ---- dead peer detection: ike1_dpd.c, RFC 3706 ---- */
-
-void moat_dpd_put_vendor(struct moat_build *b);
-/** moat_dpd_take_vendor() - does a message of phase 1 say that the peer knows it? */
-void moat_dpd_take_vendor(const struct moat_ike1_in *in);
-/** moat_dpd_start() - phase 1 stands: watch the peer */
-void moat_dpd_start(struct moat_isakmp *sa);
-/** moat_dpd_handle() - an authentic R-U-THERE or its answer */
-void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n);
-
 /** moat_child_protocol() - its number in an IP header */
 static inline uint8_t moat_child_protocol(const struct moat_child_sa *sa)
 {
 	return sa->protocol == MOAT_PROTO_AH ? MOAT_IPPROTO_AH : MOAT_IPPROTO_ESP;
 }
 
-/* ---- SPIs that one side does not have: ike1_spi.c ---- */
-
-/** moat_spi_unknown() - a peer sends with an SPI that the kernel does not have */
-void moat_spi_unknown(struct moat_ike *ike, const struct moat_event *event);
-/** moat_spi_refused() - is it the peer's word that it does not have one of ours? */
-bool moat_spi_refused(struct moat_isakmp *sa, const struct moat_notify *n);
+#include "ike/ike1_peer.h"
 
 #endif

@@ -42,6 +42,7 @@ static void have_skeyid(struct moat_ike *ike, void *owner, const struct moat_eve
 		return;
 	}
 	moat_blob_set(&sa->skeyid, event->answer.data, event->answer.len);
+	moat_renew_keep(sa);
 	moat_phase1_have_part(sa);
 }
 

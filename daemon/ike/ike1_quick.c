@@ -457,7 +457,7 @@ int moat_quick_verify_1(struct moat_ike1_in *in)
 		return -1;
 	if (offer.proposals[0].spi.len == 4)
 		quick->spi_refused = moat_get32(offer.proposals[0].spi.data);
-	if (moat_quick_selector(in, &selector))
+	if (moat_renew_refuses(in) || moat_quick_selector(in, &selector))
 		return -1;
 	pair = moat_quick_pair(in, &selector);
 	if (!pair)

@@ -126,7 +126,7 @@ void moat_quick_fail(struct moat_quick *quick, const char *why)
 	if (!pair)
 		return;
 	again = !quick->initiator ||
-		(sa->dead && (sa->stale || moat_isakmp_ready(pair->tunnel)));
+		(sa->dead && (sa->stale || moat_isakmp_usable(pair->tunnel)));
 	if (pair->asked && again)
 		moat_pair_connect(pair);
 	else if (quick->initiator)

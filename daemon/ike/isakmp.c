@@ -27,6 +27,7 @@ struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, uint8_t exchange
 	sa->exchange = exchange;
 	sa->state = exchange == MOAT_X_AGGRESSIVE ? MOAT_AG_NO_STATE : MOAT_MM_NO_STATE;
 	sa->created = ike->now;
+	sa->config = ike->configs;
 	sa->life_timer = (struct moat_timer){ .fire = life_over, .owner = sa };
 	sa->rekey_timer = (struct moat_timer){ .fire = rekey_due, .owner = sa };
 	LIST_INIT(&sa->quicks);
@@ -83,6 +84,7 @@ void moat_isakmp_reap(struct moat_ike *ike)
 
 		TAILQ_REMOVE(&ike->dead_isakmps, sa, link);
 		forget_exchange(sa);
+		moat_renew_forget(sa);
 		moat_wipe(&sa->keys, sizeof(sa->keys));
 		free(sa->seen);
 		free(sa);
@@ -146,7 +148,7 @@ void moat_isakmp_fail(struct moat_isakmp *sa, const char *why)
 	moat_isakmp_remove(sa);
 	if (!sa->initiator)
 		return;
-	if (moat_isakmp_ready(tunnel))
+	if (moat_isakmp_usable(tunnel))
 		moat_peer_connect(tunnel);
 	else if (!moat_isakmp_connecting(tunnel))
 		moat_peer_failed(tunnel, text);
@@ -219,10 +221,19 @@ struct moat_isakmp *moat_isakmp_ready(struct moat_tunnel *tunnel)
 	TAILQ_FOREACH(sa, &tunnel->ike->isakmps, link) {
 		if (sa->state == MOAT_QM_IDLE &&
 		    moat_tunnel_same_peer(sa->tunnel, tunnel) &&
-		    (!best || sa->established >= best->established))
+		    (!best || best->outdated > sa->outdated ||
+		     (best->outdated == sa->outdated &&
+		      sa->established >= best->established)))
 			best = sa;
 	}
 	return best;
+}
+
+struct moat_isakmp *moat_isakmp_usable(struct moat_tunnel *tunnel)
+{
+	struct moat_isakmp *sa = moat_isakmp_ready(tunnel);
+
+	return sa && !sa->outdated ? sa : NULL;
 }
 
 struct moat_isakmp *moat_isakmp_connecting(struct moat_tunnel *tunnel)
@@ -252,8 +263,9 @@ static bool has_newer(const struct moat_isakmp *sa)
 	const struct moat_isakmp *other;
 
 	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
-		if (other != sa && other->state == MOAT_QM_IDLE &&
-		    moat_tunnel_same_peer(other->tunnel, sa->tunnel) && newer(other, sa))
+		if (other != sa && other->state == MOAT_QM_IDLE && !other->outdated &&
+		    moat_tunnel_same_peer(other->tunnel, sa->tunnel) &&
+		    (sa->outdated || newer(other, sa)))
 			return true;
 	}
 	return false;
@@ -312,25 +324,35 @@ static void life_over(struct moat_ike *ike, void *owner)
 		moat_isakmp_fail(sa, "it was not finished in time");
 }
 
+static void rekey(struct moat_isakmp *sa)
+{
+	struct moat_tunnel *tunnel = sa->tunnel;
+
+	sa->rekeying = true;
+	if (!moat_isakmp_connecting(tunnel)) {
+		moat_act_log(
+			sa->ike->acts, MOAT_LOG_INFO, "ike-rekey", tunnel->conf.name,
+			"the ISAKMP SA %s in %llu s: starting a new one",
+			sa->outdated ? "is outdated and expires" : "expires",
+			(unsigned long long)((sa->expires - sa->ike->now) / MOAT_SECOND));
+		moat_phase1_start(tunnel);
+	}
+	/* Should the attempt fail, there may be time for another. */
+	moat_timer_after(sa->ike, &sa->rekey_timer, moat_renew_again(sa));
+}
+
 static void rekey_due(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
 	struct moat_tunnel *tunnel = sa->tunnel;
+	bool replaced = has_newer(sa);
 
-	if (has_newer(sa))
-		return;
-	if (!moat_peer_has_children(tunnel) && !moat_tunnel_persists(tunnel))
-		return;
-	sa->rekeying = true;
-	if (!moat_isakmp_connecting(tunnel)) {
-		moat_act_log(
-			ike->acts, MOAT_LOG_INFO, "ike-rekey", tunnel->conf.name,
-			"the ISAKMP SA expires in %llu s: starting a new one",
-			(unsigned long long)((sa->expires - ike->now) / MOAT_SECOND));
-		moat_phase1_start(tunnel);
-	}
-	/* Should the attempt fail, there may be time for another. */
-	moat_timer_after(ike, &sa->rekey_timer, 10 * MOAT_SECOND);
+	if (!replaced && (moat_peer_has_children(tunnel) || moat_tunnel_persists(tunnel)))
+		rekey(sa);
+	else if (sa->outdated && replaced)
+		moat_timer_after(ike, &sa->life_timer, REPLACED_LIFE);
+	else if (sa->outdated)
+		moat_isakmp_close(sa, "its credentials are no longer configured");
 }
 
 bool moat_isakmp_rekey(struct moat_tunnel *tunnel)
@@ -428,5 +450,10 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 	moat_peer_use_address(sa->tunnel, &sa->remote.addr);
 	replace_old(sa);
 	moat_dpd_start(sa);
+	/* A configuration that came meanwhile may have other credentials. */
+	if (sa->config != ike->configs)
+		moat_renew_check(sa);
+	if (sa->outdated)
+		moat_timer_after(ike, &sa->rekey_timer, 1);
 	moat_peer_connect(sa->tunnel);
 }

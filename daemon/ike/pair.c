@@ -84,7 +84,7 @@ void moat_pair_connect(struct moat_pair *pair)
 	/* Two quick modes for one pair help nobody: wait for the one under way. */
 	if (pair->quick || pair->answering)
 		return;
-	sa = moat_isakmp_ready(tunnel);
+	sa = moat_isakmp_usable(tunnel);
 	if (sa)
 		moat_quick_start(pair, sa);
 	else if (!moat_isakmp_connecting(tunnel))

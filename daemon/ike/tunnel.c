@@ -489,7 +489,8 @@ static void update_tunnel(struct moat_tunnel *tunnel, const struct moat_tunnel_c
 	tunnel->conf.file = moat_dup(conf->file ? conf->file : "",
 				     conf->file ? strlen(conf->file) + 1 : 1);
 	tunnel->conf.line = conf->line;
-	/* The same but for revocation lists, which are renewed like this. */
+	/* The same, or renewed: revocation lists, and with more ado what it proves with. */
+	tunnel->renewed = !moat_creds_same(tunnel->conf.creds, conf->creds);
 	moat_creds_get(conf->creds);
 	moat_creds_put(tunnel->conf.creds);
 	tunnel->conf.creds = conf->creds;
@@ -507,18 +508,20 @@ static void update_tunnel(struct moat_tunnel *tunnel, const struct moat_tunnel_c
 		connect_all(tunnel);
 }
 
-/* One that moved has done so by now, unless its new ends are not known yet. */
-static bool same_or_moved(const struct moat_tunnel_conf *a,
-			  const struct moat_tunnel_conf *b)
+/*
+ * One that moved has done so by now, unless its new ends are not known yet; other
+ * credentials take nothing from it, but from its ISAKMP SAs.
+ */
+static bool stays(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
 {
-	return moat_conf_same(a, b) || moat_conf_moved(a, b);
+	return moat_conf_same(a, b) || moat_conf_renewed(a, b) || moat_conf_moved(a, b);
 }
 
 static struct moat_tunnel_conf *find_conf(const struct moat_event *event,
 					  const struct moat_tunnel_conf *like)
 {
 	for (unsigned int i = 0; i < event->config.n_tunnels; i++) {
-		if (same_or_moved(event->config.tunnels[i], like))
+		if (stays(event->config.tunnels[i], like))
 			return event->config.tunnels[i];
 	}
 	return NULL;
@@ -558,7 +561,7 @@ void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
 		struct moat_tunnel_conf *conf = event->config.tunnels[i];
 
 		tunnel = moat_tunnel_find(ike, conf->name);
-		if (!tunnel || !same_or_moved(conf, &tunnel->conf)) {
+		if (!tunnel || !stays(conf, &tunnel->conf)) {
 			tunnel = add_tunnel(ike, conf);
 			TAILQ_INSERT_TAIL(&added, tunnel, link);
 		}
@@ -569,6 +572,7 @@ void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
 		if (tunnel)
 			update_tunnel(tunnel, event->config.tunnels[i]);
 	}
+	moat_renew_all(ike);
 	moat_wild_claim(ike);
 	tunnel = TAILQ_FIRST(&added);
 	TAILQ_CONCAT(&ike->tunnels, &added, link);

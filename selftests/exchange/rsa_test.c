@@ -206,7 +206,7 @@ static void renewed_crl(void **state)
 	o.more[0] = "ca = \"ca.pem\"\ncrl = \"crl.pem\"";
 	sim = start(&o);
 	assert_up(sim);
-	sim_recertify(sim, 0, "ca = \"ca.pem\"\ncrl = \"crl-revoked.pem\"");
+	sim_recertify(sim, 0, NULL, "ca = \"ca.pem\"\ncrl = \"crl-revoked.pem\"");
 	sim_run(sim, 5000);
 	assert_up(sim);
 	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 0);

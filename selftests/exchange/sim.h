@@ -133,8 +133,10 @@ void sim_fail(struct sim *sim, unsigned int percent);
 void sim_change(struct sim *sim, int side, const char *esp);
 /** sim_change_nets() - another number of networks, likewise */
 void sim_change_nets(struct sim *sim, unsigned int nets);
-/** sim_recertify() - reload with other lines for what @more was */
-void sim_recertify(struct sim *sim, int side, const char *more);
+/** sim_change_psk() - reload with another secret */
+void sim_change_psk(struct sim *sim, int side, const char *psk);
+/** sim_recertify() - reload with another @cert and other lines for what @more was */
+void sim_recertify(struct sim *sim, int side, const char *cert, const char *more);
 typedef bool (*sim_filter)(int from, uint8_t exchange, unsigned int nth);
 void sim_set_filter(struct sim *sim, sim_filter filter);
 /** sim_also() - another @also, from the next configuration on */

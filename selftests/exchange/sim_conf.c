@@ -168,6 +168,12 @@ void sim_configure(struct sim *sim, int side)
 	sim_configure_core(sim, side, false);
 }
 
+void sim_change_psk(struct sim *sim, int side, const char *psk)
+{
+	sim->options.psk[side] = psk;
+	sim_configure(sim, side);
+}
+
 void sim_unconfigure(struct sim *sim, int side)
 {
 	struct moat_event event = { .type = MOAT_EV_CONFIG };

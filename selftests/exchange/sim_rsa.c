@@ -87,11 +87,12 @@ void sim_rsa_clear(struct sim_side *side)
 	moat_rsa_keys_free(&side->keys);
 }
 
-void sim_recertify(struct sim *sim, int side, const char *more)
+void sim_recertify(struct sim *sim, int side, const char *cert, const char *more)
 {
 	struct sim_side *s = &sim->side[side];
 
 	sim_rsa_clear(s);
+	sim->options.cert[side] = cert;
 	sim->options.more[side] = more;
 	sim_rsa_setup(sim, side);
 	sim_configure(sim, side);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What an ISAKMP SA knows of its peer: whether it lives, and by which credentials. */
+#ifndef MOAT_IKE_IKE1_PEER_H
+#define MOAT_IKE_IKE1_PEER_H
+
+#include "ike/ike1.h"
+
+/* ---- dead peer detection: ike1_dpd.c, RFC 3706 ---- */
+
+void moat_dpd_put_vendor(struct moat_build *b);
+/** moat_dpd_take_vendor() - does a message of phase 1 say that the peer knows it? */
+void moat_dpd_take_vendor(const struct moat_ike1_in *in);
+/** moat_dpd_start() - phase 1 stands: from now on the peer is watched */
+void moat_dpd_start(struct moat_isakmp *sa);
+/** moat_dpd_handle() - an authentic R-U-THERE or its answer */
+void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n);
+
+/* ---- other credentials in the configuration: ike1_renew.c ---- */
+
+/** moat_renew_keep() - SKEYID is there: keep what shows which secret it came from */
+void moat_renew_keep(struct moat_isakmp *sa);
+void moat_renew_forget(struct moat_isakmp *sa);
+/** moat_renew_check() - does the configuration still have the secret that made it? */
+void moat_renew_check(struct moat_isakmp *sa);
+/** moat_renew_all() - a configuration came: look at all of them */
+void moat_renew_all(struct moat_ike *ike);
+/** moat_renew_again() - after how many ms is another phase 1 tried? */
+uint64_t moat_renew_again(const struct moat_isakmp *sa);
+/** moat_renew_refuses() - no quick mode under an outdated one; the reason is in @in */
+bool moat_renew_refuses(struct moat_ike1_in *in);
+
+/* ---- SPIs that one side does not have: ike1_spi.c ---- */
+
+/** moat_spi_unknown() - a peer sends with an SPI that the kernel does not have */
+void moat_spi_unknown(struct moat_ike *ike, const struct moat_event *event);
+/** moat_spi_refused() - is it the peer's word that it does not have one of ours? */
+bool moat_spi_refused(struct moat_isakmp *sa, const struct moat_notify *n);
+
+#endif
