@@ -589,11 +589,34 @@ static void other_networks(void **state)
 	}
 }
 
+/* The log says which traffic has nothing to go on, and of that only. */
+static void traffic_without_sas(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	sim = start(&o, NULL);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 100000);
+	assert_int_equal(sim_logged(sim, 0, "pair-lost"), 0);
+	sim_down(sim, 1);
+	sim_run(sim, 2000);
+	assert_int_equal(sim_logged(sim, 0, "pair-lost"), 1);
+	assert_non_null(
+		strstr(sim_log_text(sim, 0, "pair-lost"),
+		       "traffic from 10.1.0.0/24 to 10.2.0.0/24 has no SAs any more"));
+	/* Who took them down knows. */
+	assert_int_equal(sim_logged(sim, 1, "pair-lost"), 0);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_from_cache),
 		cmocka_unit_test(retransmission),
+		cmocka_unit_test(traffic_without_sas),
 		cmocka_unit_test(lost_message_3),
 		cmocka_unit_test(first_use_for_message_3),
 		cmocka_unit_test(rekey_of_phase_2),

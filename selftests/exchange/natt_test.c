@@ -234,6 +234,43 @@ static void not_fooled(void **state)
 }
 
 /* Transport mode: what a host calls itself is not what the other one calls it. */
+static bool first_message_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_MAIN && nth == 2;
+}
+
+/* Whoever has seen message 3 could draw main mode to where it is: but it is in clear. */
+static void not_drawn_away(void **state)
+{
+	struct sim_options o = natted(true, false);
+	struct sim *sim = sim_new(&o);
+	const uint8_t *data = NULL;
+	unsigned int sent = 0;
+	size_t len = 0;
+	int to = 0;
+
+	(void)state;
+	sim_run(sim, 100);
+	sim_set_filter(sim, first_message_3);
+	sim_up(sim, 0);
+	while (sim_sent(sim, 0, MOAT_X_MAIN) < 2)
+		sim_run(sim, 1);
+	for (unsigned int i = 0; sent < 2; i++) {
+		data = sim_datagram(sim, i, &len, &to);
+		assert_non_null(data);
+		sent += to == 1;
+	}
+	sim_inject_at(sim, 1, 60001, data, len);
+	sim_run(sim, 200);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-refused"),
+			       "a message in clear from another address or port"));
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 1);
+	assert_int_not_equal(sim_remote(sim, 1).port, 60001);
+	sim_run(sim, 5000);
+	assert_up(sim);
+	sim_free(sim);
+}
+
 static void transport(void **state)
 {
 	(void)state;
@@ -287,7 +324,7 @@ int main(void)
 		cmocka_unit_test(draft),	cmocka_unit_test(no_ah),
 		cmocka_unit_test(rebound),	cmocka_unit_test(rekeyed),
 		cmocka_unit_test(not_fooled),	cmocka_unit_test(transport),
-		cmocka_unit_test(bad_networks),
+		cmocka_unit_test(bad_networks), cmocka_unit_test(not_drawn_away),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
