@@ -607,6 +607,7 @@ void sim_reboot(struct sim *sim, int side)
 	moat_ike_free(s->ike);
 	sim_kernel_clear(&s->kernel);
 	s->boot++;
+	s->set_back = false;
 	s->ike = sim_new_core(s);
 	sim_configure(sim, side);
 }
@@ -618,6 +619,7 @@ void sim_jump(struct sim *sim, int side, int64_t ms)
 	if (ms < 0 && sim->now + (uint64_t)s->skew < (uint64_t)-ms)
 		ms = -(int64_t)(sim->now + (uint64_t)s->skew);
 	s->skew += ms;
+	s->set_back |= ms < 0;
 }
 
 void sim_traffic(struct sim *sim, unsigned int every)

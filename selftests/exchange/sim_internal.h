@@ -56,7 +56,11 @@ struct sim_record {
 	int to;
 };
 
-/* @skew: of its clock, ms; @starting: a new core meets the policies of its predecessor */
+/*
+ * @skew: of its clock, ms; @set_back: it once went back under this core, which so
+ * counts less time than its kernel does
+ * @starting: a new core meets the policies of its predecessor
+ */
 struct sim_side {
 	struct moat_ike *ike;
 	struct moat_addr addr;
@@ -65,6 +69,7 @@ struct sim_side {
 	uint64_t unknown_at;
 	uint64_t random;
 	int64_t skew;
+	bool set_back;
 	unsigned int boot;
 	bool starting;
 	struct sim_kernel kernel;

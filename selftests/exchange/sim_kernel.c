@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char sim_kernel_no_spi[] = "the SPI was not reserved";
+
 /* The one that was switched to before @sa, or NULL: newer ones stand in front. */
 static struct sim_sa *before(const struct sim_kernel *kernel, const struct sim_sa *sa)
 {
@@ -102,7 +104,7 @@ static const char *add_one(struct sim_kernel *kernel, const struct moat_sa_param
 	if (params->direction != MOAT_DIRECTION_IN)
 		return "only inbound SAs are added";
 	if (!sa || !sa->reserved)
-		return "the SPI was not reserved";
+		return sim_kernel_no_spi;
 	if (!params->replay)
 		return "no replay window";
 	if (!sim_kernel_policy(kernel, params->policy))

@@ -42,6 +42,9 @@ struct sim_kernel {
 	unsigned int bared;
 };
 
+/* What sim_kernel_add() says when the SPI was not reserved, or no longer is. */
+extern const char sim_kernel_no_spi[];
+
 void sim_kernel_clear(struct sim_kernel *kernel);
 struct sim_policy *sim_kernel_policy(struct sim_kernel *kernel, uint32_t id);
 struct sim_sa *sim_kernel_sa(struct sim_kernel *kernel, uint8_t direction, uint32_t spi,

@@ -13,6 +13,7 @@ void sim_crash(struct sim *sim, int side)
 	s->ike = NULL;
 	/* What it asked of its kernel and had no answer to is not done. */
 	s->boot++;
+	s->set_back = false;
 }
 
 static void renumber(struct sim_kernel *kernel, uint32_t from, uint32_t to)

@@ -3,13 +3,14 @@
  * Two cores in bad weather, a hundred thousand times: up to half of all messages
  * lost, others twice and out of order, daemons that crash and come back, gateways
  * that reboot, clocks that jump. Each run follows from its seed alone; the seeds are
- * 1 to the number of runs, so each is recorded by its number.
+ * 1 to the number of runs, or as many from another one on, so each is recorded by its
+ * number.
  *
  * A run ends with the same live SAs on both sides and nothing else, or with a
  * failure that a log names; both are counted. What a core keeps is bounded all the
  * time, and no memory is lost.
  *
- *	storm_test [--runs N] [--seed N [--verbose]]
+ *	storm_test [--runs N] [--first N] [--seed N [--verbose]]
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,6 +43,7 @@ static struct failure {
 static uint64_t only_seed;
 static bool verbose;
 static unsigned int runs = 100000;
+static uint64_t first = 1;
 static unsigned int equal;
 static unsigned int named;
 
@@ -261,10 +263,10 @@ static void test_storms(void **state)
 		storm(only_seed);
 		return;
 	}
-	for (uint64_t seed = 1; seed <= runs; seed++) {
-		storm(seed);
+	for (unsigned int i = 1; i <= runs; i++) {
+		storm(first + i - 1);
 		/* By then each group and each buffer was used. */
-		if (seed == runs / 10)
+		if (i == runs / 10)
 			at_start = in_use();
 	}
 	print_message("# %u runs: %u ended with the same live SAs on both sides, %u with "
@@ -290,6 +292,8 @@ int main(int argc, char **argv)
 			only_seed = strtoull(argv[++i], NULL, 10);
 		else if (!strcmp(argv[i], "--runs") && i + 1 < argc)
 			runs = (unsigned int)strtoul(argv[++i], NULL, 10);
+		else if (!strcmp(argv[i], "--first") && i + 1 < argc)
+			first = strtoull(argv[++i], NULL, 10);
 		else if (!strcmp(argv[i], "--verbose"))
 			verbose = true;
 	}
