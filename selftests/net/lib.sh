@@ -192,6 +192,68 @@ unload_moat()
 	rmmod moat
 }
 
+# --- the daemon --------------------------------------------------------------
+
+# A test that runs moatd sets build, of moat_build, and dir: NAME's configuration
+# lies in $dir/NAME, what it logs in $dir/NAME.log.
+
+# moat_at NAME WORD...: the command, in NAME and with its moatd.
+moat_at()
+{
+	local ns=$1
+	shift
+	in_ns "$ns" "$build/moat" -r "$dir/run-$ns" "$@"
+}
+
+# moatd_start NAME [PROGRAM]: moatd in NAME; PROGRAM is another one in build.
+# Cases run in shells of their own: the pid goes through a file, and nothing of
+# theirs may stay open.
+moatd_start()
+{
+	: >>"$dir/$1.log"
+	ip netns exec "$1" "$build/${2-moatd}" -c "$dir/$1" -r "$dir/run-$1" \
+		>/dev/null 2>>"$dir/$1.log" &
+	echo $! >"$dir/$1.pid"
+	wait_for "moatd in $1" moat_at "$1" status && return
+	cat "$dir/$1.log"
+	return 1
+}
+
+# moatd_stop NAME [SIGNAL]
+moatd_stop()
+{
+	local pid
+	pid=$(cat "$dir/$1.pid")
+	kill "${2--TERM}" "$pid" && wait_gone "$pid"
+}
+
+# moatd_secret NAME REMOTE PSK [REMOTE PSK]...: its secrets.conf
+moatd_secret()
+{
+	local ns=$1 between=
+	shift
+	(
+		umask 077
+		{
+			printf 'secrets = ( '
+			while [ $# -gt 0 ]; do
+				printf '%s{ remote = "%s", psk = "%s" }' "$between" "$1" "$2"
+				between=", "
+				shift 2
+			done
+			printf ' )\n'
+		} >"$dir/$ns/secrets.conf"
+	)
+}
+
+# moatd_logs COMMAND...: when it fails, the last lines of all logs.
+moatd_logs()
+{
+	"$@" && return 0
+	tail -n 25 "$dir"/*.log
+	return 1
+}
+
 # --- results, in the kernel's test format (TAP) ------------------------------
 
 ktap_count=0

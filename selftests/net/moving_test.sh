@@ -14,14 +14,8 @@
 build=$(moat_build) || exit 1
 dir=$(mktemp -d)
 psk=$(od -An -v -tx1 -N 16 /dev/urandom | tr -d ' \n')
+moatd=${MOATD-san/moatd}
 WAIT_SECONDS=90
-
-moat() # GATEWAY ARGUMENT...
-{
-	local ns=$1
-	shift
-	in_ns "$ns" "$build/moat" -r "$dir/run-$ns" "$@"
-}
 
 # A name server that answers with what a file says, and with nothing else.
 name_server()
@@ -92,27 +86,8 @@ configure()
 	  remote-net = "10.1.0.0/24"
 	} }
 	END
-	(
-		umask 077
-		echo "secrets = ( { remote = \"gw-b.example\", psk = \"$psk\" }," \
-			"{ remote = \"nowhere.example\", psk = \"$psk\" } )" >"$dir/gw-a/secrets.conf"
-		echo "secrets = ( { remote = \"any\", psk = \"$psk\" } )" >"$dir/gw-b/secrets.conf"
-	)
-}
-
-start() # GATEWAY
-{
-	ip netns exec "$1" "$build/${MOATD-san/moatd}" -c "$dir/$1" -r "$dir/run-$1" \
-		>/dev/null 2>>"$dir/$1.log" &
-	echo $! >"$dir/$1.pid"
-	wait_for "moatd in $1" moat "$1" status
-}
-
-stop() # GATEWAY [SIGNAL]
-{
-	local pid
-	pid=$(cat "$dir/$1.pid")
-	kill "${2--TERM}" "$pid" && wait_gone "$pid"
+	moatd_secret gw-a gw-b.example "$psk" nowhere.example "$psk"
+	moatd_secret gw-b any "$psk"
 }
 
 # What leaves in clear, into a site or for one. (A port that is closed for a moment,
@@ -160,8 +135,8 @@ whole()
 # ends GATEWAY LOCAL REMOTE: of its policy
 ends()
 {
-	moat "$1" policy list | grep "endpoints $2 $3" && return
-	moat "$1" policy list
+	moat_at "$1" policy list | grep "endpoints $2 $3" && return
+	moat_at "$1" policy list
 	return 1
 }
 
@@ -183,9 +158,9 @@ up_by_name()
 unresolved_discards()
 {
 	! in_ns host-a ping -n -q -c 2 -i 0.2 -W 1 10.9.0.2 &&
-		moat gw-a policy list | grep -q '10.9.0.0/24 .*discard' &&
+		moat_at gw-a policy list | grep -q '10.9.0.0/24 .*discard' &&
 		grep -q 'name-unresolved.*nowhere.example' "$dir/gw-a.log" && return
-	moat gw-a policy list
+	moat_at gw-a policy list
 	return 1
 }
 
@@ -218,7 +193,7 @@ local_address_changes()
 lost_sas()
 {
 	local sent
-	moat gw-b sa flush || return 1
+	moat_at gw-b sa flush || return 1
 	ip netns exec host-a ping -n -q -i 0.2 10.2.0.2 >/dev/null 2>&1 &
 	sent=$!
 	wait_for "INVALID-SPI" grep -q spi-refused "$dir/gw-a.log"
@@ -235,7 +210,7 @@ name_server_silent()
 	# Not in_ns: the signal is for ping, and a function's shell would not pass it on.
 	ip netns exec host-a ping -n -q -i 0.1 10.2.0.2 >"$dir/flow" 2>&1 &
 	flow=$!
-	stop gw-a -KILL && sleep 1 && start gw-a &&
+	moatd_stop gw-a -KILL && sleep 1 && moatd_start gw-a "$moatd" &&
 		wait_for "its SAs" sh -c "[ \$(grep -c ipsec-adopted '$dir/gw-a.log') -gt 0 ]" &&
 		wait_for "the silence" sh -c "grep -q 'gw-b.example has no address' '$dir/gw-a.log'" &&
 		pings
@@ -244,13 +219,6 @@ name_server_silent()
 	wait $flow
 	grep -q ' 0% packet loss' "$dir/flow" && return $status
 	cat "$dir/flow"
-	return 1
-}
-
-logs() # ... of a failed case
-{
-	"$@" && return 0
-	tail -n 25 "$dir"/gw-?.log
 	return 1
 }
 
@@ -263,17 +231,17 @@ exec 3>&1
 trap 'topo_cleanup; rm -rf "$dir" /etc/netns/gw-a' EXIT
 load_moat && topo_site_to_site && configure && answers 192.0.2.2 && name_server && canary ||
 	exit 1
-ktap "gw-b starts" logs start gw-b
-ktap "gw-a starts" logs start gw-a
+ktap "gw-b starts" moatd_start gw-b "$moatd"
+ktap "gw-a starts" moatd_start gw-a "$moatd"
 ktap "the resolver runs where there is a name, and has no rights" resolver_has_no_rights
-ktap "up by the peer's name" logs up_by_name
-ktap "a name without an address: discarded" logs unresolved_discards
-ktap "another answer: the tunnel follows" logs answer_changes
-ktap "another address of our own: the tunnel follows" logs local_address_changes
-ktap "the peer has lost its SAs: INVALID-SPI" logs lost_sas
-ktap "a crash without a name server loses nothing" logs name_server_silent
+ktap "up by the peer's name" moatd_logs up_by_name
+ktap "a name without an address: discarded" moatd_logs unresolved_discards
+ktap "another answer: the tunnel follows" moatd_logs answer_changes
+ktap "another address of our own: the tunnel follows" moatd_logs local_address_changes
+ktap "the peer has lost its SAs: INVALID-SPI" moatd_logs lost_sas
+ktap "a crash without a name server loses nothing" moatd_logs name_server_silent
 ktap "nothing was in clear" canary_silent
-ktap "gw-a stops" stop gw-a
-ktap "gw-b stops" stop gw-b
+ktap "gw-a stops" moatd_stop gw-a
+ktap "gw-b stops" moatd_stop gw-b
 ktap "the sanitizers have nothing to say" sanitizers_silent
 ktap_finish

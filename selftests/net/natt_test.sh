@@ -15,13 +15,6 @@ dir=$(mktemp -d)
 psk=$(od -An -v -tx1 -N 16 /dev/urandom | tr -d ' \n')
 WAIT_SECONDS=60
 
-moat() # GATEWAY ARGUMENT...
-{
-	local ns=$1
-	shift
-	in_ns "$ns" "$build/moat" -r "$dir/run-$ns" "$@"
-}
-
 topology()
 {
 	topo_site_to_site && topo_cleanup nat gw-c && topo_namespace nat gw-c &&
@@ -50,7 +43,7 @@ mapping()
 	ip -n nat address flush dev wan && ip -n nat address add 203.0.113.2/24 dev wan
 }
 
-start() # GATEWAY LOCAL REMOTE LOCAL-NETS REMOTE-NETS IDENTITY
+gateway() # GATEWAY LOCAL REMOTE LOCAL-NETS REMOTE-NETS IDENTITY
 {
 	mkdir -p "$dir/$1"
 	cat >"$dir/$1/moat.conf" <<-END
@@ -62,30 +55,14 @@ start() # GATEWAY LOCAL REMOTE LOCAL-NETS REMOTE-NETS IDENTITY
 	  $6 = "c.example.org"
 	} }
 	END
-	(umask 077; echo "secrets = ( { remote = \"any\", psk = \"$psk\" } )" >"$dir/$1/secrets.conf")
-	again "$1"
-}
-
-again() # GATEWAY
-{
-	ip netns exec "$1" "$build/moatd" -c "$dir/$1" -r "$dir/run-$1" \
-		>/dev/null 2>>"$dir/$1.log" &
-	echo $! >"$dir/$1.pid"
-	wait_for "moatd in $1" moat "$1" status
-}
-
-stop() # GATEWAY [SIGNAL]
-{
-	local pid
-	pid=$(cat "$dir/$1.pid")
-	kill "${2--TERM}" "$pid" && wait_gone "$pid"
+	moatd_secret "$1" any "$psk" && moatd_start "$1"
 }
 
 # encaps_are GATEWAY PORT: all it sends goes to this port of the peer. An inbound
 # SA shows where it heard the peer last, which may be long ago.
 encaps_are()
 {
-	moat "$1" status --json | /usr/bin/python3 -c '
+	moat_at "$1" status --json | /usr/bin/python3 -c '
 import json, sys
 s = json.load(sys.stdin)
 found = [sa["encap"] for p in s["tunnels"][0]["pairs"] for sa in p["sas"]
@@ -101,7 +78,7 @@ pings() # NAMESPACE ADDRESS [SOURCE]
 
 up()
 {
-	moat gw-c up road --wait && encaps_are gw-a 4600 && encaps_are gw-c 4500
+	moat_at gw-c up road --wait && encaps_are gw-a 4600 && encaps_are gw-c 4500
 }
 
 both_ways()
@@ -122,54 +99,47 @@ rebound()
 
 down_of() # GATEWAY: it has no SA any more
 {
-	moat "$1" status --json | grep -q '"sas": *\[\]\|"sas":\[\]' &&
-		! moat "$1" status --json | grep -q '"spi"'
+	moat_at "$1" status --json | grep -q '"sas": *\[\]\|"sas":\[\]' &&
+		! moat_at "$1" status --json | grep -q '"spi"'
 }
 
 ends_there_too()
 {
-	moat gw-a down road --wait && wait_for "the delete behind the NAT" down_of gw-c &&
-		moat gw-a up road >/dev/null
-	wait_for "the way back" moat gw-c up road --wait
+	moat_at gw-a down road --wait && wait_for "the delete behind the NAT" down_of gw-c &&
+		moat_at gw-a up road >/dev/null
+	wait_for "the way back" moat_at gw-c up road --wait
 }
 
 # The gateway's daemon is gone, its tunnel is not; another one takes over.
 killed()
 {
-	stop gw-a -KILL && both_ways || return 1
-	again gw-a && wait_for "both directions" both_ways &&
+	moatd_stop gw-a -KILL && both_ways || return 1
+	moatd_start gw-a && wait_for "both directions" both_ways &&
 		wait_for "phase 1 of the new daemon" phase1_of gw-a
 }
 
 phase1_of()
 {
-	moat "$1" status --json | grep -q QM_IDLE
+	moat_at "$1" status --json | grep -q QM_IDLE
 }
 
 unload()
 {
-	stop gw-a
-	stop gw-c
+	moatd_stop gw-a
+	moatd_stop gw-c
 	in_ns gw-c "$build/moat" policy flush && in_ns gw-c "$build/moat" sa flush &&
 		unload_moat && topo_cleanup && topo_cleanup nat gw-c
 }
 
-logs() # ... of a failed case
-{
-	"$@" && return 0
-	tail -n 15 "$dir"/gw-?.log
-	return 1
-}
-
 load_moat && topology && mapping 4600 &&
-	start gw-a 203.0.113.1 203.0.113.2 '"10.1.0.0/24"' '"10.3.0.0/24", "10.3.1.0/24"' remote-id &&
-	start gw-c 192.168.9.2 203.0.113.1 '"10.3.0.0/24", "10.3.1.0/24"' '"10.1.0.0/24"' local-id ||
+	gateway gw-a 203.0.113.1 203.0.113.2 '"10.1.0.0/24"' '"10.3.0.0/24", "10.3.1.0/24"' remote-id &&
+	gateway gw-c 192.168.9.2 203.0.113.1 '"10.3.0.0/24", "10.3.1.0/24"' '"10.1.0.0/24"' local-id ||
 	exit 1
-ktap "up from behind the NAT" logs up
-ktap "both networks, both ways" logs both_ways
-ktap "another port: both pairs follow" logs rebound
-ktap "a delete reaches the new port" logs ends_there_too
-ktap "the daemon is killed, and comes back" logs killed
+ktap "up from behind the NAT" moatd_logs up
+ktap "both networks, both ways" moatd_logs both_ways
+ktap "another port: both pairs follow" moatd_logs rebound
+ktap "a delete reaches the new port" moatd_logs ends_there_too
+ktap "the daemon is killed, and comes back" moatd_logs killed
 ktap "unload" unload
 rm -rf "$dir"
 ktap_finish

@@ -19,13 +19,6 @@ certs=$build/../selftests/certs
 dir=$(mktemp -d)
 WAIT_SECONDS=90
 
-moat() # GATEWAY ARGUMENT...
-{
-	local ns=$1
-	shift
-	in_ns "$ns" "$build/moat" -r "$dir/run-$ns" "$@"
-}
-
 topology()
 {
 	topo_site_to_site && topo_cleanup nat gw-c gw-d && topo_namespace nat gw-c gw-d &&
@@ -79,6 +72,14 @@ credentials()
 		(umask 077 && cat "$certs/$2.key" >"$dir/$1/key.pem")
 }
 
+# What all of them have in their tunnel.
+common='auth = "rsa-sig"
+	  ike = [ "aes128-sha256-ecp256" ]
+	  esp = [ "aes128gcm16" ]
+	  cert = "cert.pem"
+	  key = "key.pem"
+	  ca = "ca.pem"'
+
 hub()
 {
 	credentials gw-a gw-a || return 1
@@ -88,12 +89,7 @@ hub()
 	  remote = "any"
 	  local-net = "0.0.0.0/0"
 	  remote-net = [ "10.50.0.0/16", "192.0.2.0/25" ]
-	  auth = "rsa-sig"
-	  ike = [ "aes128-sha256-ecp256" ]
-	  esp = [ "aes128gcm16" ]
-	  cert = "cert.pem"
-	  key = "key.pem"
-	  ca = "ca.pem"
+	$common
 	  local-id = "gw-a.example"
 	} }
 	END
@@ -109,12 +105,7 @@ peer() # GATEWAY LOCAL NUMBER IDENTITY
 	  remote = "192.0.2.1"
 	  local-net = "10.50.$3.0/24"
 	  remote-net = "10.1.0.0/24"
-	  auth = "rsa-sig"
-	  ike = [ "aes128-sha256-ecp256" ]
-	  esp = [ "aes128gcm16" ]
-	  cert = "cert.pem"
-	  key = "key.pem"
-	  ca = "ca.pem"
+	$common
 	  local-id = "$4"
 	  remote-id = "gw-a.example"
 	  start = "up"
@@ -130,17 +121,7 @@ again() # GATEWAY
 {
 	local moatd=moatd
 	[ "$1" != gw-a ] || moatd=${MOATD-san/moatd}
-	ip netns exec "$1" "$build/$moatd" -c "$dir/$1" -r "$dir/run-$1" \
-		>/dev/null 2>>"$dir/$1.log" &
-	echo $! >"$dir/$1.pid"
-	wait_for "moatd in $1" moat "$1" status
-}
-
-stop() # GATEWAY [SIGNAL]
-{
-	local pid
-	pid=$(cat "$dir/$1.pid")
-	kill "${2--TERM}" "$pid" && wait_gone "$pid"
+	moatd_start "$1" $moatd
 }
 
 ping_site() # GATEWAY NUMBER
@@ -157,7 +138,7 @@ ping_peer() # NUMBER
 nobody()
 {
 	! ping_peer 1 && ! ping_peer 2 &&
-		moat gw-a policy list | grep '10.50.0.0/16 action discard'
+		moat_at gw-a policy list | grep '10.50.0.0/16 action discard'
 }
 
 all_up()
@@ -176,7 +157,7 @@ all_there()
 # of the two behind the NAT have its address and ports of their own.
 shown()
 {
-	moat gw-a show ipsec && moat gw-a status --json | /usr/bin/python3 -c '
+	moat_at gw-a show ipsec && moat_at gw-a status --json | /usr/bin/python3 -c '
 import json, sys
 tunnels = {t["name"]: t for t in json.load(sys.stdin)["tunnels"]}
 road = tunnels.pop("road")
@@ -197,12 +178,12 @@ for name, tunnel in tunnels.items():
     if tunnel["remote"] == "203.0.113.2":
         ports.add(pair["sas"][0]["encap"]["remote_port"])
 assert len(tunnels) == 3 and len(ports) == 2, (tunnels, ports)' &&
-		moat gw-a metrics | grep 'tunnel="road"' | grep -c moat_tunnel_up | grep -x 0
+		moat_at gw-a metrics | grep 'tunnel="road"' | grep -c moat_tunnel_up | grep -x 0
 }
 
 name_of() # NUMBER: what the hub calls its tunnel
 {
-	moat gw-a status --json | /usr/bin/python3 -c '
+	moat_at gw-a status --json | /usr/bin/python3 -c '
 import json, sys
 for t in json.load(sys.stdin)["tunnels"]:
     if t.get("template") and t["pairs"][0]["remote_net"] == "10.50.%s.0/24" % sys.argv[1]:
@@ -211,26 +192,26 @@ for t in json.load(sys.stdin)["tunnels"]:
 
 gone() # NUMBER
 {
-	! moat gw-a policy list | grep "10.50.$1.0/24"
+	! moat_at gw-a policy list | grep "10.50.$1.0/24"
 }
 
 # One goes at the word of the operator, and its peer comes back.
 one_down()
 {
-	moat gw-a down "$(name_of 2)" --wait && gone 2 && ping_site gw-d 3 &&
+	moat_at gw-a down "$(name_of 2)" --wait && gone 2 && ping_site gw-d 3 &&
 		wait_for "gw-c again" ping_site gw-c 2
 }
 
 all_down()
 {
-	moat gw-a down road --wait && gone 1 && gone 2 && gone 3 && ! ping_peer 1 &&
-		moat gw-a status | grep '^road: down' && moat gw-a up road && all_there
+	moat_at gw-a down road --wait && gone 1 && gone 2 && gone 3 && ! ping_peer 1 &&
+		moat_at gw-a status | grep '^road: down' && moat_at gw-a up road && all_there
 }
 
 # From another address, with all that it has.
 moved()
 {
-	stop gw-b -KILL
+	moatd_stop gw-b -KILL
 	ip -n gw-b address del 192.0.2.2/24 dev wan-b &&
 		ip -n gw-b address add 192.0.2.77/24 dev wan-b &&
 		ip -n gw-b route replace default via 192.0.2.1 &&
@@ -238,34 +219,34 @@ moved()
 		peer gw-b 192.0.2.77 1 gw-b.example &&
 		wait_for "gw-b from elsewhere" ping_site gw-b 1 &&
 		grep wild-moved "$dir/gw-a.log" &&
-		moat gw-a policy list | grep 'endpoints 192.0.2.1 192.0.2.77' &&
-		! moat gw-a policy list | grep 'endpoints 192.0.2.1 192.0.2.2 '
+		moat_at gw-a policy list | grep 'endpoints 192.0.2.1 192.0.2.77' &&
+		! moat_at gw-a policy list | grep 'endpoints 192.0.2.1 192.0.2.2 '
 }
 
 reloaded()
 {
-	moat gw-a reload && ping_peer 1 && ping_peer 2 && ping_peer 3
+	moat_at gw-a reload && ping_peer 1 && ping_peer 2 && ping_peer 3
 }
 
 # The next one learns from the kernel what stands, and from the core who wants it.
 kernel_process_killed()
 {
 	kill -KILL "$(pgrep -P "$(cat "$dir/gw-a.pid")" -f '^moatd: kernel ')" &&
-		wait_for "the next one" moat gw-a reload && reloaded
+		wait_for "the next one" moat_at gw-a reload && reloaded
 }
 
 # What peers have does not outlive the hub's daemon: the next one begins with the
 # discarding policy alone, and the peers come back.
 restarted()
 {
-	stop gw-a -KILL && again gw-a && all_there
+	moatd_stop gw-a -KILL && again gw-a && all_there
 }
 
 unload()
 {
 	local ns
 	for ns in gw-a gw-b gw-c gw-d; do
-		stop $ns
+		moatd_stop $ns
 	done
 	! grep -h 'Sanitizer\|runtime error' "$dir/gw-a.log" || return 1
 	unload_moat && topo_cleanup && topo_cleanup nat gw-c gw-d
@@ -273,9 +254,8 @@ unload()
 
 logs() # ... of a failed case
 {
-	"$@" && return 0
-	tail -n 15 "$dir"/gw-?.log
-	moat gw-a policy list
+	moatd_logs "$@" && return 0
+	moat_at gw-a policy list
 	return 1
 }
 
