@@ -19,6 +19,27 @@ void read_text(struct moat_config *config, struct moat_mistakes *mistakes,
 	fclose(file);
 }
 
+void read_certified(struct moat_config *config, struct moat_mistakes *mistakes,
+		    const char *text)
+{
+	config->dir = "selftests/certs";
+	read_text(config, mistakes, "moat.conf", text, strlen(text));
+	moat_config_finish(config, mistakes);
+}
+
+void expect_certified(const char *text, const char *mistake, const char *warning)
+{
+	struct moat_config config = { 0 };
+	struct moat_mistakes mistakes = { 0 };
+
+	read_certified(&config, &mistakes, text);
+	assert_string_equal(mistakes.n ? mistakes.list[0] : "none", mistake);
+	assert_string_equal(mistakes.n_warnings ? mistakes.warnings[0] : "none", warning);
+	assert_true(mistakes.n <= 1);
+	moat_config_free(&config);
+	moat_mistakes_free(&mistakes);
+}
+
 void expect_none(const struct moat_mistakes *mistakes)
 {
 	for (unsigned int i = 0; i < mistakes->n; i++)

@@ -16,6 +16,17 @@
 void read_text(struct moat_config *config, struct moat_mistakes *mistakes,
 	       const char *name, const char *text, size_t len);
 
+/** read_certified() - the whole of moat.conf, with the files of selftests/certs */
+void read_certified(struct moat_config *config, struct moat_mistakes *mistakes,
+		    const char *text);
+
+/**
+ * expect_certified() - as read_certified(), for what it finds
+ * @mistake: the only one, or "none"
+ * @warning: the first one, or "none"
+ */
+void expect_certified(const char *text, const char *mistake, const char *warning);
+
 /** expect_none() - fail with the mistakes, if there are some */
 void expect_none(const struct moat_mistakes *mistakes);
 

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config_text.h"
 #include "ike/crypt.h"
 #include "priv/cert.h"
-#include "priv/config.h"
 #include "wire/isakmp.h"
 
 #define CERTS "selftests/certs/"
@@ -25,32 +25,8 @@
 	name " = {\nlocal = \"192.0.2.2\"\nremote = \"192.0.2.1\"\n"     \
 	     "local-net = \"10." net ".2.0/24\"\nremote-net = \"10." net \
 	     ".1.0/24\"\n" more "\n}\n"
-#define WITH(more) "tunnels = {" TUNNEL("branch", "1", more) "}\n"
-#define GOOD	   "auth = \"rsa-sig\"\ncert = \"gw-b.pem\"\nkey = \"gw-b.key\"\n"
-
-static void read_config(struct moat_config *config, struct moat_mistakes *mistakes,
-			const char *text)
-{
-	FILE *file = fmemopen((void *)text, strlen(text), "r");
-
-	assert_non_null(file);
-	config->dir = "selftests/certs";
-	moat_config_read(config, file, "moat.conf", mistakes);
-	fclose(file);
-}
-
-static void expect(const char *text, const char *mistake, const char *warning)
-{
-	struct moat_config config = { 0 };
-	struct moat_mistakes mistakes = { 0 };
-
-	read_config(&config, &mistakes, text);
-	assert_string_equal(mistakes.n ? mistakes.list[0] : "none", mistake);
-	assert_string_equal(mistakes.n_warnings ? mistakes.warnings[0] : "none", warning);
-	assert_true(mistakes.n <= 1);
-	moat_config_free(&config);
-	moat_mistakes_free(&mistakes);
-}
+#define BRANCH(more) "tunnels = {" TUNNEL("branch", "1", more) "}\n"
+#define GOOD	     "auth = \"rsa-sig\"\ncert = \"gw-b.pem\"\nkey = \"gw-b.key\"\n"
 
 static void good(void **state)
 {
@@ -59,17 +35,18 @@ static void good(void **state)
 	const struct moat_creds *creds;
 
 	(void)state;
-	read_config(&config, &mistakes,
-		    "tunnels = {" TUNNEL("a", "1",
-					 GOOD "ca = [ \"ca.pem\", \"other-ca.pem\" ]\n"
-					      "crl = \"crl.pem\"")
-			    TUNNEL("b", "2",
-				   GOOD "ca = [ \"ca.pem\", \"other-ca.pem\" ]\n"
-					"crl = \"crl.pem\"")
-				    TUNNEL("c", "3",
-					   GOOD
-					   "remote-cert = \"gw-a-alone.pem\"\nlocal-id = "
-					   "\"dn:C=DE, O=Moat test, CN=gw-b\"") "}\n");
+	read_certified(
+		&config, &mistakes,
+		"tunnels = {" TUNNEL("a", "1",
+				     GOOD "ca = [ \"ca.pem\", \"other-ca.pem\" ]\n"
+					  "crl = \"crl.pem\"")
+			TUNNEL("b", "2",
+			       GOOD "ca = [ \"ca.pem\", \"other-ca.pem\" ]\n"
+				    "crl = \"crl.pem\"")
+				TUNNEL("c", "3",
+				       GOOD
+				       "remote-cert = \"gw-a-alone.pem\"\nlocal-id = "
+				       "\"dn:C=DE, O=Moat test, CN=gw-b\"") "}\n");
 	for (unsigned int i = 0; i < mistakes.n; i++)
 		print_error("%s\n", mistakes.list[i]);
 	assert_int_equal(mistakes.n + mistakes.n_warnings, 0);
@@ -93,110 +70,130 @@ static void good(void **state)
 static void together(void **state)
 {
 	(void)state;
-	expect(WITH("cert = \"gw-b.pem\""),
-	       "moat.conf:6: cert belongs to auth = \"rsa-sig\", \"rsa-enc\" or "
-	       "\"rsa-enc-revised\"",
-	       "none");
-	expect(WITH("auth = \"rsa-sig\""),
-	       "moat.conf:1: tunnel \"branch\": auth needs cert (our certificate)",
-	       "none");
-	expect(WITH("auth = \"rsa-sig\"\ncert = \"gw-b.pem\""),
-	       "moat.conf:1: tunnel \"branch\": auth needs key (the private key of cert)",
-	       "none");
-	expect(WITH(GOOD),
-	       "moat.conf:1: tunnel \"branch\": auth needs ca (whose certificates we "
-	       "trust) or remote-cert (the one certificate of the peer)",
-	       "none");
+	expect_certified(
+		BRANCH("cert = \"gw-b.pem\""),
+		"moat.conf:6: cert belongs to auth = \"rsa-sig\", \"rsa-enc\" or "
+		"\"rsa-enc-revised\"",
+		"none");
+	expect_certified(
+		BRANCH("auth = \"rsa-sig\""),
+		"moat.conf:1: tunnel \"branch\": auth needs cert (our certificate)",
+		"none");
+	expect_certified(
+		BRANCH("auth = \"rsa-sig\"\ncert = \"gw-b.pem\""),
+		"moat.conf:1: tunnel \"branch\": auth needs key (the private key of cert)",
+		"none");
+	expect_certified(
+		BRANCH(GOOD),
+		"moat.conf:1: tunnel \"branch\": auth needs ca (whose certificates we "
+		"trust) or remote-cert (the one certificate of the peer)",
+		"none");
 }
 
 /* A key either signs or decrypts; and what is encrypted needs a key to it. */
 static void dedicated(void **state)
 {
 	(void)state;
-	expect(WITH("auth = \"rsa-enc\"\ncert = \"enc-b.pem\"\nkey = \"enc-b.key\"\n"
-		    "ca = \"ca.pem\""),
-	       "moat.conf:1: tunnel \"branch\": auth needs remote-cert (the peer's "
-	       "certificate, for its key)",
-	       "none");
-	expect(WITH("auth = \"rsa-enc\"\ncert = \"gw-b.pem\"\nkey = \"gw-b.key\"\n"
-		    "remote-cert = \"enc-a.pem\""),
-	       "moat.conf:7: the certificate of cert: its key usage does not allow key "
-	       "encipherment",
-	       "none");
+	expect_certified(
+		BRANCH("auth = \"rsa-enc\"\ncert = \"enc-b.pem\"\nkey = \"enc-b.key\"\n"
+		       "ca = \"ca.pem\""),
+		"moat.conf:1: tunnel \"branch\": auth needs remote-cert (the peer's "
+		"certificate, for its key)",
+		"none");
+	expect_certified(
+		BRANCH("auth = \"rsa-enc\"\ncert = \"gw-b.pem\"\nkey = \"gw-b.key\"\n"
+		       "remote-cert = \"enc-a.pem\""),
+		"moat.conf:7: the certificate of cert: its key usage does not allow key "
+		"encipherment",
+		"none");
 	/* Its certificates let it do both; then the first tunnel decides. */
-	expect("tunnels = {" TUNNEL("a", "1",
-				    "auth = \"rsa-enc-revised\"\ncert = \"both.pem\"\n"
-				    "key = \"gw-b.key\"\nremote-cert = \"enc-a.pem\"")
-		       TUNNEL("b", "2", GOOD "ca = \"ca.pem\"") "}\n",
-	       "moat.conf:18: the key \"gw-b.key\" serves rsa-enc at moat.conf:8: "
-	       "encrypted nonces need a key of their own, which signs nothing",
-	       "none");
-	expect(WITH("auth = \"rsa-enc\"\ncert = \"enc-b.pem\"\nkey = \"enc-b.key\"\n"
-		    "remote-cert = \"enc-a.pem\"\nexchange = \"aggressive\"\n"
-		    "ike = [ \"aes128-sha256-ecp256\", \"aes256-sha256-ecp256\" ]"),
-	       "moat.conf:11: ike has 2 entries, and aggressive mode with encrypted nonces "
-	       "needs a single one: it encrypts before anything is agreed",
-	       "none");
+	expect_certified(
+		"tunnels = {" TUNNEL("a", "1",
+				     "auth = \"rsa-enc-revised\"\ncert = \"both.pem\"\n"
+				     "key = \"gw-b.key\"\nremote-cert = \"enc-a.pem\"")
+			TUNNEL("b", "2", GOOD "ca = \"ca.pem\"") "}\n",
+		"moat.conf:18: the key \"gw-b.key\" serves rsa-enc at moat.conf:8: "
+		"encrypted nonces need a key of their own, which signs nothing",
+		"none");
+	expect_certified(
+		BRANCH("auth = \"rsa-enc\"\ncert = \"enc-b.pem\"\nkey = \"enc-b.key\"\n"
+		       "remote-cert = \"enc-a.pem\"\nexchange = \"aggressive\"\n"
+		       "ike = [ \"aes128-sha256-ecp256\", \"aes256-sha256-ecp256\" ]"),
+		"moat.conf:11: ike has 2 entries, and aggressive mode with encrypted nonces "
+		"needs a single one: it encrypts before anything is agreed",
+		"none");
 }
 
 static void files(void **state)
 {
 	(void)state;
-	expect(WITH(GOOD "ca = \"nowhere.pem\""),
-	       "moat.conf:9: ca \"nowhere.pem\" cannot be opened: No such file or "
-	       "directory",
-	       "none");
-	expect(WITH(GOOD "ca = \".\""),
-	       "moat.conf:9: ca \".\" is no file of 1 octet to 8 MiB", "none");
-	expect(WITH(GOOD "ca = [ \"ca.pem\", \"gw-a.key\" ]"),
-	       "moat.conf:9: ca \"gw-a.key\" holds no certificate that could be read: "
-	       "expected PEM (BEGIN CERTIFICATE) or DER",
-	       "none");
-	expect(WITH(GOOD "ca = \"ca.pem\"\ncrl = \"ca.pem\""),
-	       "moat.conf:10: crl \"ca.pem\" holds no revocation list that could be "
-	       "read: expected PEM (BEGIN X509 CRL) or DER",
-	       "none");
-	expect(WITH(GOOD "remote-cert = \"gw-a.pem\""),
-	       "moat.conf:9: remote-cert holds 2 certificates, expected one", "none");
-	expect(WITH(GOOD "ca = \"ca.pem\"\ncrl = \"crl-old.pem\""), "none",
-	       "moat.conf:10: crl \"crl-old.pem\" should have been renewed by now: until "
-	       "it is, certificates of its CA are refused");
+	expect_certified(
+		BRANCH(GOOD "ca = \"nowhere.pem\""),
+		"moat.conf:9: ca \"nowhere.pem\" cannot be opened: No such file or "
+		"directory",
+		"none");
+	expect_certified(BRANCH(GOOD "ca = \".\""),
+			 "moat.conf:9: ca \".\" is no file of 1 octet to 8 MiB", "none");
+	expect_certified(
+		BRANCH(GOOD "ca = [ \"ca.pem\", \"gw-a.key\" ]"),
+		"moat.conf:9: ca \"gw-a.key\" holds no certificate that could be read: "
+		"expected PEM (BEGIN CERTIFICATE) or DER",
+		"none");
+	expect_certified(
+		BRANCH(GOOD "ca = \"ca.pem\"\ncrl = \"ca.pem\""),
+		"moat.conf:10: crl \"ca.pem\" holds no revocation list that could be "
+		"read: expected PEM (BEGIN X509 CRL) or DER",
+		"none");
+	expect_certified(BRANCH(GOOD "remote-cert = \"gw-a.pem\""),
+			 "moat.conf:9: remote-cert holds 2 certificates, expected one",
+			 "none");
+	expect_certified(
+		BRANCH(GOOD "ca = \"ca.pem\"\ncrl = \"crl-old.pem\""), "none",
+		"moat.conf:10: crl \"crl-old.pem\" should have been renewed by now: until "
+		"it is, certificates of its CA are refused");
 }
 
 static void certificates(void **state)
 {
 	(void)state;
-	expect(WITH("auth = \"rsa-sig\"\ncert = \"expired.pem\"\nkey = \"gw-b.key\"\n"
-		    "ca = \"ca.pem\""),
-	       "none", "moat.conf:7: the certificate of cert has expired on 2021-01-01");
-	expect(WITH("auth = \"rsa-sig\"\ncert = \"encrypts.pem\"\nkey = \"gw-b.key\"\n"
-		    "ca = \"ca.pem\""),
-	       "moat.conf:7: the certificate of cert: its key usage does not allow "
-	       "digital signatures",
-	       "none");
-	expect(WITH("auth = \"rsa-sig\"\ncert = \"short.pem\"\nkey = \"short.key\"\n"
-		    "ca = \"ca.pem\""),
-	       "moat.conf:7: the certificate of cert: its RSA key has less than 2048 "
-	       "bits: take a longer one, or write weak = true to take it nevertheless",
-	       "none");
-	expect(WITH("auth = \"rsa-sig\"\ncert = \"short.pem\"\nkey = \"short.key\"\n"
-		    "ca = \"ca.pem\"\nweak = true"),
-	       "none", "none");
-	expect(WITH("auth = \"rsa-sig\"\ncert = \"nameless.pem\"\nkey = \"gw-b.key\"\n"
-		    "ca = \"ca.pem\""),
-	       "moat.conf:7: the certificate of cert does not hold the local-id of "
-	       "tunnel \"branch\" (its address unless configured): write local-id = "
-	       "\"dn:C=DE,O=Moat test,CN=gw-b\", or take a certificate with that "
-	       "subjectAltName",
-	       "none");
+	expect_certified(
+		BRANCH("auth = \"rsa-sig\"\ncert = \"expired.pem\"\nkey = \"gw-b.key\"\n"
+		       "ca = \"ca.pem\""),
+		"none", "moat.conf:7: the certificate of cert has expired on 2021-01-01");
+	expect_certified(
+		BRANCH("auth = \"rsa-sig\"\ncert = \"encrypts.pem\"\nkey = \"gw-b.key\"\n"
+		       "ca = \"ca.pem\""),
+		"moat.conf:7: the certificate of cert: its key usage does not allow "
+		"digital signatures",
+		"none");
+	expect_certified(
+		BRANCH("auth = \"rsa-sig\"\ncert = \"short.pem\"\nkey = \"short.key\"\n"
+		       "ca = \"ca.pem\""),
+		"moat.conf:7: the certificate of cert: its RSA key has less than 2048 "
+		"bits: take a longer one, or write weak = true to take it nevertheless",
+		"none");
+	expect_certified(
+		BRANCH("auth = \"rsa-sig\"\ncert = \"short.pem\"\nkey = \"short.key\"\n"
+		       "ca = \"ca.pem\"\nweak = true"),
+		"none", "none");
+	expect_certified(
+		BRANCH("auth = \"rsa-sig\"\ncert = \"nameless.pem\"\nkey = \"gw-b.key\"\n"
+		       "ca = \"ca.pem\""),
+		"moat.conf:7: the certificate of cert does not hold the local-id of "
+		"tunnel \"branch\" (its address unless configured): write local-id = "
+		"\"dn:C=DE,O=Moat test,CN=gw-b\", or take a certificate with that "
+		"subjectAltName",
+		"none");
 	/* What that sentence proposes is taken. */
-	expect(WITH("auth = \"rsa-sig\"\ncert = \"nameless.pem\"\nkey = \"gw-b.key\"\n"
-		    "ca = \"ca.pem\"\nlocal-id = \"dn:C=DE,O=Moat test,CN=gw-b\""),
-	       "none", "none");
-	expect(WITH(GOOD "ca = \"ca.pem\"\nlocal-id = \"dn:gw-b\""),
-	       "moat.conf:10: local-id: \"dn:gw-b\" is no distinguished name: expected "
-	       "dn:C=DE, O=Example, CN=gw",
-	       "none");
+	expect_certified(
+		BRANCH("auth = \"rsa-sig\"\ncert = \"nameless.pem\"\nkey = \"gw-b.key\"\n"
+		       "ca = \"ca.pem\"\nlocal-id = \"dn:C=DE,O=Moat test,CN=gw-b\""),
+		"none", "none");
+	expect_certified(
+		BRANCH(GOOD "ca = \"ca.pem\"\nlocal-id = \"dn:gw-b\""),
+		"moat.conf:10: local-id: \"dn:gw-b\" is no distinguished name: expected "
+		"dn:C=DE, O=Example, CN=gw",
+		"none");
 }
 
 /* ---- private keys ---- */
@@ -215,7 +212,7 @@ static void read_key(struct moat_rsa_keys *keys, const char *file, const char *c
 				      "auth = \"rsa-sig\"\ncert = \"%s\"\nkey = \"%s\"\n"
 				      "ca = \"ca.pem\"") "}\n",
 		 cert, file);
-	read_config(&config, &mistakes, text);
+	read_certified(&config, &mistakes, text);
 	assert_int_equal(mistakes.n, 0);
 	conf = config.keys[0];
 	conf.decrypt = decrypt;

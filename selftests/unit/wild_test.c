@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "priv/config.h"
+#include "config_text.h"
 
 #define CERTS                                                       \
 	"cert = \"gw-a.pem\"\nkey = \"selftests/certs/gw-a.key\"\n" \
@@ -17,35 +17,9 @@
 #define ANY(name, more)                                        \
 	name " = {\nlocal = \"192.0.2.1\"\nremote = \"any\"\n" \
 	     "local-net = \"10.1.0.0/24\"\nremote-net = \"10.50.0.0/16\"\n" more "}\n"
-#define GOOD "auth = \"rsa-sig\"\n" CERTS
-
-static void read_config(struct moat_config *config, struct moat_mistakes *mistakes,
-			const char *tunnels)
-{
-	char text[4096];
-	FILE *file;
-
-	snprintf(text, sizeof(text), "tunnels = { %s };\n", tunnels);
-	file = fmemopen(text, strlen(text), "r");
-	assert_non_null(file);
-	config->dir = "selftests/certs";
-	moat_config_read(config, file, "moat.conf", mistakes);
-	fclose(file);
-	moat_config_finish(config, mistakes);
-}
-
-static void expect(const char *tunnels, const char *mistake, const char *warning)
-{
-	struct moat_config config = { 0 };
-	struct moat_mistakes mistakes = { 0 };
-
-	read_config(&config, &mistakes, tunnels);
-	assert_string_equal(mistakes.n ? mistakes.list[0] : "none", mistake);
-	assert_string_equal(mistakes.n_warnings ? mistakes.warnings[0] : "none", warning);
-	assert_true(mistakes.n <= 1);
-	moat_config_free(&config);
-	moat_mistakes_free(&mistakes);
-}
+/* All of them. */
+#define TUNNELS(blocks) "tunnels = { " blocks " };\n"
+#define GOOD		"auth = \"rsa-sig\"\n" CERTS
 
 static void good(void **state)
 {
@@ -54,10 +28,11 @@ static void good(void **state)
 	const struct moat_tunnel_conf *tunnel;
 
 	(void)state;
-	read_config(&config, &mistakes,
-		    ANY("road", GOOD "local-id = \"gw-a.example\"\nstart = \"none\"\n"
-				     "peers = 7\n")
-			    ANY("staff", GOOD "remote-id = \"vpn@gw-b.example\"\n"));
+	read_certified(
+		&config, &mistakes,
+		TUNNELS(ANY("road", GOOD "local-id = \"gw-a.example\"\nstart = \"none\"\n"
+					 "peers = 7\n")
+				ANY("staff", GOOD "remote-id = \"vpn@gw-b.example\"\n")));
 	assert_int_equal(mistakes.n, 0);
 	tunnel = config.tunnels[0];
 	assert_true(tunnel->any);
@@ -74,15 +49,15 @@ static void good(void **state)
 	moat_mistakes_free(&mistakes);
 }
 
-#define WITH "moat.conf:%s: tunnel \"t\": with remote = \"any\" %s"
+#define BESIDE_ANY "moat.conf:%s: tunnel \"t\": with remote = \"any\" %s"
 
 static void wrong(const char *more, const char *line, const char *why)
 {
 	char mistake[512], text[2048];
 
-	snprintf(mistake, sizeof(mistake), WITH, line, why);
-	snprintf(text, sizeof(text), ANY("t", "%s"), more);
-	expect(text, mistake, "none");
+	snprintf(mistake, sizeof(mistake), BESIDE_ANY, line, why);
+	snprintf(text, sizeof(text), TUNNELS(ANY("t", "%s")), more);
+	expect_certified(text, mistake, "none");
 }
 
 static void refused(void **state)
@@ -106,48 +81,60 @@ static void refused(void **state)
 	      "only the peers can begin: leave start out, or write \"none\"");
 	wrong(GOOD "device = \"moat0\"\n", "10",
 	      "there can be no device: routing could not tell its peers apart");
-	expect("t = {\nlocal = \"192.0.2.1\"\nremote = \"any\"\nmode = \"transport\"\n"
-	       "local-net = \"192.0.2.1/32\"\nremote-net = \"0.0.0.0/0\"\n" GOOD "}",
-	       "moat.conf:4: tunnel \"t\": with remote = \"any\" mode must be \"tunnel\": "
-	       "transport mode needs the peer's address",
-	       "none");
+	expect_certified(
+		TUNNELS("t = {\nlocal = \"192.0.2.1\"\nremote = \"any\"\nmode = \"transport\"\n"
+			"local-net = \"192.0.2.1/32\"\nremote-net = \"0.0.0.0/0\"\n" GOOD
+			"}"),
+		"moat.conf:4: tunnel \"t\": with remote = \"any\" mode must be \"tunnel\": "
+		"transport mode needs the peer's address",
+		"none");
 }
 
 static void addresses(void **state)
 {
 	(void)state;
-	expect("t = {\nlocal = \"any\"\nremote = \"any\"\nlocal-net = \"10.1.0.0/24\"\n"
-	       "remote-net = \"10.50.0.0/16\"\nlocal-id = \"gw-a.example\"\n" GOOD "}",
-	       "moat.conf:2: tunnel \"t\": with remote = \"any\" local must be an "
-	       "address: \"any\" is the one that leads to the peer",
-	       "none");
-	expect("t = {\nlocal = \"192.0.2.1\"\nremote = [ \"any\", \"192.0.2.9\" ]\n"
-	       "local-net = \"10.1.0.0/24\"\nremote-net = \"10.50.0.0/16\"\n" GOOD "}",
-	       "moat.conf:3: tunnel \"t\": with remote = \"any\" no address or name can "
-	       "stand beside it: write a tunnel for each",
-	       "none");
-	expect(ANY("a123456789012345678901234567890123456789012345678901", GOOD),
-	       "moat.conf:3: tunnel "
-	       "\"a123456789012345678901234567890123456789012345678901\": with remote = "
-	       "\"any\" the tunnel's name may have 51 characters: those of its peers' "
-	       "tunnels are longer",
-	       "none");
-	expect("t = {\nlocal = \"192.0.2.1\"\nremote = \"192.0.2.2\"\npeers = 5\n"
-	       "local-net = \"10.1.0.0/24\"\nremote-net = \"10.50.0.0/16\"\n}",
-	       "moat.conf:4: tunnel \"t\": peers belongs to remote = \"any\"", "none");
-	expect("t = {\nremote = \"any\"\naction = \"bypass\"\n"
-	       "local-net = \"10.1.0.0/24\"\nremote-net = \"10.50.0.0/16\"\n}",
-	       "moat.conf:1: tunnel \"t\": remote belongs to action = \"protect\" only",
-	       "none");
+	expect_certified(
+		TUNNELS("t = {\nlocal = \"any\"\nremote = \"any\"\nlocal-net = \"10.1.0.0/24\"\n"
+			"remote-net = \"10.50.0.0/16\"\nlocal-id = \"gw-a.example\"\n" GOOD
+			"}"),
+		"moat.conf:2: tunnel \"t\": with remote = \"any\" local must be an "
+		"address: \"any\" is the one that leads to the peer",
+		"none");
+	expect_certified(
+		TUNNELS("t = {\nlocal = \"192.0.2.1\"\nremote = [ \"any\", \"192.0.2.9\" ]\n"
+			"local-net = \"10.1.0.0/24\"\nremote-net = \"10.50.0.0/16\"\n" GOOD
+			"}"),
+		"moat.conf:3: tunnel \"t\": with remote = \"any\" no address or name can "
+		"stand beside it: write a tunnel for each",
+		"none");
+	expect_certified(
+		TUNNELS(ANY("a123456789012345678901234567890123456789012345678901",
+			    GOOD)),
+		"moat.conf:3: tunnel "
+		"\"a123456789012345678901234567890123456789012345678901\": with remote = "
+		"\"any\" the tunnel's name may have 51 characters: those of its peers' "
+		"tunnels are longer",
+		"none");
+	expect_certified(
+		TUNNELS("t = {\nlocal = \"192.0.2.1\"\nremote = \"192.0.2.2\"\npeers = 5\n"
+			"local-net = \"10.1.0.0/24\"\nremote-net = \"10.50.0.0/16\"\n}"),
+		"moat.conf:4: tunnel \"t\": peers belongs to remote = \"any\"", "none");
+	expect_certified(
+		TUNNELS("t = {\nremote = \"any\"\naction = \"bypass\"\n"
+			"local-net = \"10.1.0.0/24\"\nremote-net = \"10.50.0.0/16\"\n}"),
+		"moat.conf:1: tunnel \"t\": remote belongs to action = \"protect\" only",
+		"none");
 }
 
 /* Of 0.0.0.0/0 a peer gets its own address, which leaves the gateway's hosts alone. */
 static void everything(void **state)
 {
 	(void)state;
-	expect("t = {\nlocal = \"192.0.2.1\"\nremote = \"any\"\n"
-	       "local-net = \"10.1.0.0/24\"\nremote-net = \"0.0.0.0/0\"\n" GOOD "}",
-	       "none", "none");
+	expect_certified(
+		TUNNELS("t = {\nlocal = \"192.0.2.1\"\nremote = \"any\"\n"
+			"local-net = \"10.1.0.0/24\"\nremote-net = \"0.0.0.0/0\"\n" GOOD
+			"}"),
+		"none", "none");
 }
 
 int main(void)
