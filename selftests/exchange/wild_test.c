@@ -164,6 +164,16 @@ static void refused(struct hub *hub, unsigned int node, const char *why)
 /* A peer gets what lies within the networks, and what no one else has. */
 static void networks(void **state)
 {
+	static const struct {
+		const char *net, *why;
+	} others[] = {
+		{ "\"10.50.1.128/25\"",
+		  "tunnel \"roam:1\" has traffic of this pair already" },
+		{ "\"10.50.0.0/20\"", "has traffic of this pair already" },
+		{ "\"10.51.0.0/24\"", "must lie within local-net and remote-net" },
+		{ "\"10.50.7.7/32\"", "tunnel \"spared\" has traffic" },
+		{ "\"10.50.8.0/24\"", "tunnel \"forbidden\" has traffic" },
+	};
 	struct hub *hub = start(
 		ROAM "spared = { action = \"bypass\"\nlocal-net = \"10.1.0.0/24\"\n"
 		     "remote-net = \"10.50.7.0/24\" }\n"
@@ -176,21 +186,11 @@ static void networks(void **state)
 	peer(hub, 1, ONE, "gw-b.example", "\"10.50.1.0/24\", \"10.50.9.0/24\"", NULL);
 	up(hub, 1);
 	assert_peers(hub, 2);
-	peer(hub, 2, TWO, "vpn@gw-b.example", "\"10.50.1.128/25\"", NULL);
-	up(hub, 2);
-	refused(hub, 2, "tunnel \"roam:1\" has traffic of this pair already");
-	peer(hub, 2, TWO, "vpn@gw-b.example", "\"10.50.0.0/20\"", NULL);
-	up(hub, 2);
-	refused(hub, 2, "has traffic of this pair already");
-	peer(hub, 2, TWO, "vpn@gw-b.example", "\"10.51.0.0/24\"", NULL);
-	up(hub, 2);
-	refused(hub, 2, "must lie within local-net and remote-net");
-	peer(hub, 2, TWO, "vpn@gw-b.example", "\"10.50.7.7/32\"", NULL);
-	up(hub, 2);
-	refused(hub, 2, "tunnel \"spared\" has traffic");
-	peer(hub, 2, TWO, "vpn@gw-b.example", "\"10.50.8.0/24\"", NULL);
-	up(hub, 2);
-	refused(hub, 2, "tunnel \"forbidden\" has traffic");
+	for (unsigned int i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		peer(hub, 2, TWO, "vpn@gw-b.example", others[i].net, NULL);
+		up(hub, 2);
+		refused(hub, 2, others[i].why);
+	}
 	hub_run(hub, 60000);
 	assert_peers(hub, 2);
 	finish(hub);
