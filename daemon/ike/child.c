@@ -11,7 +11,6 @@
 #define OLD_NEEDED   (180 * MOAT_SECOND) /* a message 2 comes no later than this */
 #define REPEATED_FOR (60 * MOAT_SECOND)	 /* a message 1 comes no later than this */
 
-static void rekey_due(struct moat_ike *ike, void *owner);
 static void switch_due(struct moat_ike *ike, void *owner);
 static void end_due(struct moat_ike *ike, void *owner);
 
@@ -62,7 +61,8 @@ struct moat_child *moat_child_alloc(struct moat_pair *pair)
 	struct moat_child *child = moat_alloc(sizeof(*child));
 
 	child->pair = pair;
-	child->rekey_timer = (struct moat_timer){ .fire = rekey_due, .owner = child };
+	child->rekey_timer =
+		(struct moat_timer){ .fire = moat_child_rekey_due, .owner = child };
 	child->switch_timer = (struct moat_timer){ .fire = switch_due, .owner = child };
 	child->end_timer = (struct moat_timer){ .fire = end_due, .owner = child };
 	TAILQ_INSERT_TAIL(&pair->children, child, link);
@@ -502,20 +502,9 @@ static void end_due(struct moat_ike *ike, void *owner)
 				    : "they are redundant");
 }
 
-static void rekey_due(struct moat_ike *ike, void *owner)
+bool moat_child_has_next(struct moat_pair *pair)
 {
-	struct moat_child *child = owner;
-	struct moat_pair *pair = child->pair;
-
-	if (pair->current != child || pair->tunnel->down)
-		return;
-	moat_timer_after(ike, &child->rekey_timer, 5 * MOAT_SECOND);
-	if (pair->quick || pair->answering || child->switch_timer.slot || fallback(pair))
-		return;
-	moat_act_log(ike->acts, MOAT_LOG_INFO, "ipsec-rekey", tunnel_name(child),
-		     "SAs %08x in, %08x out expire: asking for new ones",
-		     child->sas[0].spi_in, child->sas[0].spi_out);
-	moat_pair_connect(pair);
+	return fallback(pair);
 }
 
 static bool has_spi(const struct moat_child *child, uint8_t direction, uint8_t protocol,
@@ -605,7 +594,7 @@ void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
 	if (!child)
 		return;
 	if (!event->expire.hard) {
-		rekey_due(ike, child);
+		moat_child_rekey_due(ike, child);
 		return;
 	}
 	if (event->expire.direction == MOAT_DIRECTION_IN) {

@@ -460,6 +460,10 @@ void moat_child_add(struct moat_child *child, void *owner, moat_answer_fn answer
  * Return: true when the policy was switched and @answer will be called.
  */
 bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer);
+/** moat_child_has_next() - does one wait that was not sent on yet? */
+bool moat_child_has_next(struct moat_pair *pair);
+/** moat_child_rekey_due() - a timer: ask for others, if it still needs some */
+void moat_child_rekey_due(struct moat_ike *ike, void *owner);
 /** moat_child_fallback() - send on the next best, or the last; false for none */
 bool moat_child_fallback(struct moat_pair *pair);
 /** moat_child_repeated() - message 2 came again: keep to the old SA a while longer */

@@ -184,7 +184,7 @@ enum moat_event_type {
  * @keylog: from now on, name the keys of ISAKMP SAs or do not
  * @answer: to the action with the same @token; @ok false: @text says why.
  *          @data: SKEYID, DH public value, DH shared secret or signature; @secret: the DH
- *          private value; @spi: what spi-alloc reserved
+ *          private value; @spi: what spi-alloc reserved; @unused: of SA_UNUSED
  */
 struct moat_event {
 	enum moat_event_type type;
@@ -266,6 +266,7 @@ struct moat_event {
 			const uint8_t *secret;
 			size_t secret_len;
 			uint32_t spi;
+			bool unused;
 		} answer;
 	};
 };
@@ -290,6 +291,7 @@ enum moat_action_type {
 	MOAT_ACT_SIGN,
 	MOAT_ACT_VERIFY,
 	MOAT_ACT_DECRYPT,
+	MOAT_ACT_SA_UNUSED,
 };
 
 enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
@@ -306,7 +308,8 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  * @spi_alloc: reserve an inbound SPI
  * @sa: SA_ADD (inbound), POLICY_SWITCH (outbound; its policy is @sa.policy), one or
  *      a bundle; SA_DEL (only direction, protocol, dst, spi count; the kernel
- *      deletes the whole bundle)
+ *      deletes the whole bundle); SA_UNUSED likewise, whether an outbound one has
+ *      not carried a packet yet
  * @move: send what an outbound SA in UDP seals to @peer; its policy follows
  * @policy: POLICY_ADD, POLICY_SET, POLICY_DEL (only id counts)
  * @done: result of up and down

@@ -220,6 +220,7 @@ static void take_answer(struct moat_io *io, struct moat_channel *channel,
 	event.answer.data = msg->answer.data;
 	event.answer.len = msg->answer.len;
 	event.answer.spi = msg->answer.spi;
+	event.answer.unused = msg->answer.unused;
 	moat_io_step(io, &event);
 }
 

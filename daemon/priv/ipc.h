@@ -99,6 +99,7 @@ enum moat_ipc_type {
 	MOAT_IPC_POLICY_LOST,
 	MOAT_IPC_PING,
 	MOAT_IPC_PONG,
+	MOAT_IPC_SA_UNUSED,
 	MOAT_IPC_TYPES,
 };
 
@@ -246,6 +247,7 @@ struct moat_ipc {
 		} keylog;
 		struct {
 			bool ok;
+			bool unused;
 			uint32_t spi;
 			uint16_t len;
 			uint8_t data[MOAT_IPC_OCTETS];

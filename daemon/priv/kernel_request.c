@@ -64,6 +64,7 @@ static void fill_policy(struct moat_nl_policy *policy,
  * @policy: whose it was
  * @why: NULL when it was done
  * @spi: what was reserved
+ * @unused: the SA has not carried a packet
  * @made: why no device could be made
  * @bare: without it, its traffic has no policy
  */
@@ -73,6 +74,7 @@ struct outcome {
 	uint32_t policy;
 	const char *why;
 	uint32_t spi;
+	bool unused;
 	char made[128];
 	bool bare;
 };
@@ -173,6 +175,19 @@ static void do_sa_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
 	err = moat_nl_sa_del(kernel->nl, &key);
 	if (err && err != -ENOENT)
 		out->why = moat_nl_error(kernel->nl);
+}
+
+/* One that is gone has been of use as well: whoever asks shall go on as usual. */
+static void do_sa_unused(struct moat_kernel *kernel, const struct moat_ipc *msg,
+			 struct outcome *out)
+{
+	struct moat_nl_sa key = { .direction = MOAT_DIRECTION_OUT,
+				  .protocol = msg->sa.protocol,
+				  .dst = msg->sa.dst,
+				  .spi = msg->sa.spi };
+	struct moat_nl_sa sa;
+
+	out->unused = !moat_nl_sa_get(kernel->nl, &key, &sa) && !sa.packets;
 }
 
 static void do_sa_move(struct moat_kernel *kernel, const struct moat_ipc *msg,
@@ -307,6 +322,7 @@ static void answer(struct moat_kernel *kernel, uint32_t token, const struct outc
 	moat_ipc_init(&msg, MOAT_IPC_ANSWER, token);
 	msg.answer.ok = !out->why;
 	msg.answer.spi = out->spi;
+	msg.answer.unused = out->unused;
 	if (out->why) {
 		moat_ipc_text(msg.answer.text, "%s, policy %u: %s", out->what,
 			      out->policy, out->why);
@@ -338,6 +354,9 @@ void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg)
 		break;
 	case MOAT_IPC_SA_DEL:
 		do_sa_del(kernel, msg, &out);
+		break;
+	case MOAT_IPC_SA_UNUSED:
+		do_sa_unused(kernel, msg, &out);
 		break;
 	case MOAT_IPC_SA_MOVE:
 		do_sa_move(kernel, msg, &out);

@@ -281,6 +281,7 @@ static void transport(void **state)
 		o.nets = 1;
 		o.transport = true;
 		o.lifetime = 120;
+		o.traffic = 1000;
 		sim = sim_new(&o);
 		sim_run(sim, 100);
 		sim_up(sim, 0);

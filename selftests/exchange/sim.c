@@ -234,6 +234,7 @@ static void answer(struct sim *sim, struct sim_item *item)
 	event.answer.secret = item->secret;
 	event.answer.secret_len = item->secret_len;
 	event.answer.spi = item->spi;
+	event.answer.unused = item->unused;
 	sim_step(sim, item->side, &event);
 }
 

@@ -236,6 +236,13 @@ static const char *do_kernel(struct sim *sim, struct sim_item *item, uint32_t *s
 	case MOAT_ACT_SA_DEL:
 		sim_kernel_del(kernel, sa);
 		return NULL;
+	case MOAT_ACT_SA_UNUSED: {
+		struct sim_sa *out =
+			sim_kernel_sa(kernel, MOAT_DIRECTION_OUT, sa->spi, &sa->dst);
+
+		item->unused = out && !out->bytes;
+		return NULL;
+	}
 	case MOAT_ACT_POLICY_ADD:
 		return sim_kernel_policy_add(kernel, &item->policy);
 	case MOAT_ACT_POLICY_SET:
@@ -301,6 +308,7 @@ void sim_kernel_work(struct sim *sim, struct sim_item *item)
 
 		reply->text = why;
 		reply->spi = spi;
+		reply->unused = item->unused;
 	}
 }
 
@@ -396,6 +404,7 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 	case MOAT_ACT_SA_ADD:
 	case MOAT_ACT_POLICY_SWITCH:
 	case MOAT_ACT_SA_DEL:
+	case MOAT_ACT_SA_UNUSED:
 		item = for_kernel(sim, side, act);
 		item->data =
 			copy(act->sa, moat_sa_params_count(act->sa) * sizeof(*act->sa));

@@ -38,6 +38,7 @@ struct sim_item {
 	bool ok;
 	const char *text;
 	uint32_t spi;
+	bool unused;
 	enum moat_action_type action;
 	struct moat_policy_params policy;
 	struct moat_addr dst;

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* When others are asked for in the place of a pair of IPsec SAs. */
+#include "ike/ike1.h"
+
+static void ask_for_others(struct moat_child *child)
+{
+	moat_act_log(child->pair->tunnel->ike->acts, MOAT_LOG_INFO, "ipsec-rekey",
+		     child->pair->tunnel->conf.name,
+		     "SAs %08x in, %08x out expire: asking for new ones",
+		     child->sas[0].spi_in, child->sas[0].spi_out);
+	moat_pair_connect(child->pair);
+}
+
+static bool rekey_waits(const struct moat_child *child)
+{
+	const struct moat_pair *pair = child->pair;
+
+	return pair->current != child || pair->tunnel->down || pair->quick ||
+	       pair->answering || child->switch_timer.slot ||
+	       moat_child_has_next(child->pair);
+}
+
+static void unused_answer(struct moat_ike *ike, void *owner,
+			  const struct moat_event *event)
+{
+	struct moat_child *child = owner;
+
+	(void)ike;
+	if (!rekey_waits(child) && !event->answer.unused)
+		ask_for_others(child);
+}
+
+/*
+ * Near their end, and not for another reason: then SAs on which nothing was sent are
+ * left to end, and traffic brings others. It is asked again, for it may come late.
+ * A peer from anywhere could not be asked for others.
+ */
+static bool may_rest(const struct moat_child *child)
+{
+	const struct moat_tunnel *tunnel = child->pair->tunnel;
+
+	return !child->adopted && !tunnel->template && !moat_tunnel_persists(tunnel) &&
+	       tunnel->ike->now >= child->established + child->life * MOAT_SECOND / 2;
+}
+
+static void ask_unused(struct moat_child *child)
+{
+	struct moat_act *act =
+		moat_act_new(child->pair->tunnel->ike->acts, MOAT_ACT_SA_UNUSED);
+
+	act->sa = moat_alloc(sizeof(*act->sa));
+	act->sa->direction = MOAT_DIRECTION_OUT;
+	act->sa->protocol = moat_child_protocol(&child->sas[0]);
+	act->sa->spi = child->sas[0].spi_out;
+	act->sa->dst = child->remote;
+	moat_core_ask(child->pair->tunnel->ike, act, child, unused_answer);
+}
+
+void moat_child_rekey_due(struct moat_ike *ike, void *owner)
+{
+	struct moat_child *child = owner;
+
+	if (child->pair->current != child || child->pair->tunnel->down)
+		return;
+	moat_timer_after(ike, &child->rekey_timer, 5 * MOAT_SECOND);
+	if (rekey_waits(child))
+		return;
+	if (may_rest(child))
+		ask_unused(child);
+	else
+		ask_for_others(child);
+}
