@@ -97,6 +97,21 @@ def replay_window(gw):
 
 
 @reset
+def replay_wraps(gw):
+    """A step over the end of the bitmap forgets what its beginning stood for."""
+    tunnel = Tunnel(gw, window=64)
+    # 65 to 69 have the places of 1 to 5, and 60 comes before the end of the bitmap
+    order = [1, 2, 3, 4, 5, 60, 70, 64, 65, 66, 67, 68, 69, 61, 62, 63]
+    for seq in order:
+        gw.send("wan", tunnel.seal(answer(4, b"wraps", seq), seq))
+    same(len(gw.receive("lan", len(order))), len(order), "packets")
+    for seq in order:
+        gw.send("wan", tunnel.seal(answer(4, b"wraps", seq), seq))
+    check(not gw.silence("lan"), "a repeated packet was delivered")
+    same(tunnel.drops_in(), {"in_replay_dup": 11, "in_replay_late": 5}, "drops")
+
+
+@reset
 def replay_sizes(gw, window):
     """The last number inside a window, and the first one left of it."""
     tunnel = Tunnel(gw, window=window, algorithm="null-sha1")
@@ -566,6 +581,7 @@ def main():
         run(f"seal {algorithm}", seals, gw, algorithm)
         run(f"open {algorithm}", opens, gw, algorithm)
     run("replay window", replay_window, gw)
+    run("replay window, over the end of its bitmap", replay_wraps, gw)
     for window in (32, 64, 100, 1024, 4096, 65536):
         run(f"ends of a window of {window}", replay_sizes, gw, window)
     run("replay off", replay_off, gw)
