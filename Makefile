@@ -30,11 +30,12 @@ RELEASE := $(shell scripts/kernel-release $(KERNEL) 2>/dev/null || echo $(KERNEL
 KDIR := /lib/modules/$(RELEASE)/build
 endif
 KMOD := build/kmod-$(RELEASE)
+WERROR := -Werror
 
 # Kernels before 6.13 build beside the sources, so each gets a directory of
 # links: two kernels can coexist, and the source tree stays clean. BTF for
 # modules would need pahole and a vmlinux, and nothing here reads it.
-KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)/$(KMOD) W=1 KCFLAGS=-Werror \
+KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR)/$(KMOD) W=1 KCFLAGS=$(WERROR) \
 	CONFIG_DEBUG_INFO_BTF_MODULES= --no-print-directory
 
 module: kmod-links
@@ -67,7 +68,7 @@ CC ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
 HARDENING := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 comma := ,
 SANITIZE := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all \
