@@ -239,6 +239,11 @@ def lies_inside(gw):
                  lambda: tunnel.drops_in().get(counter, 0) == before + 1, 3)
 
     send(1, padded(good)[:-2] + bytes([255, 4]), "in_padding")
+    pad = -(len(good) + 2) % 4 + 4
+    for seq, wrong in ((12, 0), (13, pad - 1)):         # RFC 4303 2.4: 1, 2, 3, ...
+        padding = bytearray(range(1, pad + 1))
+        padding[wrong] ^= 0x80
+        send(seq, good + padding + bytes([pad, 4]), "in_padding")
     send(2, padded(good, 59), "in_dummy")
     send(3, padded(good, 17), "in_next_header")
     send(4, padded(b""), "in_inner")
