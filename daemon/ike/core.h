@@ -72,12 +72,13 @@ static inline struct moat_view moat_blob_view(const struct moat_blob *blob)
 
 /**
  * struct moat_limit - lines of the log that others cause: limit.c
- * @used_until: for each kind of event, or tunnel: up to when its lines are used up
- * @left_out: by kind, since the last word about it; the last one has all others too
+ * @used_until: for each cause, and kind of event or tunnel: up to when its lines are
+ *	used up; apart, or a stranger's events could silence a tunnel
+ * @left_out: by kind, since the last word about it; "others" in the last one
  * @timer: for the next word about it
  */
 struct moat_limit {
-	uint64_t used_until[MOAT_LIMIT_PLACES];
+	uint64_t used_until[MOAT_BY_STRANGER + 1][MOAT_LIMIT_PLACES];
 	struct moat_left_out {
 		const char *name;
 		unsigned int count;

@@ -91,7 +91,10 @@ static void have_skeyid(struct moat_ike *ike, void *owner, const struct moat_eve
 	    !digest_of(moat_view(event->answer.data, event->answer.len), digest) &&
 	    moat_secret_equal(digest, sa->psk_proof->digest, sizeof(digest)))
 		return;
-	outdate(sa, "the pre-shared key for this peer is another one now");
+	outdate(sa,
+		event->answer.ok
+			? "the pre-shared key for this peer is another one now"
+			: "no pre-shared key for this peer was found to compare with");
 }
 
 void moat_renew_check(struct moat_isakmp *sa)

@@ -21,7 +21,7 @@ static const struct {
 	[MOAT_BY_STRANGER] = { 20, 5000 },
 };
 
-/* FNV-1a; tunnels that meet in a place share what it lets through. */
+/* FNV-1a; tunnels that meet in a place share what it lets through, with no stranger. */
 static unsigned int place_of(const char *key)
 {
 	uint32_t hash = 2166136261u;
@@ -40,6 +40,8 @@ static void leave_out(struct moat_ike *ike, const char *name)
 		kind++;
 	if (!kind->name)
 		kind->name = name;
+	else if (strcmp(kind->name, name) != 0)
+		kind->name = "others"; /* the last place is for all that found none */
 	kind->count++;
 	if (!ike->limit.timer.slot)
 		moat_timer_after(ike, &ike->limit.timer, REPORT_AFTER);
@@ -53,7 +55,7 @@ bool moat_limit_ok(struct moat_ike *ike, enum moat_cause cause, const char *name
 
 	if (cause == MOAT_BY_US)
 		return true;
-	used = &ike->limit.used_until[place_of(key)];
+	used = &ike->limit.used_until[cause][place_of(key)];
 	if (*used < ike->now)
 		*used = ike->now;
 	if (*used - ike->now > (rates[cause].burst - 1) * rates[cause].each) {

@@ -229,11 +229,51 @@ static void test_peers_are_heard(void **state)
 	sim_free(f.sim);
 }
 
+/* Names that stand for the same place: a tunnel is heard beside a stranger's event. */
+static void test_names_that_meet(void **state)
+{
+	struct moat_ike *ike;
+	struct flood f;
+
+	(void)state;
+	begin(&f);
+	ike = sim_core(f.sim, 1);
+	for (unsigned int i = 0; i < 1000; i++)
+		moat_limit_ok(ike, MOAT_BY_STRANGER, "spi-unknown", NULL);
+	assert_false(moat_limit_ok(ike, MOAT_BY_STRANGER, "spi-unknown", NULL));
+	assert_true(moat_limit_ok(ike, MOAT_BY_PEER, "peer-dead", "branch67"));
+	sim_free(f.sim);
+}
+
+/* More kinds than there is room for are not counted under the name of another. */
+static void test_many_kinds(void **state)
+{
+	static const char *const names[] = { "a", "b", "c", "d", "e", "f", "g", "h", "i",
+					     "j", "k", "l", "m", "n", "o", "p", "q", "r" };
+	const struct moat_left_out *last;
+	struct moat_ike *ike;
+	struct flood f;
+
+	(void)state;
+	begin(&f);
+	ike = sim_core(f.sim, 1);
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		for (unsigned int j = 0; j < 21; j++)
+			moat_limit_ok(ike, MOAT_BY_STRANGER, names[i], NULL);
+	}
+	last = &ike->limit.left_out[MOAT_LIMIT_KINDS - 1];
+	assert_string_equal(last->name, "others");
+	assert_int_equal(last->count, 3);
+	sim_free(f.sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_peers_are_heard),
+		cmocka_unit_test(test_names_that_meet),
+		cmocka_unit_test(test_many_kinds),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
