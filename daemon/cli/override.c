@@ -69,13 +69,21 @@ static bool holds(const struct moat_selector *sel, const struct moat_nl_flow *fl
 	       (!sel->protocol || !flow->protocol || sel->protocol == flow->protocol);
 }
 
+/* Equal ones go by age: a new policy comes behind, one that a packet met before. */
+static bool goes_before(const struct search *search, const struct moat_nl_policy *other)
+{
+	uint64_t ours = rank(search->policy), its = rank(other);
+
+	return ours < its || (ours == its && search->flow);
+}
+
 static int look(const struct moat_nl_policy *other, void *arg)
 {
 	struct search *search = arg;
 
 	if (other->implicit[0] || other->id == search->policy->id ||
 	    other->action != MOAT_ACTION_PROTECT || !meet(search->policy, other) ||
-	    rank(search->policy) >= rank(other) ||
+	    !goes_before(search, other) ||
 	    (search->flow && !holds(&other->selector, search->flow)))
 		return 0;
 	if (!search->n++ || rank(other) < rank(&search->found))

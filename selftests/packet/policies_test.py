@@ -312,6 +312,11 @@ def overrides(gw):
     check("goes before" not in moat(gw, "why", "10.1.0.8", "10.2.0.9"), "of another packet")
     same(json.loads(moat(gw, "why", "10.1.0.9", "10.2.0.9", "--json"))["overridden"],
          {"policy": 1, "tunnel": ""}, "overridden")
+    moat(gw, *"policy add id 3 local 10.1.3.0/24 remote 10.2.0.0/24 action bypass "
+              "priority 10".split())
+    moat(gw, *f"policy add id 4 {protect} priority 10".replace("10.1.0.0", "10.1.3.0").split())
+    check("policy 3 was added by hand and goes before policy 4" in
+          moat(gw, "why", "10.1.3.9", "10.2.0.9"), "an older one of the same rank")
 
 
 def main():
