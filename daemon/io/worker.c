@@ -48,13 +48,13 @@ STAILQ_HEAD(jobs, job);
 
 /**
  * struct moat_workers - the threads
- * @lock: protects @todo, @done and @stop
+ * @lock: protects @queue, @done and @stop
  */
 struct moat_workers {
 	struct moat_io *io;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct jobs todo;
+	struct jobs queue;
 	struct jobs done;
 	bool stop;
 	unsigned int n;
@@ -108,7 +108,7 @@ static void *work(void *arg)
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		struct job *job = STAILQ_FIRST(&w->todo);
+		struct job *job = STAILQ_FIRST(&w->queue);
 
 		if (w->stop)
 			break;
@@ -116,7 +116,7 @@ static void *work(void *arg)
 			pthread_cond_wait(&w->wake, &w->lock);
 			continue;
 		}
-		STAILQ_REMOVE_HEAD(&w->todo, next);
+		STAILQ_REMOVE_HEAD(&w->queue, next);
 		pthread_mutex_unlock(&w->lock);
 		if (job->verify)
 			job->ok = !moat_x509_verify(w->x509, job->verify, job->why,
@@ -181,7 +181,7 @@ struct moat_workers *moat_workers_new(struct moat_io *io)
 	w->io = io;
 	w->x509 = moat_x509_new();
 	w->n = cpus < 2 ? 2 : cpus > WORKERS_MAX ? WORKERS_MAX : cpus;
-	STAILQ_INIT(&w->todo);
+	STAILQ_INIT(&w->queue);
 	STAILQ_INIT(&w->done);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);
@@ -220,7 +220,7 @@ void moat_workers_ask(struct moat_workers *w, const struct moat_act *act)
 		memcpy(job->peer, act->dh_shared.peer, job->peer_len);
 	}
 	pthread_mutex_lock(&w->lock);
-	STAILQ_INSERT_TAIL(&w->todo, job, next);
+	STAILQ_INSERT_TAIL(&w->queue, job, next);
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -243,7 +243,7 @@ void moat_workers_free(struct moat_workers *w)
 	pthread_mutex_unlock(&w->lock);
 	for (unsigned int i = 0; i < w->n; i++)
 		pthread_join(w->threads[i], NULL);
-	free_jobs(&w->todo);
+	free_jobs(&w->queue);
 	free_jobs(&w->done);
 	event_free(w->event);
 	close(w->eventfd);
