@@ -175,7 +175,10 @@ def interesting(data):
     """Not what a gateway says about itself: IGMP, MLD, router and neighbour messages."""
     if data[0] >> 4 == 4:
         return data[9] != 2
-    return not (data[6] == 0 or (data[6] == 58 and data[40] in range(130, 144)))
+    protocol, start = data[6], 40
+    if protocol == 0:  # hop-by-hop options, which MLD has
+        protocol, start = data[40], 40 + (data[41] + 1) * 8
+    return not (protocol == 58 and data[start] in range(130, 144))
 
 
 def is_esp(data):
