@@ -229,30 +229,36 @@ void moat_sa_alg_print(const struct moat_sa_alg *alg, char *out, size_t size)
 		moat_text_add(&t, "-esn");
 }
 
-const char *moat_ike_alg_weak(const struct moat_ike_alg *alg)
+static void add_weak(struct moat_text *t, bool weak, const char *name)
+{
+	if (weak)
+		moat_text_add(t, "%s%s", t->used ? ", " : "", name);
+}
+
+bool moat_ike_alg_weak(const struct moat_ike_alg *alg, char out[MOAT_WEAK_STRLEN])
 {
 	const struct moat_cipher_row *c = moat_cipher_row(alg->cipher, alg->key_bits);
 	const struct moat_hash_row *h = moat_hash_row(alg->hash);
 	const struct moat_group_row *g = moat_group_row(alg->group);
+	struct moat_text t = { out, MOAT_WEAK_STRLEN, 0 };
 
-	if (c && c->weak)
-		return c->name;
-	if (h && h->weak)
-		return h->name;
-	return g && g->weak ? g->name : NULL;
+	add_weak(&t, c && c->weak, c ? c->name : "");
+	add_weak(&t, h && h->weak, h ? h->name : "");
+	add_weak(&t, g && g->weak, g ? g->name : "");
+	return t.used > 0;
 }
 
-const char *moat_sa_alg_weak(const struct moat_sa_alg *alg)
+bool moat_sa_alg_weak(const struct moat_sa_alg *alg, char out[MOAT_WEAK_STRLEN])
 {
 	const struct moat_enc_row *enc = moat_enc_row(alg);
 	const struct moat_integ_row *integ = moat_integ_row(alg);
 	const struct moat_group_row *g = moat_group_row(alg->group);
+	struct moat_text t = { out, MOAT_WEAK_STRLEN, 0 };
 
-	if (enc && enc->weak)
-		return enc->name;
-	if (integ && integ->weak)
-		return integ->name;
-	return g && g->weak ? g->name : NULL;
+	add_weak(&t, enc && enc->weak, enc ? enc->name : "");
+	add_weak(&t, integ && integ->weak, integ ? integ->name : "");
+	add_weak(&t, g && g->weak, g ? g->name : "");
+	return t.used > 0;
 }
 
 bool moat_sa_alg_negotiable(const struct moat_sa_alg *alg)

@@ -118,13 +118,15 @@ void moat_ike_alg_print(const struct moat_ike_alg *alg, char *out, size_t size);
  */
 void moat_sa_alg_print(const struct moat_sa_alg *alg, char *out, size_t size);
 
+#define MOAT_WEAK_STRLEN 48
+
 /**
  * moat_ike_alg_weak() - is it one that needs `weak = true` (contracts)?
- *
- * Return: name of the weak part ("3des", "md5", "modp1024"), or NULL.
+ * @alg: the algorithms
+ * @out: names of its weak parts: "3des, md5, modp1024"
  */
-const char *moat_ike_alg_weak(const struct moat_ike_alg *alg);
-const char *moat_sa_alg_weak(const struct moat_sa_alg *alg);
+bool moat_ike_alg_weak(const struct moat_ike_alg *alg, char out[MOAT_WEAK_STRLEN]);
+bool moat_sa_alg_weak(const struct moat_sa_alg *alg, char out[MOAT_WEAK_STRLEN]);
 
 /**
  * moat_sa_alg_negotiable() - does it have IKEv1 numbers?

@@ -220,8 +220,7 @@ static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
 			   const struct closest *best)
 {
 	struct moat_ike_alg alg;
-	char word[64];
-	const char *weak;
+	char word[64], weak[MOAT_WEAK_STRLEN];
 
 	if (best->diff & DIFF_BAD)
 		return;
@@ -233,10 +232,9 @@ static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
 			return;
 		}
 		moat_ike_alg_print(&alg, word, sizeof(word));
-		weak = moat_ike_alg_weak(&alg);
-		moat_text_add(t, "; to accept: add \"%s\" to ike%s%s%s", word,
-			      weak ? " and set weak = true (" : "", weak ? weak : "",
-			      weak ? ")" : "");
+		moat_text_add(t, "; to accept: add \"%s\" to ike", word);
+		if (moat_ike_alg_weak(&alg, weak))
+			moat_text_add(t, " and set weak = true (%s)", weak);
 	}
 	if (best->diff & DIFF_METHOD)
 		moat_text_add(t, "; set auth = \"%s\"",

@@ -126,8 +126,7 @@ static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
 {
 	const struct moat_sa_seen *s = &best->seen;
 	struct moat_sa_alg alg;
-	char word[64];
-	const char *weak;
+	char word[64], weak[MOAT_WEAK_STRLEN];
 
 	if (best->diff & DIFF_BAD)
 		return;
@@ -141,11 +140,10 @@ static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
 			return;
 		}
 		moat_sa_alg_print(&alg, word, sizeof(word));
-		weak = moat_sa_alg_weak(&alg);
-		moat_text_add(t, "; to accept: add \"%s\" to %s%s%s%s", word,
-			      s->protocol == MOAT_PROTO_AH ? "ah" : "esp",
-			      weak ? " and set weak = true (" : "", weak ? weak : "",
-			      weak ? ")" : "");
+		moat_text_add(t, "; to accept: add \"%s\" to %s", word,
+			      s->protocol == MOAT_PROTO_AH ? "ah" : "esp");
+		if (moat_sa_alg_weak(&alg, weak))
+			moat_text_add(t, " and set weak = true (%s)", weak);
 	}
 	if (best->diff & DIFF_MODE &&
 	    (s->encap == MOAT_ENCAP_TUNNEL || s->encap == MOAT_ENCAP_TRANSPORT) &&

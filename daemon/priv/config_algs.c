@@ -84,19 +84,20 @@ struct weighing {
 	uint8_t protocol;
 };
 
-static const char *weak_part(uint8_t protocol, const char *text)
+/* Its weak parts go to @out. */
+static bool is_weak(uint8_t protocol, const char *text, char out[MOAT_WEAK_STRLEN])
 {
 	struct moat_ike_algs ike = { 0 };
 	struct moat_sa_algs sa = { 0 };
-	const char *weak = NULL;
+	bool weak = false;
 	char why[256];
 
 	if (protocol == 0 && !moat_ike_algs_add(&ike, text, why, sizeof(why))) {
 		for (unsigned int i = 0; i < ike.count && !weak; i++)
-			weak = moat_ike_alg_weak(&ike.alg[i]);
+			weak = moat_ike_alg_weak(&ike.alg[i], out);
 	} else if (protocol && !moat_sa_algs_add(&sa, protocol, text, why, sizeof(why))) {
 		for (unsigned int i = 0; i < sa.count && !weak; i++)
-			weak = moat_sa_alg_weak(&sa.alg[i]);
+			weak = moat_sa_alg_weak(&sa.alg[i], out);
 	}
 	return weak;
 }
@@ -105,18 +106,20 @@ static void weigh(const struct weighing *w, config_setting_t *setting)
 {
 	struct moat_reader *reader = w->draft->reader;
 	const char *text = config_setting_get_string(setting);
-	const char *weak = text ? weak_part(w->protocol, text) : NULL;
+	char weak[MOAT_WEAK_STRLEN];
 
-	if (weak && w->draft->weak)
+	if (!text || !is_weak(w->protocol, text, weak))
+		return;
+	if (w->draft->weak)
 		moat_reader_warn(reader, setting,
-				 "tunnel \"%s\": %s in \"%s\" is weak, and is taken "
-				 "because of weak = true",
-				 w->draft->tunnel->name, weak, text);
-	else if (weak)
+				 "tunnel \"%s\": weak in \"%s\": %s; taken because of "
+				 "weak = true",
+				 w->draft->tunnel->name, text, weak);
+	else
 		moat_reader_wrong(reader, setting,
-				  "tunnel \"%s\": %s is weak: choose another, or write "
-				  "weak = true to take it nevertheless",
-				  w->draft->tunnel->name, weak);
+				  "tunnel \"%s\": weak in \"%s\": %s; choose others, or "
+				  "write weak = true to take it nevertheless",
+				  w->draft->tunnel->name, text, weak);
 }
 
 static void weigh_key(struct draft *draft, const char *key, uint8_t protocol)

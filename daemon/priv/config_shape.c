@@ -129,16 +129,12 @@ static void check_mtu(struct draft *draft)
 
 void moat_check_shape(struct draft *draft)
 {
-	static const char *const all[] = { "df",  "dscp",    "mss", "mtu",
-					   "tfc", "secpath", NULL };
 	static const char *const outer[] = { "df", "dscp", "tfc", NULL };
 	static const char *const device[] = { "device", NULL };
 	const struct moat_tunnel_conf *tunnel = draft->tunnel;
 
 	check_mtu(draft);
-	if (tunnel->action != MOAT_ACTION_PROTECT)
-		forbid(draft, all, "belongs to action = \"protect\" only");
-	else if (tunnel->mode == MOAT_MODE_TRANSPORT)
+	if (tunnel->action == MOAT_ACTION_PROTECT && tunnel->mode == MOAT_MODE_TRANSPORT)
 		forbid(draft, outer,
 		       "belongs to mode = \"tunnel\" only: transport mode has no outer "
 		       "header and no padding");

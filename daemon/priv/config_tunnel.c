@@ -193,57 +193,72 @@ static void later(struct draft *draft, config_setting_t *setting)
 	(void)setting;
 }
 
-/* Every key of the contract, in its order. */
+/**
+ * struct key - a key of the contract, in its order
+ * @name: of the key
+ * @read: puts its value where it belongs
+ * @protects: it says how to protect, so it has no place beside another action
+ */
 static const struct key {
 	const char *name;
 	void (*read)(struct draft *draft, config_setting_t *setting);
+	bool protects;
 } keys[] = {
-	{ "local", moat_read_local },
-	{ "remote", moat_read_remote },
-	{ "local-net", moat_read_local_net },
-	{ "remote-net", moat_read_remote_net },
-	{ "auth", read_auth },
-	{ "exchange", read_exchange },
-	{ "ike", moat_read_ike },
-	{ "esp", moat_read_esp },
-	{ "ah", moat_read_ah },
-	{ "mode", read_mode },
-	{ "start", read_start },
-	{ "local-id", read_local_id },
-	{ "remote-id", read_remote_id },
-	{ "cert", later },
-	{ "key", later },
-	{ "ca", later },
-	{ "crl", later },
-	{ "remote-cert", later },
-	{ "ike-lifetime", read_ike_lifetime },
-	{ "lifetime", read_lifetime },
-	{ "lifebytes", read_lifebytes },
-	{ "dpd", read_dpd },
-	{ "dpd-timeout", read_dpd_timeout },
-	{ "nat-t", read_nat_t },
-	{ "protocol", moat_read_protocol },
-	{ "ports", moat_read_ports },
-	{ "action", read_action },
-	{ "priority", read_priority },
-	{ "mark", read_mark },
-	{ "device", moat_read_device },
-	{ "df", moat_read_df },
-	{ "dscp", moat_read_dscp },
-	{ "mss", moat_read_mss },
-	{ "mtu", moat_read_mtu },
-	{ "tfc", moat_read_tfc },
-	{ "replay", read_replay },
-	{ "esn", read_esn },
-	{ "narrow", read_narrow },
-	{ "peers", read_peers },
-	{ "fragmentation", read_fragmentation },
-	{ "routes", read_routes },
-	{ "secpath", moat_read_secpath },
-	{ "weak", read_weak },
+	{ "local", moat_read_local, true },
+	{ "remote", moat_read_remote, true },
+	{ "local-net", moat_read_local_net, false },
+	{ "remote-net", moat_read_remote_net, false },
+	{ "auth", read_auth, true },
+	{ "exchange", read_exchange, true },
+	{ "ike", moat_read_ike, true },
+	{ "esp", moat_read_esp, true },
+	{ "ah", moat_read_ah, true },
+	{ "mode", read_mode, true },
+	{ "start", read_start, true },
+	{ "local-id", read_local_id, true },
+	{ "remote-id", read_remote_id, true },
+	{ "cert", later, true },
+	{ "key", later, true },
+	{ "ca", later, true },
+	{ "crl", later, true },
+	{ "remote-cert", later, true },
+	{ "ike-lifetime", read_ike_lifetime, true },
+	{ "lifetime", read_lifetime, true },
+	{ "lifebytes", read_lifebytes, true },
+	{ "dpd", read_dpd, true },
+	{ "dpd-timeout", read_dpd_timeout, true },
+	{ "nat-t", read_nat_t, true },
+	{ "protocol", moat_read_protocol, false },
+	{ "ports", moat_read_ports, false },
+	{ "action", read_action, false },
+	{ "priority", read_priority, false },
+	{ "mark", read_mark, false },
+	{ "device", moat_read_device, false },
+	{ "df", moat_read_df, true },
+	{ "dscp", moat_read_dscp, true },
+	{ "mss", moat_read_mss, true },
+	{ "mtu", moat_read_mtu, true },
+	{ "tfc", moat_read_tfc, true },
+	{ "replay", read_replay, true },
+	{ "esn", read_esn, true },
+	{ "narrow", read_narrow, true },
+	{ "peers", read_peers, true },
+	{ "fragmentation", read_fragmentation, true },
+	{ "routes", read_routes, true },
+	{ "secpath", moat_read_secpath, true },
+	{ "weak", read_weak, true },
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
+
+static const struct key *find_key(const char *name)
+{
+	for (const struct key *key = keys; key < keys + KEYS; key++) {
+		if (!strcmp(key->name, name))
+			return key;
+	}
+	return NULL;
+}
 
 static void read_keys(struct draft *draft)
 {
@@ -253,15 +268,27 @@ static void read_keys(struct draft *draft)
 		names[i] = keys[i].name;
 	for (int i = 0; i < config_setting_length(draft->block); i++) {
 		config_setting_t *setting = config_setting_get_elem(draft->block, i);
-		const struct key *key = keys;
+		const struct key *key = find_key(config_setting_name(setting));
 
-		while (key < keys + KEYS &&
-		       strcmp(key->name, config_setting_name(setting)))
-			key++;
-		if (key < keys + KEYS)
+		if (key)
 			key->read(draft, setting);
 		else
 			moat_unknown_key(draft->reader, setting, "a tunnel", names, KEYS);
+	}
+}
+
+/* Bypass and discard have no peer. */
+static void check_action(struct draft *draft)
+{
+	for (int i = 0; i < config_setting_length(draft->block); i++) {
+		config_setting_t *setting = config_setting_get_elem(draft->block, i);
+		const struct key *key = find_key(config_setting_name(setting));
+
+		if (key && key->protects)
+			moat_reader_wrong(draft->reader, setting,
+					  "tunnel \"%s\": %s belongs to action = "
+					  "\"protect\" only",
+					  draft->tunnel->name, key->name);
 	}
 }
 
@@ -318,7 +345,6 @@ static void check_required(struct draft *draft)
 {
 	static const char *const required[] = { "local", "remote", "local-net",
 						"remote-net" };
-	/* What does not protect has no peer. */
 	bool protects = draft->tunnel->action == MOAT_ACTION_PROTECT;
 
 	for (unsigned int i = protects ? 0 : 2; i < 4; i++) {
@@ -327,13 +353,8 @@ static void check_required(struct draft *draft)
 					  "tunnel \"%s\": %s is missing",
 					  draft->tunnel->name, required[i]);
 	}
-	for (unsigned int i = 0; i < 2 && !protects; i++) {
-		if (has(draft, required[i]))
-			moat_reader_wrong(draft->reader, draft->block,
-					  "tunnel \"%s\": %s belongs to action = "
-					  "\"protect\" only",
-					  draft->tunnel->name, required[i]);
-	}
+	if (!protects)
+		check_action(draft);
 }
 
 static void default_ids(struct moat_tunnel_conf *tunnel)
@@ -400,7 +421,8 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	check_dpd(draft);
 	moat_check_families(draft);
 	moat_check_nets(draft);
-	moat_check_weak(draft);
+	if (tunnel->action == MOAT_ACTION_PROTECT)
+		moat_check_weak(draft);
 	moat_check_groups(draft);
 	moat_check_ports(draft);
 	moat_check_esn(draft);
@@ -411,7 +433,8 @@ struct moat_tunnel_conf *moat_tunnel_read(struct moat_reader *reader,
 	moat_check_shape(draft);
 	moat_make_pairs(draft);
 	default_ids(tunnel);
-	moat_creds_read(reader, block, tunnel, draft->weak);
+	if (tunnel->action == MOAT_ACTION_PROTECT)
+		moat_creds_read(reader, block, tunnel, draft->weak);
 	free(draft);
 	return tunnel;
 }

@@ -255,41 +255,50 @@ static void test_key_layouts(void **state)
 	}
 }
 
-static const char *ike_weak(const char *s)
+/* Its weak parts are these, or "" for none. */
+static void expect_weak_ike(const char *s, const char *parts)
 {
 	struct moat_ike_algs list = { .count = 0 };
-	char err[160] = "";
+	char err[160] = "", weak[MOAT_WEAK_STRLEN];
 
 	if (moat_ike_algs_add(&list, s, err, sizeof(err)) < 0)
 		fail_msg("%s", err);
-	return moat_ike_alg_weak(&list.alg[0]);
+	assert_int_equal(moat_ike_alg_weak(&list.alg[0], weak), parts[0] != '\0');
+	if (parts[0])
+		assert_string_equal(weak, parts);
+}
+
+static void expect_weak_esp(const char *s, const char *parts)
+{
+	struct moat_sa_alg alg = one(MOAT_PROTO_ESP, s);
+	char weak[MOAT_WEAK_STRLEN];
+
+	assert_int_equal(moat_sa_alg_weak(&alg, weak), parts[0] != '\0');
+	if (parts[0])
+		assert_string_equal(weak, parts);
 }
 
 static void test_weak(void **state)
 {
-	struct moat_sa_alg alg;
-
 	(void)state;
-	assert_null(ike_weak("aes128-sha1-modp2048"));
-	assert_string_equal(ike_weak("3des-sha1-modp2048"), "3des");
-	assert_string_equal(ike_weak("aes128-md5-modp2048"), "md5");
-	assert_string_equal(ike_weak("aes128-sha1-modp1024"), "modp1024");
-	assert_string_equal(ike_weak("aes128-sha1-modp1536"), "modp1536");
-	alg = one(MOAT_PROTO_ESP, "aes128-sha1");
-	assert_null(moat_sa_alg_weak(&alg));
-	alg = one(MOAT_PROTO_ESP, "3des-sha1");
-	assert_string_equal(moat_sa_alg_weak(&alg), "3des");
-	alg = one(MOAT_PROTO_ESP, "aes128-md5");
-	assert_string_equal(moat_sa_alg_weak(&alg), "md5");
-	alg = one(MOAT_PROTO_ESP, "aes128-sha1-modp1024");
-	assert_string_equal(moat_sa_alg_weak(&alg), "modp1024");
+	expect_weak_ike("aes128-sha1-modp2048", "");
+	expect_weak_ike("3des-sha1-modp2048", "3des");
+	expect_weak_ike("aes128-md5-modp2048", "md5");
+	expect_weak_ike("aes128-sha1-modp1024", "modp1024");
+	expect_weak_ike("aes128-sha1-modp1536", "modp1536");
+	expect_weak_ike("3des-md5-modp1536", "3des, md5, modp1536");
+	expect_weak_esp("aes128-sha1", "");
+	expect_weak_esp("3des-sha1", "3des");
+	expect_weak_esp("aes128-md5", "md5");
+	expect_weak_esp("aes128-sha1-modp1024", "modp1024");
+	expect_weak_esp("3des-md5-modp1024", "3des, md5, modp1024");
 }
 
 static void test_defaults_are_strong(void **state)
 {
 	struct moat_ike_algs ike;
 	struct moat_sa_algs esp;
-	char word[64];
+	char word[64], weak[MOAT_WEAK_STRLEN];
 
 	(void)state;
 	moat_ike_algs_default(&ike);
@@ -299,13 +308,13 @@ static void test_defaults_are_strong(void **state)
 	moat_sa_alg_print(&esp.alg[0], word, sizeof(word));
 	assert_string_equal(word, "aes128gcm16-modp2048");
 	for (unsigned int i = 0; i < ike.count; i++)
-		assert_null(moat_ike_alg_weak(&ike.alg[i]));
+		assert_false(moat_ike_alg_weak(&ike.alg[i], weak));
 	for (unsigned int i = 0; i < esp.count; i++) {
 		struct moat_sa_alg again;
 
 		/* One group, since a quick mode has one KE payload. */
 		assert_int_equal(esp.alg[i].group, esp.alg[0].group);
-		assert_null(moat_sa_alg_weak(&esp.alg[i]));
+		assert_false(moat_sa_alg_weak(&esp.alg[i], weak));
 		moat_sa_alg_print(&esp.alg[i], word, sizeof(word));
 		again = one(MOAT_PROTO_ESP, word);
 		assert_memory_equal(&again, &esp.alg[i], sizeof(again));

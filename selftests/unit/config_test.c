@@ -365,13 +365,13 @@ static void test_weak(void **state)
 		"moat.conf:7: tunnel \"branch\": aggressive mode lets who overhears "
 		"it guess the pre-shared key, and is used because of weak = true");
 	EXPECT(WITH("ah = \"md5\""),
-	       "moat.conf:6: tunnel \"branch\": md5 is weak: choose another, or write weak "
-	       "= true to take it nevertheless");
+	       "moat.conf:6: tunnel \"branch\": weak in \"md5\": md5; choose others, or "
+	       "write weak = true to take it nevertheless");
 	expect_warning(
 		WITH("ike = [ \"aes128-sha256-modp2048\",\n"
 		     "\"3des-sha1-modp2048\" ]\nweak = true"),
-		"moat.conf:7: tunnel \"branch\": 3des in \"3des-sha1-modp2048\" is "
-		"weak, and is taken because of weak = true");
+		"moat.conf:7: tunnel \"branch\": weak in \"3des-sha1-modp2048\": 3des; "
+		"taken because of weak = true");
 	expect_warning(WITH("weak = true"), NULL);
 }
 
@@ -423,8 +423,8 @@ static void test_algorithms(void **state)
 
 	(void)state;
 	EXPECT(WITH("ike = \"3des-md5-modp1024\""),
-	       "moat.conf:6: tunnel \"branch\": 3des is weak: choose another, or write "
-	       "weak = true to take it nevertheless");
+	       "moat.conf:6: tunnel \"branch\": weak in \"3des-md5-modp1024\": 3des, md5, "
+	       "modp1024; choose others, or write weak = true to take it nevertheless");
 	EXPECT(WITH("esp = [ \"aes128gcm16-modp2048\", \"aes128gcm16\" ]"),
 	       "moat.conf:1: tunnel \"branch\": esp has entries with and without a group: "
 	       "PFS is either wanted or not");
@@ -447,10 +447,13 @@ static void test_missing(void **state)
 	       "moat.conf:3: tunnel \"t\": remote is missing",
 	       "moat.conf:3: tunnel \"t\": local-net is missing",
 	       "moat.conf:3: tunnel \"t\": remote-net is missing");
-	EXPECT(WITH("action = \"bypass\""),
-	       "moat.conf:1: tunnel \"branch\": local belongs to action = \"protect\" "
+	EXPECT(WITH("action = \"bypass\"\nauth = \"rsa-sig\"; start = \"up\""),
+	       "moat.conf:2: tunnel \"branch\": local belongs to action = \"protect\" "
 	       "only",
-	       "moat.conf:1: tunnel \"branch\": remote belongs to action = \"protect\" "
+	       "moat.conf:3: tunnel \"branch\": remote belongs to action = \"protect\" "
+	       "only",
+	       "moat.conf:7: tunnel \"branch\": auth belongs to action = \"protect\" only",
+	       "moat.conf:7: tunnel \"branch\": start belongs to action = \"protect\" "
 	       "only");
 }
 

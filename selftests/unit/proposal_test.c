@@ -168,7 +168,7 @@ static void test_ike_explanations(void **state)
 		     "we have aes256; hash: offered md5, we have sha256; group: offered "
 		     "modp1024, we have modp2048; authentication: offered rsa-sig, we "
 		     "have psk; to accept: add \"3des-md5-modp1024\" to ike and set weak "
-		     "= true (3des); set auth = \"rsa-sig\"");
+		     "= true (3des, md5, modp1024); set auth = \"rsa-sig\"");
 }
 
 #define DOI		  "00000001 00000001"
@@ -539,7 +539,7 @@ static void test_sa_explanations(void **state)
 		"aes128gcm16-modp2048", tunnel, "3des-md5-modp2048", tunnel,
 		"no proposal fits; closest of 1 offered; encryption: offered 3des, we "
 		"have aes128gcm16; integrity: offered md5, we have none; to accept: "
-		"add \"3des-md5-modp2048\" to esp and set weak = true (3des)");
+		"add \"3des-md5-modp2048\" to esp and set weak = true (3des, md5)");
 }
 
 static void sa_hex(const char *hex, const char *text)

@@ -122,7 +122,7 @@ static void addresses(void **state)
 	expect_certified(
 		TUNNELS("t = {\nremote = \"any\"\naction = \"bypass\"\n"
 			"local-net = \"10.1.0.0/24\"\nremote-net = \"10.50.0.0/16\"\n}"),
-		"moat.conf:1: tunnel \"t\": remote belongs to action = \"protect\" only",
+		"moat.conf:2: tunnel \"t\": remote belongs to action = \"protect\" only",
 		"none");
 }
 
