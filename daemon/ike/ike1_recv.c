@@ -263,9 +263,15 @@ static void handle(struct moat_ike1_in *in)
 {
 	uint8_t flags = in->hdr.flags;
 
-	if ((in->row->cover != MOAT_EITHER &&
-	     encrypted(in) != (in->row->cover == MOAT_ENCRYPTED)) ||
-	    flags & MOAT_FLAG_AUTH_ONLY) {
+	/* RFC 2408 section 3.1: for informational messages that are not encrypted. */
+	if (flags & MOAT_FLAG_AUTH_ONLY) {
+		moat_refuse_say(&in->no, MOAT_REFUSE_FLAGS,
+				"flags 0x%02x, expected no authentication only", flags);
+		refused(in, MOAT_LOG_INFO);
+		return;
+	}
+	if (in->row->cover != MOAT_EITHER &&
+	    encrypted(in) != (in->row->cover == MOAT_ENCRYPTED)) {
 		moat_refuse_say(&in->no, MOAT_REFUSE_FLAGS,
 				"flags 0x%02x, expected it %s", flags,
 				in->row->cover == MOAT_CLEAR ? "in clear" : "encrypted");

@@ -11,6 +11,8 @@
 #include "sim_case.h"
 #include "sim_insider.h"
 
+#define FLAGS_AT 19 /* RFC 2408 section 3.1 */
+
 static struct moat_isakmp *isakmp(struct sim *sim, int side)
 {
 	return TAILQ_FIRST(&sim_core(sim, side)->isakmps);
@@ -281,6 +283,38 @@ static void hash_of(struct sim *sim, uint8_t octets)
 	sim_run(sim, 1000);
 }
 
+/* Message 5 with the bit that says "authenticated, not encrypted", which HASH covers not.
+ */
+static void auth_only(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_new(&o);
+	uint8_t message[512];
+	const uint8_t *sent;
+	size_t len;
+	int to;
+
+	(void)state;
+	sim_run(sim, 100);
+	sim_set_filter(sim, from_main_5);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	sent = sim_datagram(sim, 4, &len, &to);
+	assert_int_equal(to, 1);
+	assert_true(len <= sizeof(message));
+	memcpy(message, sent, len);
+	message[FLAGS_AT] |= MOAT_FLAG_AUTH_ONLY;
+	sim_inject(sim, 1, message, len);
+	sim_run(sim, 500);
+	assert_int_equal(refused(sim, MOAT_REFUSE_FLAGS), 1);
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 0);
+	message[FLAGS_AT] &= (uint8_t)~MOAT_FLAG_AUTH_ONLY;
+	sim_inject(sim, 1, message, len);
+	sim_run(sim, 500);
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 1);
+	sim_free(sim);
+}
+
 /* The first octet of the right HASH is no proof: one in 256 guesses has it. */
 static void short_hash(void **state)
 {
@@ -314,7 +348,7 @@ int main(void)
 		cmocka_unit_test(quick_in_clear),    cmocka_unit_test(group_and_ke),
 		cmocka_unit_test(used_message_id),   cmocka_unit_test(contact_again),
 		cmocka_unit_test(delete_of_another), cmocka_unit_test(values),
-		cmocka_unit_test(short_hash),
+		cmocka_unit_test(auth_only),	     cmocka_unit_test(short_hash),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
