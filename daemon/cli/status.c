@@ -46,11 +46,31 @@ static void print_sas(const json_t *pair)
 	}
 }
 
+/* Bypass and discard wait for nothing, and have neither ends nor SAs. */
+static void print_unprotected(const json_t *tunnel, const char *action)
+{
+	const json_t *pair;
+	size_t i;
+
+	printf("%s: %s\n", moat_field(tunnel, "name"), action);
+	if (moat_field(tunnel, "reason")[0])
+		printf("  %s\n", moat_field(tunnel, "reason"));
+	json_array_foreach(json_object_get(tunnel, "pairs"), i, pair)
+		printf("  %s === %s%s\n", moat_field(pair, "local_net"),
+		       moat_field(pair, "remote_net"),
+		       strcmp(moat_field(pair, "state"), "down") ? "" : "  down");
+}
+
 static void print_tunnel(const json_t *tunnel)
 {
 	const json_t *pair, *sums = json_object_get(tunnel, "counters");
+	const char *action = moat_field(tunnel, "action");
 	size_t i;
 
+	if (action[0] && strcmp(action, "protect")) {
+		print_unprotected(tunnel, action);
+		return;
+	}
 	printf("%s: %s  %s === %s", moat_field(tunnel, "name"),
 	       moat_field(tunnel, "state"), moat_field(tunnel, "local"),
 	       moat_field(tunnel, "remote"));

@@ -319,8 +319,12 @@ reload_changes_only_what_changed()
 {
 	local before after
 	before=$(moat gw-a sa list | grep -o 'spi 0x[0-9a-f]*' | sort)
-	configure gw-a "$(tunnel south 192.0.2.1 192.0.2.98 '"10.1.0.0/24"' '"10.8.0.0/24"')"
-	moat gw-a reload && status_is gw-a 't["south"]["state"] == "waiting"' || return 1
+	configure gw-a "$(tunnel south 192.0.2.1 192.0.2.98 '"10.1.0.0/24"' '"10.8.0.0/24"')
+		spared = { action = \"bypass\"
+		local-net = \"10.1.0.0/24\"; remote-net = \"10.7.0.0/24\" }"
+	moat gw-a reload && status_is gw-a 't["south"]["state"] == "waiting"' &&
+		moat gw-a status | grep -A 1 '^spared: bypass$' |
+			grep '^  10.1.0.0/24 === 10.7.0.0/24$' || return 1
 	ip -n gw-a route show table 500 | grep -q '^10.8.0.0/24' || return 1
 	configure gw-a
 	moat gw-a reload && status_is gw-a '"south" not in t' || return 1
