@@ -159,23 +159,48 @@ static void selector_print(const struct moat_selector *s, char *out, size_t size
 		 moat_quick_id_port(s->local_port), moat_quick_id_port(s->remote_port));
 }
 
-/* Which of networks, protocol and ports no pair of this tunnel has. */
-static void differences(const struct moat_tunnel_conf *conf,
-			const struct moat_selector *s, struct moat_text *t,
-			struct moat_mismatch *why)
+static bool has_net(const struct moat_tunnel_conf *conf, const struct moat_selector *s,
+		    bool local)
 {
+	const struct moat_range *asked = local ? &s->local : &s->remote;
+
+	for (unsigned int i = 0; i < conf->n_pairs; i++) {
+		const struct moat_selector *pair = &conf->pairs[i].selector;
+		const struct moat_range *have = local ? &pair->local : &pair->remote;
+
+		if (conf->narrow || conf->any ? moat_range_within(asked, have)
+					      : moat_range_equal(asked, have))
+			return true;
+	}
+	return false;
+}
+
+/* Which of networks, protocol and ports no pair of this tunnel has. */
+static void differences(const struct moat_tunnel *tunnel, const struct moat_selector *s,
+			struct moat_text *t, struct moat_mismatch *why)
+{
+	const struct moat_tunnel_conf *conf = &tunnel->conf;
+	bool local = has_net(conf, s, true), remote = has_net(conf, s, false);
 	char asked[2 * MOAT_ADDR_STRLEN];
 	char have[120];
-	char want[48];
+	char traffic[2][48];
+	bool other, crossed;
 
+	selector_print(s, traffic[0], sizeof(traffic[0]));
+	selector_print(&conf->pairs[0].selector, traffic[1], sizeof(traffic[1]));
+	other = strcmp(traffic[0], traffic[1]) != 0;
+	/* It has both networks, but not with each other: they are of two families. */
+	crossed = local && remote && !other && !tunnel->down;
 	nets_print(conf, true, have, sizeof(have));
-	moat_explain_pair(why, t, "local-net", moat_range_str(&s->local, asked), have);
+	if (!local || crossed)
+		moat_explain_pair(why, t, "local-net", moat_range_str(&s->local, asked),
+				  have);
 	nets_print(conf, false, have, sizeof(have));
-	moat_explain_pair(why, t, "remote-net", moat_range_str(&s->remote, asked), have);
-	selector_print(s, want, sizeof(want));
-	selector_print(&conf->pairs[0].selector, have, sizeof(have));
-	if (strcmp(want, have))
-		moat_explain_pair(why, t, "traffic", want, have);
+	if (!remote || crossed)
+		moat_explain_pair(why, t, "remote-net", moat_range_str(&s->remote, asked),
+				  have);
+	if (other)
+		moat_explain_pair(why, t, "traffic", traffic[0], traffic[1]);
 }
 
 static void explain_pair(const struct moat_tunnel *tunnel, const struct moat_selector *s,
@@ -185,7 +210,7 @@ static void explain_pair(const struct moat_tunnel *tunnel, const struct moat_sel
 	struct moat_text t = { why->text, sizeof(why->text), 0 };
 
 	moat_text_add(&t, "no tunnel with this peer that is up has just this pair");
-	differences(conf, s, &t, why);
+	differences(tunnel, s, &t, why);
 	if (tunnel->down)
 		moat_text_add(&t, "; the tunnel is down: moat up %s", conf->name);
 	for (unsigned int i = 0; i < conf->n_pairs && !conf->any; i++) {
