@@ -11,7 +11,9 @@
 #include "sim_case.h"
 #include "sim_insider.h"
 
-#define FLAGS_AT 19 /* RFC 2408 section 3.1 */
+/* RFC 2408 section 3.1 */
+#define FLAGS_AT  19
+#define LENGTH_AT 24
 
 static struct moat_isakmp *isakmp(struct sim *sim, int side)
 {
@@ -69,6 +71,85 @@ static void other_protocol(void **state)
 	assert_non_null(
 		strstr(sim_log_text(sim, 1, "quick-no-pair"), "offered protocol 17"));
 	untouched(sim);
+	sim_free(sim);
+}
+
+/* IDs that differ in protocol name no traffic, whatever the first of them says. */
+static void two_protocols(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct sim_quick_1 how = { .esp = &isakmp(sim, 0)->tunnel->conf.esp,
+				   .other = 17 };
+	unsigned long before = refused(sim, MOAT_REFUSE_ID);
+
+	(void)state;
+	quick_1(sim, &how, false);
+	assert_int_equal(refused(sim, MOAT_REFUSE_ID), before + 1);
+	assert_non_null(
+		strstr(sim_log_text(sim, 1, "ike-refused"), "differ in protocol"));
+	untouched(sim);
+	sim_free(sim);
+}
+
+/*
+ * While the kernel is asked for the SPI that message 1 needs, a second message 1 of
+ * the same quick mode is none that is expected.
+ */
+static void second_quick_1(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct moat_isakmp *sa = isakmp(sim, 0);
+	struct sim_quick_1 how = { .esp = &sa->tunnel->conf.esp };
+	unsigned long before = refused(sim, MOAT_REFUSE_STATE);
+	uint8_t iv[MOAT_BLOCK_MAX];
+	struct moat_ike1_out out;
+
+	(void)state;
+	assert_int_equal(moat_iv_exchange(&sa->alg, sa->iv, 7, iv), 0);
+	for (int i = 0; i < 2; i++) {
+		sim_insider_begin(&out, sa, MOAT_X_QUICK, 7);
+		sim_insider_quick_1(sim, sa, &out.b, &how);
+		sim_insider_send_by(sim, sa, &out, 7, iv);
+	}
+	assert_int_equal(refused(sim, MOAT_REFUSE_STATE), before + 1);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-refused"),
+			       "no such message is expected"));
+	sim_run(sim, 500);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_QUICK), 2);
+	sim_run(sim, 130000);
+	sim_assert_established(sim, 1);
+	sim_free(sim);
+}
+
+/* Who begins and never finishes gets no more than four at a time. */
+static void never_message_3(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct moat_isakmp *sa = isakmp(sim, 0);
+	struct sim_quick_1 how = { .esp = &sa->tunnel->conf.esp };
+	struct moat_ike1_out out;
+
+	(void)state;
+	for (uint32_t round = 1; round <= 2; round++) {
+		unsigned int sent = sim_sent(sim, 1, MOAT_X_QUICK);
+
+		for (uint32_t i = 1; i <= 20; i++) {
+			sim_insider_begin(&out, sa, MOAT_X_QUICK, 100 * round + i);
+			sim_insider_quick_1(sim, sa, &out.b, &how);
+			sim_insider_send(sim, sa, &out, 100 * round + i, false);
+			sim_run(sim, 20);
+		}
+		assert_int_equal(sim_sent(sim, 1, MOAT_X_QUICK),
+				 sent + MOAT_ANSWERING_MAX);
+		assert_int_equal(refused(sim, MOAT_REFUSE_LIMIT),
+				 round * (20 - MOAT_ANSWERING_MAX));
+		/* They are given up, and then others may begin. */
+		sim_run(sim, 130000);
+		sim_assert_established(sim, 1);
+	}
 	sim_free(sim);
 }
 
@@ -179,6 +260,51 @@ static void used_message_id(void **state)
 	sim_free(sim);
 }
 
+/* Does a question of this number about these cookies have an answer? */
+static bool answered(struct sim *sim, const struct moat_cookies *cky, uint32_t number)
+{
+	struct moat_isakmp *sa = isakmp(sim, 0);
+	unsigned int sent = sim_sent(sim, 1, MOAT_X_INFORMATIONAL);
+	uint8_t spi[2 * MOAT_COOKIE_LEN], octets[4];
+	uint32_t id = moat_isakmp_message_id(sa);
+	struct moat_ike1_out out;
+
+	memcpy(spi, cky->i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, cky->r, MOAT_COOKIE_LEN);
+	moat_set32(octets, number);
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, id);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_R_U_THERE,
+			  moat_view(spi, sizeof(spi)), moat_view(octets, sizeof(octets)));
+	sim_insider_send(sim, sa, &out, id, false);
+	sim_run(sim, 100);
+	return sim_sent(sim, 1, MOAT_X_INFORMATIONAL) != sent;
+}
+
+/* RFC 3706 section 6: numbers grow, and the cookies are those of this ISAKMP SA. */
+static void questions(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct moat_cookies cky = isakmp(sim, 0)->cky;
+
+	(void)state;
+	assert_true(answered(sim, &cky, 100));
+	assert_false(answered(sim, &cky, 100));
+	assert_false(answered(sim, &cky, 99));
+	assert_false(answered(sim, &cky, 0));
+	assert_true(answered(sim, &cky, 101));
+	cky.i[0] ^= 1;
+	assert_false(answered(sim, &cky, 102));
+	cky.i[0] ^= 1;
+	cky.r[MOAT_COOKIE_LEN - 1] ^= 1;
+	assert_false(answered(sim, &cky, 102));
+	/* Those numbers were not used up by it. */
+	cky.r[MOAT_COOKIE_LEN - 1] ^= 1;
+	assert_true(answered(sim, &cky, 102));
+	sim_assert_established(sim, 1);
+	sim_free(sim);
+}
+
 /* A peer starts afresh once per ISAKMP SA: it is told in phase 1. */
 static void contact_again(void **state)
 {
@@ -246,20 +372,6 @@ static bool from_main_5(int from, uint8_t exchange, unsigned int nth)
 	return from == 0 && exchange == MOAT_X_MAIN && nth >= 3;
 }
 
-static void crypt_5(const struct moat_isakmp *sa, uint8_t *message, size_t len,
-		    int (*crypt)(const struct moat_ike_alg *, const uint8_t *, uint8_t *,
-				 uint8_t *, size_t))
-{
-	uint8_t iv[MOAT_BLOCK_MAX];
-
-	assert_int_equal(moat_iv_phase1(&sa->alg, moat_blob_view(&sa->ke[0]),
-					moat_blob_view(&sa->ke[1]), iv),
-			 0);
-	assert_int_equal(crypt(&sa->alg, sa->keys.key, iv, message + MOAT_HDR_LEN,
-			       len - MOAT_HDR_LEN),
-			 0);
-}
-
 /* Message 5, with so many octets of HASH_I. */
 static void hash_of(struct sim *sim, uint8_t octets)
 {
@@ -272,13 +384,13 @@ static void hash_of(struct sim *sim, uint8_t octets)
 	assert_int_equal(to, 1);
 	assert_true(len <= sizeof(message));
 	memcpy(message, sent, len);
-	crypt_5(sa, message, len, moat_cbc_decrypt);
+	sim_insider_crypt_5(sa, message, len, moat_cbc_decrypt);
 	/* IDii, HASH_I; what follows becomes padding */
 	assert_int_equal(message[MOAT_HDR_LEN], MOAT_P_HASH);
 	hash = message + MOAT_HDR_LEN + message[MOAT_HDR_LEN + 3];
 	hash[0] = MOAT_P_NONE;
 	hash[3] = (uint8_t)(4 + octets);
-	crypt_5(sa, message, len, moat_cbc_encrypt);
+	sim_insider_crypt_5(sa, message, len, moat_cbc_encrypt);
 	sim_inject(sim, 1, message, len);
 	sim_run(sim, 1000);
 }
@@ -341,14 +453,127 @@ static void short_hash(void **state)
 	}
 }
 
+struct doubled {
+	bool aggressive;
+	unsigned int nth; /* message of the initiator's, from 1 */
+	uint8_t type;
+	const char *said;
+};
+
+static const struct doubled *doubling;
+
+static bool doubled_one(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)exchange;
+	return from == 0 && nth == doubling->nth;
+}
+
+/* Its message of before, with the payload twice. */
+static size_t twice(struct sim *sim, const uint8_t *sent, size_t len, uint8_t *message)
+{
+	struct moat_isakmp *sa = isakmp(sim, 0);
+	bool encrypted = sent[FLAGS_AT] & MOAT_FLAG_ENCRYPTION;
+	size_t block = encrypted ? moat_cipher_block(sa->alg.cipher) : 1;
+
+	memcpy(message, sent, len);
+	if (encrypted)
+		sim_insider_crypt_5(sa, message, len, moat_cbc_decrypt);
+	len = sim_insider_double(message, len, doubling->type);
+	while ((len - MOAT_HDR_LEN) % block)
+		message[len++] = 0;
+	moat_set32(message + LENGTH_AT, (uint32_t)len);
+	if (encrypted)
+		sim_insider_crypt_5(sa, message, len, moat_cbc_encrypt);
+	return len;
+}
+
+/* Refused with the words that fit; the right one, afterwards, is taken. */
+static void try_doubled(void)
+{
+	struct sim_options o = sim_plain();
+	uint8_t message[2048];
+	const uint8_t *sent;
+	struct sim *sim;
+	size_t len;
+	int to;
+
+	o.aggressive = doubling->aggressive;
+	sim = sim_new(&o);
+	sim_set_filter(sim, doubled_one);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	sent = sim_datagram(sim, 2 * (doubling->nth - 1), &len, &to);
+	assert_int_equal(to, 1);
+	assert_true(len <= sizeof(message) / 2);
+	sim_inject(sim, 1, message, twice(sim, sent, len, message));
+	assert_int_equal(refused(sim, MOAT_REFUSE_PAYLOAD_COUNT), 1);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-refused"), doubling->said));
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 0);
+	sim_inject(sim, 1, sent, len);
+	sim_run(sim, 5000);
+	sim_assert_established(sim, 1);
+	sim_free(sim);
+}
+
+/* Of two only one could be looked at, and another reader might take the other. */
+static void two_in_phase_1(void **state)
+{
+	static const struct doubled cases[] = {
+		{ false, 1, MOAT_P_SA, "two SA payloads" },
+		{ false, 2, MOAT_P_KE, "two KE payloads" },
+		{ false, 2, MOAT_P_NONCE, "two NONCE payloads" },
+		{ false, 3, MOAT_P_ID, "2 ID payloads, expected 1" },
+		{ false, 3, MOAT_P_HASH, "two HASH payloads" },
+		{ true, 1, MOAT_P_SA, "two SA payloads" },
+		{ true, 1, MOAT_P_KE, "two KE payloads" },
+		{ true, 1, MOAT_P_NONCE, "two NONCE payloads" },
+		{ true, 1, MOAT_P_ID, "2 ID payloads, expected 1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		doubling = &cases[i];
+		try_doubled();
+	}
+}
+
+/* The same in quick mode, where two IDs are right and three are not. */
+static void two_in_quick(void **state)
+{
+	static const uint8_t types[] = { MOAT_P_SA, MOAT_P_HASH, MOAT_P_NONCE,
+					 MOAT_P_ID };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types); i++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = sim_start(&o);
+		struct moat_isakmp *sa = isakmp(sim, 0);
+		struct sim_quick_1 how = { .esp = &sa->tunnel->conf.esp };
+		struct moat_ike1_out out;
+
+		sim_insider_begin(&out, sa, MOAT_X_QUICK, 7);
+		sim_insider_quick_1(sim, sa, &out.b, &how);
+		moat_build_payload(&out.b, types[i], moat_blob_view(&sa->nonces[0]));
+		sim_insider_send(sim, sa, &out, 7, false);
+		sim_run(sim, 1000);
+		assert_int_equal(refused(sim, MOAT_REFUSE_PAYLOAD_COUNT), 1);
+		untouched(sim);
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(right_one),	     cmocka_unit_test(other_protocol),
-		cmocka_unit_test(quick_in_clear),    cmocka_unit_test(group_and_ke),
-		cmocka_unit_test(used_message_id),   cmocka_unit_test(contact_again),
-		cmocka_unit_test(delete_of_another), cmocka_unit_test(values),
-		cmocka_unit_test(auth_only),	     cmocka_unit_test(short_hash),
+		cmocka_unit_test(right_one),	   cmocka_unit_test(other_protocol),
+		cmocka_unit_test(two_protocols),   cmocka_unit_test(second_quick_1),
+		cmocka_unit_test(never_message_3), cmocka_unit_test(quick_in_clear),
+		cmocka_unit_test(group_and_ke),	   cmocka_unit_test(used_message_id),
+		cmocka_unit_test(contact_again),   cmocka_unit_test(delete_of_another),
+		cmocka_unit_test(values),	   cmocka_unit_test(questions),
+		cmocka_unit_test(two_in_phase_1),  cmocka_unit_test(two_in_quick),
+		cmocka_unit_test(auth_only),	   cmocka_unit_test(short_hash),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -38,7 +38,8 @@ void sim_insider_quick_1(struct sim *sim, struct moat_isakmp *sa, struct moat_bu
 		made = how->group;
 	}
 	moat_quick_id_build(&pair->selector.local, how->protocol, 0, &id[0]);
-	moat_quick_id_build(&pair->selector.remote, how->protocol, 0, &id[1]);
+	moat_quick_id_build(&pair->selector.remote, how->protocol ^ how->other, 0,
+			    &id[1]);
 	moat_sa_offer_build(b, &want, (uint32_t)sim_random(sim, UINT32_MAX), 0);
 	moat_build_payload(b, MOAT_P_NONCE,
 			   moat_view(nonce, how->nonce ? how->nonce : 32));
@@ -52,24 +53,83 @@ void sim_insider_quick_1(struct sim *sim, struct moat_isakmp *sa, struct moat_bu
 	}
 }
 
-void sim_insider_send(struct sim *sim, struct moat_isakmp *sa, struct moat_ike1_out *out,
-		      uint32_t id, bool clear)
+/* Complete but for its encryption. */
+static size_t finish(struct moat_isakmp *sa, struct moat_ike1_out *out, uint32_t id,
+		     bool clear)
 {
 	struct moat_view rest = moat_ike1_hashed(out);
-	uint8_t iv[MOAT_BLOCK_MAX];
 	size_t len;
 
 	assert_int_equal(moat_hash_1(&sa->keys, id, rest, out->hash), 0);
 	if (!clear)
 		moat_build_pad(&out->b, moat_cipher_block(sa->alg.cipher));
 	len = moat_build_finish(&out->b);
+	assert_true(len);
+	return len;
+}
+
+void sim_insider_send(struct sim *sim, struct moat_isakmp *sa, struct moat_ike1_out *out,
+		      uint32_t id, bool clear)
+{
+	uint8_t iv[MOAT_BLOCK_MAX];
+	size_t len;
+
 	assert_int_equal(moat_iv_exchange(&sa->alg, sa->iv, id, iv), 0);
-	if (clear)
-		out->buf[19] &= (uint8_t)~MOAT_FLAG_ENCRYPTION;
-	else
-		assert_int_equal(moat_cbc_encrypt(&sa->alg, sa->keys.key, iv,
-						  out->buf + MOAT_HDR_LEN,
-						  len - MOAT_HDR_LEN),
-				 0);
+	if (!clear) {
+		sim_insider_send_by(sim, sa, out, id, iv);
+		return;
+	}
+	len = finish(sa, out, id, clear);
+	out->buf[19] &= (uint8_t)~MOAT_FLAG_ENCRYPTION;
 	sim_inject(sim, 1, out->buf, len);
+}
+
+void sim_insider_send_by(struct sim *sim, struct moat_isakmp *sa,
+			 struct moat_ike1_out *out, uint32_t id, uint8_t *iv)
+{
+	size_t len = finish(sa, out, id, false);
+
+	assert_int_equal(moat_cbc_encrypt(&sa->alg, sa->keys.key, iv,
+					  out->buf + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
+			 0);
+	sim_inject(sim, 1, out->buf, len);
+}
+
+void sim_insider_crypt_5(const struct moat_isakmp *sa, uint8_t *message, size_t len,
+			 int (*crypt)(const struct moat_ike_alg *, const uint8_t *,
+				      uint8_t *, uint8_t *, size_t))
+{
+	uint8_t iv[MOAT_BLOCK_MAX];
+
+	assert_int_equal(moat_iv_phase1(&sa->alg, moat_blob_view(&sa->ke[0]),
+					moat_blob_view(&sa->ke[1]), iv),
+			 0);
+	assert_int_equal(crypt(&sa->alg, sa->keys.key, iv, message + MOAT_HDR_LEN,
+			       len - MOAT_HDR_LEN),
+			 0);
+}
+
+size_t sim_insider_double(uint8_t *message, size_t len, uint8_t type)
+{
+	const struct moat_payload *p, *last;
+	struct moat_message msg;
+	uint8_t *end;
+	size_t more;
+
+	assert_int_equal(
+		moat_chain_parse(message[16],
+				 moat_view(message + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
+				 true, &msg, NULL),
+		0);
+	p = moat_message_find(&msg, type);
+	assert_non_null(p);
+	last = &msg.payloads[msg.count - 1];
+	end = message + (last->body.data - message) + last->body.len;
+	more = MOAT_GENERIC_LEN + p->body.len;
+	end[-(ptrdiff_t)(last->body.len + MOAT_GENERIC_LEN)] = type;
+	memcpy(end, p->body.data - MOAT_GENERIC_LEN, more);
+	end[0] = MOAT_P_NONE;
+	len = (size_t)(end - message) + more;
+	moat_set32(message + 24, (uint32_t)len);
+	return len;
 }

@@ -10,6 +10,7 @@
  * struct sim_quick_1 - how a first message of quick mode differs from a right one
  * @esp: what is offered
  * @protocol: of both IDs
+ * @other: bits in which that of IDcr differs
  * @group: of the KE payload; MOAT_GROUP_NONE for none
  * @nothing: the value in it is 0
  * @nonce: its octets; 0 for 32
@@ -17,6 +18,7 @@
 struct sim_quick_1 {
 	const struct moat_sa_algs *esp;
 	uint8_t protocol;
+	uint8_t other;
 	enum moat_group group;
 	bool nothing;
 	size_t nonce;
@@ -34,5 +36,22 @@ void sim_insider_quick_1(struct sim *sim, struct moat_isakmp *sa, struct moat_bu
  */
 void sim_insider_send(struct sim *sim, struct moat_isakmp *sa, struct moat_ike1_out *out,
 		      uint32_t id, bool clear);
+/** sim_insider_send_by() - the same, encrypted, with @iv that a message before it left */
+void sim_insider_send_by(struct sim *sim, struct moat_isakmp *sa,
+			 struct moat_ike1_out *out, uint32_t id, uint8_t *iv);
+/**
+ * sim_insider_crypt_5() - decrypt or encrypt message 5, or what is to be it
+ * @sa: the initiator's
+ */
+void sim_insider_crypt_5(const struct moat_isakmp *sa, uint8_t *message, size_t len,
+			 int (*crypt)(const struct moat_ike_alg *, const uint8_t *,
+				      uint8_t *, uint8_t *, size_t));
+/**
+ * sim_insider_double() - the first payload of a type stands in a message twice
+ * @message: with room behind it
+ *
+ * Return: its new length, without padding
+ */
+size_t sim_insider_double(uint8_t *message, size_t len, uint8_t type);
 
 #endif

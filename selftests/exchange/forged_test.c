@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What somebody on the path, who knows no key, adds to an exchange under way. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "sim_case.h"
+#include "sim_insider.h"
+
+/* Of the initiator: the message that its values come in is lost, once. */
+static bool first_values(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && nth == (exchange == MOAT_X_MAIN ? 2 : 1);
+}
+
+/* The same message with another nonce. */
+static void forge_nonce(uint8_t *message, size_t len)
+{
+	const struct moat_payload *nonce;
+	struct moat_message msg;
+
+	assert_int_equal(
+		moat_chain_parse(message[16],
+				 moat_view(message + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
+				 false, &msg, NULL),
+		0);
+	nonce = moat_message_find(&msg, MOAT_P_NONCE);
+	assert_non_null(nonce);
+	message[nonce->body.data - message] ^= 1;
+}
+
+/*
+ * While Diffie-Hellman is under way for the peer's values, other ones in its name
+ * must not take their place: what it sends next would not decrypt, and it would fail.
+ */
+static void second_values(void **state)
+{
+	(void)state;
+	for (int aggressive = 0; aggressive < 2; aggressive++) {
+		struct sim_options o = sim_plain();
+		uint8_t exchange = aggressive ? MOAT_X_AGGRESSIVE : MOAT_X_MAIN;
+		uint8_t message[2048];
+		const uint8_t *sent;
+		struct sim *sim;
+		size_t len;
+		int to;
+
+		o.aggressive = aggressive;
+		sim = sim_new(&o);
+		sim_set_filter(sim, first_values);
+		sim_run(sim, 100);
+		sim_up(sim, 0);
+		sim_run(sim, 500);
+		sent = sim_datagram(sim, aggressive ? 0 : 2, &len, &to);
+		assert_int_equal(to, 1);
+		assert_true(len <= sizeof(message));
+		memcpy(message, sent, len);
+		forge_nonce(message, len);
+		sim_inject(sim, 1, sent, len);
+		for (unsigned long i = 1; i <= 3; i++) {
+			sim_inject(sim, 1, message, len);
+			assert_int_equal(sim_core(sim, 1)->refused[MOAT_REFUSE_STATE], i);
+		}
+		assert_non_null(strstr(sim_log_text(sim, 1, "ike-refused"),
+				       "no such message is expected"));
+		sim_run(sim, 5000);
+		assert_int_equal(sim_done(sim, 0), 1);
+		sim_assert_established(sim, 1);
+		assert_int_equal(sim_sent(sim, 1, exchange), aggressive ? 1 : 3);
+		sim_free(sim);
+	}
+}
+
+static bool answers(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)exchange;
+	(void)nth;
+	return from == 1;
+}
+
+/* How many ms an attempt takes to end with so many forged notifications. */
+static uint64_t forged_errors(unsigned int count)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_new(&o);
+	struct moat_ike1_out out;
+	uint64_t start;
+
+	sim_set_filter(sim, answers);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 200);
+	start = sim_now(sim);
+	while (sim_done(sim, 0) < 0 && sim_now(sim) < start + 60000) {
+		if (count) {
+			count--;
+			moat_ike1_begin(&out, TAILQ_FIRST(&sim_core(sim, 0)->isakmps),
+					MOAT_X_INFORMATIONAL, 1 + count, false);
+			moat_build_notify(&out.b, MOAT_PROTO_ISAKMP,
+					  MOAT_N_NO_PROPOSAL_CHOSEN, moat_view(NULL, 0),
+					  moat_view(NULL, 0));
+			sim_inject(sim, 0, out.buf, moat_build_finish(&out.b));
+		}
+		sim_run(sim, 100);
+	}
+	assert_int_equal(sim_done(sim, 0), 0);
+	assert_int_equal(sim_logged(sim, 0, "ike-no-proposal"), 1);
+	start = sim_now(sim) - start;
+	sim_free(sim);
+	return start;
+}
+
+/* One that goes on is told once, and does not keep the attempt from its end. */
+static void stream_of_errors(void **state)
+{
+	(void)state;
+	assert_in_range(forged_errors(1), 2000, 2100);
+	assert_in_range(forged_errors(1000), 2000, 2100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(second_values),
+		cmocka_unit_test(stream_of_errors),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
