@@ -133,8 +133,7 @@ static void narrowed(void **state)
 	assert_non_null(
 		strstr(sim_log_text(sim, 0, "quick-no-pair"), "local-net: offered"));
 	/* What equals is not to blame. */
-	assert_null(
-		strstr(sim_log_text(sim, 0, "quick-no-pair"), "remote-net: offered"));
+	assert_null(strstr(sim_log_text(sim, 0, "quick-no-pair"), "remote-net: offered"));
 	sim_assert_nothing(sim, 0);
 	sim_free(sim);
 }

@@ -154,7 +154,8 @@ static void meanwhile(void **state)
 		sim_up(sim, 0);
 		sim_run(sim, 60 * SECOND);
 		sim_assert_established(sim, 1);
-		/* Is what stands by the new one? Then the next reload has nothing to say. */
+		/* Is what stands by the new one? Then the next reload has nothing to say.
+		 */
 		outdated = sim_logged(sim, 0, "ike-outdated");
 		assert_true(outdated < 2);
 		sim_configure(sim, 0);
