@@ -10,6 +10,8 @@
 #include "sim_case.h"
 #include "sim_insider.h"
 
+#define REPEATS 16 /* of an answer to a message that comes again */
+
 /* Of the initiator: the message that its values come in is lost, once. */
 static bool first_values(int from, uint8_t exchange, unsigned int nth)
 {
@@ -121,11 +123,50 @@ static void stream_of_errors(void **state)
 	assert_in_range(forged_errors(1000), 2000, 2100);
 }
 
+static bool quick_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_QUICK && nth > 1;
+}
+
+/* Whoever saw a message can send it again, and makes us send no more than this. */
+static void repeated_for_ever(void **state)
+{
+	static const struct {
+		unsigned int datagram;
+		uint8_t exchange;
+	} cases[] = { { 4, MOAT_X_MAIN }, { 6, MOAT_X_QUICK } };
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_new(&o);
+
+	(void)state;
+	sim_set_filter(sim, quick_3);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unsigned int sent = sim_sent(sim, 1, cases[i].exchange);
+		const uint8_t *message;
+		size_t len;
+		int to;
+
+		message = sim_datagram(sim, cases[i].datagram, &len, &to);
+		assert_int_equal(to, 1);
+		assert_int_equal(message[18], cases[i].exchange);
+		for (unsigned int again = 1; again <= 100; again++) {
+			sim_inject(sim, 1, message, len);
+			assert_int_equal(sim_sent(sim, 1, cases[i].exchange),
+					 sent + (again < REPEATS ? again : REPEATS));
+		}
+	}
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(second_values),
 		cmocka_unit_test(stream_of_errors),
+		cmocka_unit_test(repeated_for_ever),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

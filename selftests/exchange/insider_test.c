@@ -367,6 +367,52 @@ static void delete_of_another(void **state)
 	sim_free(sim);
 }
 
+static void delete_esp(struct sim *sim, uint32_t spi, uint32_t id)
+{
+	struct moat_isakmp *from = isakmp(sim, 0);
+	struct moat_ike1_out out;
+	uint8_t octets[4];
+
+	moat_set32(octets, spi);
+	sim_insider_begin(&out, from, MOAT_X_INFORMATIONAL, id);
+	moat_build_delete(&out.b, MOAT_PROTO_ESP, sizeof(octets),
+			  moat_view(octets, sizeof(octets)));
+	sim_insider_send(sim, from, &out, id, false);
+	sim_run(sim, 100);
+}
+
+/* SPIs stand in clear in each packet: who names those of another peer ends nothing. */
+static void delete_of_anothers_esp(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_tunnel *second;
+	struct moat_addr *peer;
+	struct sim *sim;
+	uint32_t spi;
+
+	(void)state;
+	o.nets = 2;
+	o.split = true;
+	o.traffic = 1000;
+	o.one_way = true;
+	sim = sim_start(&o);
+	sim_traffic(sim, 0);
+	sim_run(sim, 2000);
+	sim_assert_established(sim, 4);
+	second = TAILQ_NEXT(TAILQ_FIRST(&sim_core(sim, 1)->tunnels), link);
+	spi = TAILQ_FIRST(&second->pairs[0].children)->sas[0].spi_out;
+	/* From here on it is the tunnel of a peer elsewhere. */
+	peer = &second->conf.remote[0];
+	peer->bytes[peer->len - 1] ^= 1;
+	delete_esp(sim, spi, 5);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 4);
+	peer->bytes[peer->len - 1] ^= 1;
+	/* Its own it may end. */
+	delete_esp(sim, spi, 6);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 3);
+	sim_free(sim);
+}
+
 static bool from_main_5(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 0 && exchange == MOAT_X_MAIN && nth >= 3;
@@ -566,14 +612,23 @@ static void two_in_quick(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(right_one),	   cmocka_unit_test(other_protocol),
-		cmocka_unit_test(two_protocols),   cmocka_unit_test(second_quick_1),
-		cmocka_unit_test(never_message_3), cmocka_unit_test(quick_in_clear),
-		cmocka_unit_test(group_and_ke),	   cmocka_unit_test(used_message_id),
-		cmocka_unit_test(contact_again),   cmocka_unit_test(delete_of_another),
-		cmocka_unit_test(values),	   cmocka_unit_test(questions),
-		cmocka_unit_test(two_in_phase_1),  cmocka_unit_test(two_in_quick),
-		cmocka_unit_test(auth_only),	   cmocka_unit_test(short_hash),
+		cmocka_unit_test(right_one),
+		cmocka_unit_test(other_protocol),
+		cmocka_unit_test(two_protocols),
+		cmocka_unit_test(second_quick_1),
+		cmocka_unit_test(never_message_3),
+		cmocka_unit_test(quick_in_clear),
+		cmocka_unit_test(group_and_ke),
+		cmocka_unit_test(used_message_id),
+		cmocka_unit_test(contact_again),
+		cmocka_unit_test(delete_of_another),
+		cmocka_unit_test(values),
+		cmocka_unit_test(questions),
+		cmocka_unit_test(delete_of_anothers_esp),
+		cmocka_unit_test(two_in_phase_1),
+		cmocka_unit_test(two_in_quick),
+		cmocka_unit_test(auth_only),
+		cmocka_unit_test(short_hash),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
