@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "cli/cli.h"
+#include "cli/control.h"
 
 enum policy_word {
 	W_ID,
@@ -325,11 +326,17 @@ static int run_flush(const struct moat_cli *cli, int argc, char **argv)
 {
 	struct moat_args args = { .argc = argc, .argv = argv };
 	struct moat_nl *nl;
+	int status;
 
-	(void)cli;
 	moat_args_end(&args);
 	nl = moat_kernel_open();
-	return nl ? moat_kernel_done(nl, moat_nl_policy_flush(nl)) : MOAT_EXIT_FAILED;
+	if (!nl)
+		return MOAT_EXIT_FAILED;
+	status = moat_kernel_done(nl, moat_nl_policy_flush(nl));
+	if (!status && moat_control_runs(cli))
+		fprintf(stderr, "moat: moatd runs, and puts the policies of its tunnels "
+				"back; to be without them, stop it first\n");
+	return status;
 }
 
 static int print_policy(const struct moat_nl_policy *policy, void *arg)

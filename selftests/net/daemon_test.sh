@@ -360,7 +360,8 @@ deleted_by_hand()
 	local i
 	: >"$dir/gw-a.log"
 	for i in 1 2 3; do
-		moat gw-a policy flush && wait_some 9 policies_stand || return 1
+		exit_is 0 'stop it first' moat gw-a policy flush &&
+			wait_some 9 policies_stand || return 1
 	done
 	grep 'policy-restored branch: .*10.2.0.0/24 had no policy' "$dir/gw-a.log" &&
 		moat gw-a up branch --wait && moat gw-a sa flush && moat gw-a clear branch &&
