@@ -371,6 +371,11 @@ struct moat_known_policy *moat_kernel_remember(struct moat_kernel *kernel,
 		before->policies--;
 	if (after)
 		after->policies++;
+	/* Its route is found by these. */
+	if (policy->routed && (policy->params.action != params->action ||
+			       !moat_range_equal(&policy->params.selector.remote,
+						 &params->selector.remote)))
+		moat_routes_del(kernel->routes, policy);
 	policy->params = *params;
 	snprintf(policy->tunnel, sizeof(policy->tunnel), "%s", tunnel);
 	return policy;
@@ -379,7 +384,6 @@ struct moat_known_policy *moat_kernel_remember(struct moat_kernel *kernel,
 void moat_kernel_forget(struct moat_kernel *kernel, uint32_t id)
 {
 	struct moat_known_policy *policy = moat_kernel_policy(kernel, id);
-
 	struct pair *pair;
 
 	if (!policy)
@@ -387,6 +391,7 @@ void moat_kernel_forget(struct moat_kernel *kernel, uint32_t id)
 	pair = pair_of(kernel, &policy->params);
 	if (pair)
 		pair->policies--;
+	moat_routes_del(kernel->routes, policy);
 	tdelete(policy, &kernel->policies, by_id);
 	free(policy);
 }

@@ -3,6 +3,8 @@
 #ifndef MOAT_PRIV_KERNEL_INTERNAL_H
 #define MOAT_PRIV_KERNEL_INTERNAL_H
 
+#include <sys/queue.h>
+
 #include "priv/feed.h"
 #include "priv/nl.h"
 
@@ -13,6 +15,7 @@ struct moat_routes;
  * @params: as it was asked for
  * @tunnel: name of its tunnel
  * @routed: it counts as a user of a route
+ * @claim: in the list of those that want that one to lead to a peer
  * @claimed: the ike process of today has asked for it
  * @seen: the dump of an audit had it
  * @unbound: it had, but its device is gone, which it protects alone
@@ -21,6 +24,7 @@ struct moat_known_policy {
 	struct moat_policy_params params;
 	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
 	bool routed;
+	TAILQ_ENTRY(moat_known_policy) claim;
 	bool claimed;
 	bool seen;
 	bool unbound;
@@ -89,6 +93,7 @@ struct moat_known_policy *moat_kernel_policy(struct moat_kernel *kernel, uint32_
 struct moat_known_policy *moat_kernel_remember(struct moat_kernel *kernel,
 					       const struct moat_policy_params *params,
 					       const char *tunnel);
+/** moat_kernel_forget() - it stands no more, and its claim to a route ends */
 void moat_kernel_forget(struct moat_kernel *kernel, uint32_t id);
 void moat_kernel_check_free(struct moat_kernel *kernel);
 

@@ -311,7 +311,6 @@ static void do_policy_del(struct moat_kernel *kernel, const struct moat_ipc *msg
 	err = moat_nl_policy_del(kernel->nl, msg->policy.id);
 	if (err && err != -ENOENT)
 		out->why = moat_nl_error(kernel->nl);
-	moat_routes_del(kernel->routes, policy);
 	moat_kernel_forget(kernel, msg->policy.id);
 }
 

@@ -121,6 +121,7 @@ static struct moat_route *make(struct moat_routes *routes, const struct moat_ran
 		abort();
 	route->to = *to;
 	route->users = 1;
+	TAILQ_INIT(&route->claims);
 	if (!tsearch(route, &routes->tree, by_range))
 		abort();
 	return route;
@@ -163,6 +164,11 @@ static void release(struct moat_routes *routes, const struct moat_range *to)
 	free(route);
 }
 
+static bool protects(const struct moat_route *route)
+{
+	return !TAILQ_EMPTY(&route->claims);
+}
+
 static bool is_connected(struct rtnl_route *route)
 {
 	struct rtnl_nexthop *hop = rtnl_route_nexthop_n(route, 0);
@@ -184,17 +190,18 @@ static void see(struct moat_route *route, struct rtnl_route *other)
 		moat_way_addr(rtnl_route_nh_get_gateway(hop), &route->seen.gateway);
 	}
 	route->stands =
-		rtnl_route_get_type(other) == (route->protects ? RTN_UNICAST : RTN_THROW);
+		rtnl_route_get_type(other) == (protects(route) ? RTN_UNICAST : RTN_THROW);
 }
 
-/* What there is: connected nets, and which of ours stand. */
+/* What there is: addresses, connected nets, and which of ours stand. */
 static void survey(struct moat_routes *routes)
 {
 	struct nl_cache *cache;
 	struct moat_range net;
 	struct moat_route *route;
 
-	routes->known = !rtnl_route_alloc_cache(routes->nl, AF_UNSPEC, 0, &cache);
+	routes->known = moat_way_addresses(routes) &&
+			!rtnl_route_alloc_cache(routes->nl, AF_UNSPEC, 0, &cache);
 	if (!routes->known)
 		return;
 	routes->n_nets = 0;
@@ -224,6 +231,34 @@ static void take_changes(struct moat_routes *routes)
 	look_soon(routes);
 }
 
+/* A changed tunnel comes before its old form goes: the newest peer counts. */
+static bool choose_peer(struct moat_route *route)
+{
+	const struct moat_known_policy *newest = TAILQ_LAST(&route->claims, moat_claims);
+	bool same = moat_addr_equal(&route->peer, &newest->params.remote) &&
+		    !strcmp(route->device, newest->params.device);
+
+	route->peer = newest->params.remote;
+	memcpy(route->device, newest->params.device, sizeof(route->device));
+	snprintf(route->tunnel, sizeof(route->tunnel), "%s", newest->tunnel);
+	return !same;
+}
+
+/* At once: until it leads right, the gateway's own packets may leave in clear. */
+static void lead(struct moat_routes *routes, struct moat_route *route)
+{
+	bool other = choose_peer(route);
+
+	take_changes(routes);
+	if (!routes->known)
+		survey(routes);
+	if (other) {
+		make_holes(routes, route);
+		route->stands = route->up = false;
+	}
+	moat_way_bring(routes, route, true);
+}
+
 void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *policy)
 {
 	const struct moat_range *to = &policy->params.selector.remote;
@@ -233,6 +268,8 @@ void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *polic
 		return;
 	if (policy->routed) {
 		look_soon(routes);
+		if (route && protects(route))
+			lead(routes, route);
 		return;
 	}
 	policy->routed = true;
@@ -244,24 +281,8 @@ void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *polic
 		route->users++;
 	else
 		route = make(routes, to);
-	route->protects++;
-	/* A changed tunnel comes before its old form goes: the newest peer counts. */
-	if (moat_addr_equal(&route->peer, &policy->params.remote) &&
-	    !strcmp(route->device, policy->params.device)) {
-		if (!route->up)
-			look_soon(routes);
-		return;
-	}
-	route->peer = policy->params.remote;
-	route->local = policy->params.selector.local;
-	memcpy(route->device, policy->params.device, sizeof(route->device));
-	snprintf(route->tunnel, sizeof(route->tunnel), "%s", policy->tunnel);
-	take_changes(routes);
-	if (!routes->known)
-		survey(routes);
-	make_holes(routes, route);
-	route->stands = route->up = false;
-	moat_way_bring(routes, route, true);
+	TAILQ_INSERT_TAIL(&route->claims, policy, claim);
+	lead(routes, route);
 }
 
 void moat_routes_del(struct moat_routes *routes, struct moat_known_policy *policy)
@@ -272,8 +293,11 @@ void moat_routes_del(struct moat_routes *routes, struct moat_known_policy *polic
 	if (!policy->routed)
 		return;
 	policy->routed = false;
-	if (route && policy->params.action != MOAT_ACTION_BYPASS && !--route->protects &&
-	    route->users > 1) {
+	if (route && policy->params.action != MOAT_ACTION_BYPASS)
+		TAILQ_REMOVE(&route->claims, policy, claim);
+	if (route && route->users > 1 && protects(route)) {
+		lead(routes, route);
+	} else if (route && route->users > 1) {
 		route->peer = (struct moat_addr){ 0 };
 		route->up = false;
 		moat_way_hole(routes, to, policy->tunnel);
@@ -356,7 +380,7 @@ static void mend_holes(struct moat_routes *routes)
 
 	twalk_r(routes->tree, collect, &all);
 	for (unsigned int i = 0; i < all.n; i++) {
-		if (all.list[i]->protects)
+		if (protects(all.list[i]))
 			all.list[n++] = all.list[i];
 		else if (!all.list[i]->stands)
 			moat_way_hole(routes, &all.list[i]->to, all.list[i]->tunnel);
@@ -387,7 +411,7 @@ static void mend(struct moat_routes *routes)
 	mend_holes(routes);
 	twalk_r(routes->tree, collect, &all);
 	for (unsigned int i = 0; i < all.n; i++) {
-		if (all.list[i]->protects)
+		if (protects(all.list[i]))
 			moat_way_bring(routes, all.list[i], false);
 	}
 	free(all.list);
@@ -468,6 +492,7 @@ void moat_routes_close(struct moat_routes *routes)
 		return;
 	tdestroy(routes->tree, free_route);
 	free(routes->nets);
+	free(routes->addrs);
 	if (routes->watch >= 0)
 		close(routes->watch);
 	nl_socket_free(routes->nl);

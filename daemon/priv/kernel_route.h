@@ -27,10 +27,10 @@ struct moat_way {
  * struct moat_route - one route of ours
  * @to: its destination
  * @users: policies and wider routes that want it
- * @protects: how many of them want it to lead to a peer; with none it throws
+ * @claims: those of them that want it to lead to a peer, the newest last; with none
+ *	it throws
  * @peer: where it leads
  * @device: likewise, of a route-based tunnel
- * @local: its source is an address inside
  * @tunnel: who wanted it last, for the log
  * @up: it has been installed
  * @stands: it was there at the last look
@@ -41,10 +41,9 @@ struct moat_way {
 struct moat_route {
 	struct moat_range to;
 	unsigned int users;
-	unsigned int protects;
+	TAILQ_HEAD(moat_claims, moat_known_policy) claims;
 	struct moat_addr peer;
 	char device[MOAT_DEVICE_SIZE];
-	struct moat_range local;
 	char tunnel[MOAT_TUNNEL_NAME_MAX + 1];
 	bool up;
 	bool stands;
@@ -63,6 +62,8 @@ struct moat_route {
  * @tree: struct moat_route by destination
  * @nets: connected ones, as of the last look; valid while @known
  * @n_nets: how many
+ * @addrs: likewise addresses of this machine that others can answer to
+ * @n_addrs: how many
  */
 struct moat_routes {
 	struct nl_sock *nl;
@@ -73,6 +74,8 @@ struct moat_routes {
 	void *tree;
 	struct moat_range *nets;
 	unsigned int n_nets;
+	struct moat_addr *addrs;
+	unsigned int n_addrs;
 	bool known;
 };
 
@@ -87,6 +90,9 @@ bool moat_way_addr(struct nl_addr *from, struct moat_addr *addr);
 
 /** moat_way_net() - likewise a network */
 bool moat_way_net(struct nl_addr *from, struct moat_range *range);
+
+/** moat_way_addresses() - which addresses this machine has; false if nobody says */
+bool moat_way_addresses(struct moat_routes *routes);
 
 /** moat_way_route() - a route of our table without a next hop; the caller's */
 struct rtnl_route *moat_way_route(const struct moat_range *to, int type);

@@ -48,6 +48,11 @@ bool moat_way_net(struct nl_addr *from, struct moat_range *range)
 	char text[MOAT_ADDR_STRLEN + 8], addr[MOAT_ADDR_STRLEN];
 	struct moat_addr first;
 
+	/* A default route has a family alone. */
+	if (from && !nl_addr_get_len(from))
+		return !moat_range_parse(nl_addr_get_family(from) == AF_INET ? "0.0.0.0/0"
+									     : "::/0",
+					 range);
 	if (!moat_way_addr(from, &first))
 		return false;
 	snprintf(text, sizeof(text), "%s/%u", moat_addr_str(&first, addr),
@@ -87,25 +92,81 @@ struct rtnl_route *moat_way_route(const struct moat_range *to, int type)
 	return route;
 }
 
-/* An address of this machine inside @net, or none. */
-static bool address_inside(struct moat_routes *routes, const struct moat_range *net,
-			   struct moat_addr *found)
+/* The loopback's and those of one link are no source for a packet to elsewhere. */
+static bool serves_as_source(struct rtnl_addr *addr)
+{
+	int scope = rtnl_addr_get_scope(addr);
+
+	return scope != RT_SCOPE_HOST && scope != RT_SCOPE_LINK &&
+	       !(rtnl_addr_get_flags(addr) & (IFA_F_TENTATIVE | IFA_F_DADFAILED));
+}
+
+bool moat_way_addresses(struct moat_routes *routes)
 {
 	struct nl_cache *cache;
-	bool ok = false;
 
 	if (rtnl_addr_alloc_cache(routes->nl, &cache))
 		return false;
-	for (struct nl_object *o = nl_cache_get_first(cache); o && !ok;
+	free(routes->addrs);
+	routes->n_addrs = 0;
+	routes->addrs =
+		calloc((size_t)nl_cache_nitems(cache) + 1, sizeof(*routes->addrs));
+	if (!routes->addrs)
+		abort();
+	for (struct nl_object *o = nl_cache_get_first(cache); o;
 	     o = nl_cache_get_next(o)) {
-		struct moat_range one;
+		struct rtnl_addr *addr = (struct rtnl_addr *)o;
 
-		ok = moat_way_addr(rtnl_addr_get_local((struct rtnl_addr *)o), found);
-		one = (struct moat_range){ *found, *found };
-		ok = ok && moat_range_within(&one, net);
+		if (serves_as_source(addr) &&
+		    moat_way_addr(rtnl_addr_get_local(addr),
+				  &routes->addrs[routes->n_addrs]))
+			routes->n_addrs++;
 	}
 	nl_cache_free(cache);
-	return ok;
+	return true;
+}
+
+/* Is a source for @net settled? Where all addresses are in it the kernel's choice is. */
+static bool source_inside(const struct moat_routes *routes, const struct moat_range *net,
+			  struct moat_addr *source)
+{
+	if (!moat_range_prefix(net))
+		return true;
+	for (unsigned int i = 0; i < routes->n_addrs; i++) {
+		const struct moat_range one = { routes->addrs[i], routes->addrs[i] };
+
+		if (moat_range_within(&one, net)) {
+			*source = routes->addrs[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool leads_there(const struct moat_route *route,
+			const struct moat_known_policy *claim)
+{
+	return moat_addr_equal(&route->peer, &claim->params.remote) &&
+	       !strcmp(route->device, claim->params.device);
+}
+
+/*
+ * The gateway's own packets need a source that a policy covers, or they leave in
+ * clear: an address in the first local net that has one, of those first who want the
+ * route to lead where it does.
+ */
+static void find_source(const struct moat_routes *routes, const struct moat_route *route,
+			struct moat_addr *source)
+{
+	const struct moat_known_policy *claim;
+
+	for (int there = 1; there >= 0; there--) {
+		TAILQ_FOREACH(claim, &route->claims, claim) {
+			if (leads_there(route, claim) == there &&
+			    source_inside(routes, &claim->params.selector.local, source))
+				return;
+		}
+	}
 }
 
 /* The way to the peer, with the gateway that the family of the route allows. */
@@ -150,8 +211,7 @@ static bool find_way(struct moat_routes *routes, const struct moat_route *route,
 	char peer[MOAT_ADDR_STRLEN];
 
 	memset(way, 0, sizeof(*way));
-	if (!address_inside(routes, &route->local, &way->source))
-		memset(&way->source, 0, sizeof(way->source));
+	find_source(routes, route, &way->source);
 	if (route->device[0]) {
 		snprintf(why, size, "there is no device %s", route->device);
 		return way_into(routes, route->device, way);
@@ -209,6 +269,8 @@ void moat_way_bring(struct moat_routes *routes, struct moat_route *route, bool f
 		return;
 	}
 	err = found ? install(routes, route, &way) : 0;
+	if (found && !err)
+		route->seen = way;
 	if (err)
 		snprintf(why, sizeof(why), "the kernel refuses it: %s",
 			 moat_way_words(routes, err));
@@ -223,6 +285,7 @@ void moat_way_bring(struct moat_routes *routes, struct moat_route *route, bool f
 			 route->tunnel,
 			 "route to %s%s: %s; it is installed when that changes", text,
 			 was ? " was taken away" : "", why);
+	route->stands = route->stands || route->up;
 }
 
 void moat_way_hole(struct moat_routes *routes, const struct moat_range *to,
