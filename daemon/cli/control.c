@@ -9,7 +9,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define ENDS_WITHIN 3 /* s */
 
 static int connect_to(const char *rundir, unsigned int seconds)
 {
@@ -107,11 +110,17 @@ int moat_control_open(struct moat_control *control, const struct moat_cli *cli,
 /* It has ended meanwhile, or it runs and had no answer for us. */
 static int closed(const struct moat_control *control)
 {
-	int fd = connect_to(control->rundir, control->seconds);
+	/* It ends one process after the other. */
+	const struct timespec step = { .tv_nsec = 100 * 1000 * 1000 };
 
-	if (fd < 0)
-		return no_daemon(control);
-	close(fd);
+	for (unsigned int i = 0; i < ENDS_WITHIN * 10; i++) {
+		int fd = connect_to(control->rundir, control->seconds);
+
+		if (fd < 0)
+			return no_daemon(control);
+		close(fd);
+		nanosleep(&step, NULL);
+	}
 	return moat_failed("moatd has closed the connection: others wanted it, or its "
 			   "process \"moatd: ike\" was started again; try again");
 }

@@ -32,8 +32,7 @@ static const char *level_name(uint32_t level)
 	return level < 4 ? names[level] : "?";
 }
 
-/* What peers send ends up in lines: keep them lines. */
-static void make_printable(char *text)
+void moat_printable(char *text)
 {
 	for (; *text; text++) {
 		if (iscntrl((unsigned char)*text))
@@ -51,7 +50,7 @@ void moat_log_write(const struct moat_ipc *msg)
 
 	snprintf(line, sizeof(line), "%.47s %.63s: %.1023s", msg->log.name,
 		 msg->log.tunnel[0] ? msg->log.tunnel : "-", msg->log.text);
-	make_printable(line);
+	moat_printable(line);
 	strftime(when, sizeof(when), "%FT%TZ", gmtime_r(&now, &tm));
 	syslog(priorities[level], "%s", line);
 	/* The journal has both; one copy is enough. */

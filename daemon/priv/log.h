@@ -31,4 +31,7 @@ void moat_log(enum moat_level level, const char *name, const char *tunnel,
 /** moat_log_write() - supervisor: write a line that another process sent */
 void moat_log_write(const struct moat_ipc *msg);
 
+/** moat_printable() - what others wrote becomes part of a line: keep it one */
+void moat_printable(char *text);
+
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Mistakes in configuration files, collected so that all are told at once. */
 #include "priv/mistake.h"
+#include "priv/log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ static char *sentence(const char *file, unsigned int line, const char *format,
 	if (written < 0)
 		abort();
 	free(text);
+	moat_printable(whole);
 	return whole;
 }
 

@@ -545,6 +545,19 @@ adopted() # how many of gw-a's tunnels have SAs of their own again
 
 # The daemon ends by COMMAND and comes back; no packet is lost, none has other SAs
 # while it is away, and the new daemon replaces them by its own.
+stops_under_a_command()
+{
+	in_ns gw-a "$build/moat" -r "$dir/run-gw-a" monitor >/dev/null 2>"$dir/monitor" &
+	local pid=$! status
+	sleep 2
+	stop gw-a || return 1
+	wait $pid
+	status=$?
+	[ $status = 3 ] && grep 'moatd does not run' "$dir/monitor" && return
+	echo "status $status: $(cat "$dir/monitor")"
+	return 1
+}
+
 away() # COMMAND
 {
 	local flows= before after logged
@@ -673,7 +686,7 @@ case_ "a crash of all processes loses no packet" away crash
 case_ "routes that are taken away come back" routes_come_back
 case_ "routes come with the WAN" routes_come_with_the_wan
 case_ "no secret is in a log" no_secret_in_logs
-ktap "gw-a stops" stop gw-a
+case_ "a command that moatd does not survive says so" stops_under_a_command
 ktap "gw-b stops" stop gw-b
 ktap "the sanitizers have nothing to say" sanitizers_silent
 ktap_finish

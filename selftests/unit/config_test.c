@@ -473,6 +473,10 @@ static void test_syntax(void **state)
 	EXPECT("a = [ 1,\n2, ]",
 	       "moat.conf:2: syntax error; no comma may stand behind the last value of a "
 	       "list");
+	/* What a value holds makes no line of its own. */
+	EXPECT(WITH("start = \"up\\nmoat.conf:9: all is well\""),
+	       "moat.conf:6: start: \"up?moat.conf:9: all is well\" is unknown: expected "
+	       "trap or up");
 	EXPECT("@include \"other.conf\"",
 	       "moat.conf:1: @include is not taken: put the file into conf.d");
 	EXPECT(WITH("lifetime = 60\nlifetime = 70"),
