@@ -102,7 +102,7 @@ struct moat_natt {
  * @told: wrong keys were reported
  * @stale: the peer has lost it; what was to be done is done with a new one
  * @outdated: the configuration has other credentials since @outdated_at
- * @dead: removed; freed at the end of the step
+ * @dead: removed; freed at the end of the step, or later when it is @leaving
  * @exchange: main or aggressive, as on the wire
  * @nonces: initiator's and responder's
  * @ke: public values, likewise
@@ -142,7 +142,7 @@ struct moat_isakmp {
 	bool told;
 	bool stale;
 	bool outdated;
-	bool dead;
+	bool dead, leaving;
 	uint8_t exchange;
 	enum moat_state state;
 	struct moat_ike_alg alg;
@@ -379,7 +379,7 @@ struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, uint8_t exchange
 				    bool initiator);
 /** moat_isakmp_remove() - end it without a word; memory goes at the end of the step */
 void moat_isakmp_remove(struct moat_isakmp *sa);
-void moat_isakmp_reap(struct moat_ike *ike);
+void moat_isakmp_reap(struct moat_ike *ike, bool leaving);
 /** moat_isakmp_silent() - a quick mode of ours got no answer: does the peer know us? */
 void moat_isakmp_silent(struct moat_quick *quick, const char *why);
 /** moat_isakmp_fail() - phase 1 ends here: log, remove, tell the tunnel */

@@ -299,7 +299,7 @@ static void handle_delete(struct moat_isakmp *sa, const struct moat_payload *p)
 			     other->tunnel->conf.name,
 			     "the peer deleted the ISAKMP SA, its IPsec SAs stay; %s",
 			     moat_isakmp_name(other, name));
-		moat_isakmp_remove(other);
+		moat_isakmp_leave(other);
 	}
 }
 
@@ -308,7 +308,7 @@ void moat_info_handle(struct moat_ike1_in *in)
 	const struct moat_payload *p;
 
 	moat_payload_for_each(p, &in->msg) {
-		if (p->type == MOAT_P_NOTIFY)
+		if (p->type == MOAT_P_NOTIFY && !in->sa->dead)
 			handle_notify(in->sa, p);
 		else if (p->type == MOAT_P_DELETE)
 			handle_delete(in->sa, p);

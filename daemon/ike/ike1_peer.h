@@ -29,6 +29,15 @@ uint64_t moat_renew_again(const struct moat_isakmp *sa);
 /** moat_renew_refuses() - no quick mode under an outdated one; the reason is in @in */
 bool moat_renew_refuses(struct moat_ike1_in *in);
 
+/* ---- the peer deletes an ISAKMP SA: isakmp.c ---- */
+
+/**
+ * moat_isakmp_leave() - end it, but still take deletes of IPsec SAs for a while
+ *
+ * The peer sends them first, and the network may bring them last.
+ */
+void moat_isakmp_leave(struct moat_isakmp *sa);
+
 /* ---- SPIs that one side does not have: ike1_spi.c ---- */
 
 /** moat_spi_unknown() - a peer sends with an SPI that the kernel does not have */

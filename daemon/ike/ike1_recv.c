@@ -62,6 +62,20 @@ static struct moat_isakmp *find_isakmp(struct moat_ike1_in *in)
 	return NULL;
 }
 
+static struct moat_isakmp *find_leaving(const struct moat_ike1_in *in)
+{
+	struct moat_isakmp *sa;
+
+	TAILQ_FOREACH(sa, &in->ike->dead_isakmps, link) {
+		if (sa->leaving &&
+		    !memcmp(sa->cky.i, in->hdr.cookie_i, MOAT_COOKIE_LEN) &&
+		    !memcmp(sa->cky.r, in->hdr.cookie_r, MOAT_COOKIE_LEN) &&
+		    moat_endpoint_equal(&sa->remote, &in->remote))
+			return sa;
+	}
+	return NULL;
+}
+
 /*
  * Its peer may have gone to port 4500, or its NAT may have given it another
  * address or port. What comes from elsewhere must be authentic to change anything.
@@ -443,6 +457,8 @@ static void dispatch(struct moat_ike1_in *in)
 	}
 	if (moat_hash(MOAT_HASH_SHA256, parts, 1, in->digest))
 		return;
+	if (!in->sa && in->hdr.exchange == MOAT_X_INFORMATIONAL)
+		in->sa = find_leaving(in);
 	if (moat_ike1_is_phase1(in->hdr.exchange)) {
 		phase1(in);
 	} else if (!in->sa || (in->hdr.exchange != MOAT_X_QUICK &&

@@ -10,6 +10,7 @@
 #define REPLACED_LIFE	 (10 * MOAT_SECOND)  /* for quick modes that are under way */
 #define SIMULTANEOUS	 (60 * MOAT_SECOND)
 #define REKEY_MARGIN_MAX (300 * MOAT_SECOND)
+#define LEAVING_LIFE	 (3 * MOAT_SECOND)
 
 static void rekey_due(struct moat_ike *ike, void *owner);
 static void life_over(struct moat_ike *ike, void *owner);
@@ -77,17 +78,39 @@ void moat_isakmp_remove(struct moat_isakmp *sa)
 		moat_quick_fail(LIST_FIRST(&sa->quicks), "its ISAKMP SA has gone");
 }
 
-void moat_isakmp_reap(struct moat_ike *ike)
+static void left(struct moat_ike *ike, void *owner)
 {
-	while (!TAILQ_EMPTY(&ike->dead_isakmps)) {
-		struct moat_isakmp *sa = TAILQ_FIRST(&ike->dead_isakmps);
+	struct moat_isakmp *sa = owner;
 
-		TAILQ_REMOVE(&ike->dead_isakmps, sa, link);
-		forget_exchange(sa);
-		moat_renew_forget(sa);
-		moat_wipe(&sa->keys, sizeof(sa->keys));
-		free(sa->seen);
-		free(sa);
+	(void)ike;
+	sa->leaving = false;
+}
+
+void moat_isakmp_leave(struct moat_isakmp *sa)
+{
+	moat_isakmp_remove(sa);
+	sa->leaving = true;
+	sa->life_timer.fire = left;
+	moat_timer_after(sa->ike, &sa->life_timer, LEAVING_LIFE);
+}
+
+void moat_isakmp_reap(struct moat_ike *ike, bool leaving)
+{
+	struct moat_isakmp *sa = TAILQ_FIRST(&ike->dead_isakmps);
+
+	while (sa) {
+		struct moat_isakmp *next = TAILQ_NEXT(sa, link);
+
+		if (leaving || !sa->leaving) {
+			TAILQ_REMOVE(&ike->dead_isakmps, sa, link);
+			moat_timer_stop(&ike->timers, &sa->life_timer);
+			forget_exchange(sa);
+			moat_renew_forget(sa);
+			moat_wipe(&sa->keys, sizeof(sa->keys));
+			free(sa->seen);
+			free(sa);
+		}
+		sa = next;
 	}
 }
 

@@ -158,6 +158,8 @@ void moat_ike_burden(const struct moat_ike *ike, struct moat_burden *burden)
 		LIST_FOREACH(quick, &sa->quicks, link)
 			burden->quicks++;
 	}
+	TAILQ_FOREACH(sa, &ike->dead_isakmps, link)
+		burden->isakmps++;
 	TAILQ_FOREACH(tunnel, &ike->tunnels, link)
 		burden->children += children_of(tunnel);
 }
