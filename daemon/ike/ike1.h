@@ -118,6 +118,7 @@ struct moat_natt {
  *	digest of the message that they came in
  * @natt: what the exchange found out about NATs
  * @keepalive_timer: while we are behind one
+ * @moat: the peer is a Moat, too
  * @fragments: the peer announced that it takes fragments, and we did
  * @parts: fragments of a message of the peer
  * @hint: what an unauthenticated notification said
@@ -170,6 +171,7 @@ struct moat_isakmp {
 	struct moat_blob opened[2];
 	uint8_t opened_of[32];
 	struct moat_natt natt;
+	bool moat;
 	bool fragments;
 	struct moat_parts *parts;
 	char hint[160];
@@ -205,7 +207,9 @@ struct moat_isakmp {
  *	the kernel, 0 for not yet
  * @spi_refused: SPI of a message 1 that is refused, for the notification
  * @asked_at: when message 1 was sent
- * @waiting: message 3 is sent, and the peer gets time to install its SAs
+ * @waiting: message 3 is sent, and the peer gets time to install its SAs: until
+ *	@ready_at at least when it is @asked behind it and has @answered
+ * @done_at: and no longer than that
  */
 struct moat_quick {
 	LIST_ENTRY(moat_quick) link;
@@ -223,7 +227,9 @@ struct moat_quick {
 	uint64_t begun;
 	uint64_t begun_at;
 	uint64_t asked_at;
-	bool waiting;
+	bool waiting, answered;
+	uint32_t asked;
+	uint64_t ready_at, done_at;
 	struct moat_selector selector;
 	struct moat_child_sa sas[MOAT_BUNDLE_MAX];
 	unsigned int n_sas;
@@ -668,8 +674,6 @@ void moat_info_handle(struct moat_ike1_in *in);
 void moat_info_clear(struct moat_ike1_in *in);
 /** moat_info_act() - notifications that came with another exchange */
 void moat_info_initial_contact(struct moat_isakmp *sa);
-/** moat_info_dpd() - send R-U-THERE or its answer, RFC 3706 section 5.3 */
-void moat_info_dpd(struct moat_isakmp *sa, uint16_t type, uint32_t number);
 /**
  * moat_info_notify() - send a protected notification
  * @keep: flight of a refused quick mode, to repeat the answer; or NULL

@@ -29,6 +29,7 @@ static void put_answer(struct moat_isakmp *sa, struct moat_build *b)
 static void put_abilities(struct moat_isakmp *sa, struct moat_build *b)
 {
 	moat_dpd_put_vendor(b);
+	moat_ready_put_vendor(b);
 	moat_natt_put_vendor(sa, b);
 	moat_fragment_put_vendor(sa, b);
 }

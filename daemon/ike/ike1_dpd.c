@@ -124,6 +124,14 @@ static void doubt_others(const struct moat_isakmp *sa)
 	}
 }
 
+uint32_t moat_dpd_ask(struct moat_isakmp *sa)
+{
+	if (!sa->dpd.spoken || !sa->tunnel->conf.dpd)
+		return 0;
+	ask(sa);
+	return sa->dpd.asked;
+}
+
 static void due(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
@@ -201,12 +209,15 @@ void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n)
 {
 	uint32_t number;
 
-	if (n->type != MOAT_N_R_U_THERE || n->data.len != sizeof(number) ||
-	    n->spi.len != 2 * MOAT_COOKIE_LEN ||
+	if (n->data.len != sizeof(number) || n->spi.len != 2 * MOAT_COOKIE_LEN ||
 	    memcmp(n->spi.data, sa->cky.i, MOAT_COOKIE_LEN) != 0 ||
 	    memcmp(n->spi.data + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN) != 0)
 		return;
 	number = moat_get32(n->data.data);
+	if (n->type == MOAT_N_R_U_THERE_ACK) {
+		moat_ready_answered(sa, number);
+		return;
+	}
 	if (sa->dpd.heard && number <= sa->dpd.answered)
 		return;
 	sa->dpd.heard = true;

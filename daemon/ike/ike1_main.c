@@ -17,6 +17,7 @@ void moat_main_begin(struct moat_isakmp *sa)
 	moat_blob_set(&sa->sai, out.buf + MOAT_HDR_LEN + MOAT_GENERIC_LEN,
 		      out.b.used - MOAT_HDR_LEN - MOAT_GENERIC_LEN);
 	moat_dpd_put_vendor(&out.b);
+	moat_ready_put_vendor(&out.b);
 	moat_natt_put_vendor(sa, &out.b);
 	moat_fragment_put_vendor(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 1, MOAT_MM_NO_STATE))
@@ -34,6 +35,7 @@ void moat_main_answer_1(struct moat_ike1_in *in)
 	moat_ike1_begin(&out, sa, MOAT_X_MAIN, 0, false);
 	moat_ike_answer_build(&out.b, &in->choice);
 	moat_dpd_put_vendor(&out.b);
+	moat_ready_put_vendor(&out.b);
 	moat_natt_put_vendor(sa, &out.b);
 	moat_fragment_put_vendor(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, NULL, 2, in->row->sent))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What an ISAKMP SA knows of its peer: whether it lives, and by which credentials. */
+/* What an ISAKMP SA knows of its peer: is it alive, a Moat, still who it was? */
 #ifndef MOAT_IKE_IKE1_PEER_H
 #define MOAT_IKE_IKE1_PEER_H
 
@@ -12,8 +12,26 @@ void moat_dpd_put_vendor(struct moat_build *b);
 void moat_dpd_take_vendor(const struct moat_ike1_in *in);
 /** moat_dpd_start() - phase 1 stands: from now on the peer is watched */
 void moat_dpd_start(struct moat_isakmp *sa);
+/**
+ * moat_dpd_ask() - ask whether the peer is there, if it knows the question
+ *
+ * Return: the question's number, 0 when there is none.
+ */
+uint32_t moat_dpd_ask(struct moat_isakmp *sa);
+/** moat_info_dpd() - send R-U-THERE or its answer, RFC 3706 section 5.3 */
+void moat_info_dpd(struct moat_isakmp *sa, uint16_t type, uint32_t number);
 /** moat_dpd_handle() - an authentic R-U-THERE or its answer */
 void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n);
+
+/* ---- when the peer has its SAs: ike1_ready.c ---- */
+
+void moat_ready_put_vendor(struct moat_build *b);
+/** moat_ready_take_vendor() - does a message of phase 1 say that the peer is a Moat? */
+void moat_ready_take_vendor(const struct moat_ike1_in *in);
+/** moat_ready_wait() - message 3 is sent: complete once the peer has its SAs */
+void moat_ready_wait(struct moat_quick *quick);
+/** moat_ready_answered() - the peer has done all that came before this question */
+void moat_ready_answered(struct moat_isakmp *sa, uint32_t number);
 
 /* ---- other credentials in the configuration: ike1_renew.c ---- */
 

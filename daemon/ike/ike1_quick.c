@@ -310,34 +310,19 @@ void moat_quick_complete(struct moat_quick *quick)
 	moat_quick_settle(quick);
 }
 
-static void waited(struct moat_ike *ike, void *owner)
-{
-	(void)ike;
-	moat_quick_complete(owner);
-}
-
 /*
- * strongSwan as responder installs its SAs at message 3, libreswan what it sends
- * on. So that goes first, and what the policy held for its first SA follows when
- * the peer has had time: twice what the exchange took so far, a second at most.
- * A rekey, which has an SA to send on, waits longer.
+ * Others install their SAs at message 3, so that goes first. What the policy held
+ * for its first SA follows when the peer has had time; a rekey, which has an SA to
+ * send on, waits longer.
  */
 static void finish_initiator(struct moat_quick *quick)
 {
-	uint64_t took = quick->sa->ike->now - quick->asked_at;
-	uint64_t wait = took < MOAT_SECOND / 2 ? 2 * took : MOAT_SECOND;
-
-	if (send_3(quick)) {
+	if (send_3(quick))
 		moat_quick_fail(quick, "message 3 could not be written");
-		return;
-	}
-	if (quick->pair->current) {
+	else if (quick->pair->current || quick->sa->moat)
 		moat_quick_complete(quick);
-		return;
-	}
-	quick->waiting = true;
-	quick->flight.timer.fire = waited;
-	moat_timer_after(quick->sa->ike, &quick->flight.timer, wait);
+	else
+		moat_ready_wait(quick);
 }
 
 static void installed(struct moat_ike *ike, void *owner, const struct moat_event *event)

@@ -225,6 +225,7 @@ static void accept_message(struct moat_ike1_in *in)
 		in->quick->state = row->received;
 	} else if (moat_ike1_is_phase1(row->exchange)) {
 		moat_dpd_take_vendor(in);
+		moat_ready_take_vendor(in);
 		if (encrypted(in))
 			memcpy(sa->iv, in->iv, sizeof(in->iv));
 		sa->state = row->received;

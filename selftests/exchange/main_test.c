@@ -31,8 +31,8 @@ static void clean_establishment(void **state)
 	assert_int_equal(sim_sent(sim, 1, MOAT_X_INFORMATIONAL), 0);
 	assert_string_equal(
 		sim_ladder(sim, 0),
-		"sent main 1 (HDR, SA, VID, VID): MM_NO_STATE -> MM_NO_STATE\n"
-		"received main 2 (HDR, SA, VID, VID): MM_NO_STATE -> MM_SA_SETUP\n"
+		"sent main 1 (HDR, SA, VID, VID, VID): MM_NO_STATE -> MM_NO_STATE\n"
+		"received main 2 (HDR, SA, VID, VID, VID): MM_NO_STATE -> MM_SA_SETUP\n"
 		"sent main 3 (HDR, KE, NONCE): MM_SA_SETUP -> MM_SA_SETUP\n"
 		"received main 4 (HDR, KE, NONCE): MM_SA_SETUP -> MM_KEY_EXCH\n"
 		"sent main 5 (HDR*, ID, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_EXCH\n"
@@ -45,8 +45,8 @@ static void clean_establishment(void **state)
 		"policy-switch\n");
 	assert_string_equal(
 		sim_ladder(sim, 1),
-		"received main 1 (HDR, SA, VID, VID): MM_NO_STATE -> MM_NO_STATE\n"
-		"sent main 2 (HDR, SA, VID, VID): MM_NO_STATE -> MM_SA_SETUP\n"
+		"received main 1 (HDR, SA, VID, VID, VID): MM_NO_STATE -> MM_NO_STATE\n"
+		"sent main 2 (HDR, SA, VID, VID, VID): MM_NO_STATE -> MM_SA_SETUP\n"
 		"received main 3 (HDR, KE, NONCE): MM_SA_SETUP -> MM_SA_SETUP\n"
 		"sent main 4 (HDR, KE, NONCE): MM_SA_SETUP -> MM_KEY_EXCH\n"
 		"received main 5 (HDR*, ID, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_AUTH\n"

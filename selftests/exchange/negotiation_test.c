@@ -27,8 +27,8 @@ static void clean_aggressive(void **state)
 	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 0);
 	assert_string_equal(
 		sim_ladder(sim, 0),
-		"sent aggressive 1 (HDR, SA, KE, NONCE, ID, VID, VID): AG_NO_STATE -> AG_NO_STATE\n"
-		"received aggressive 2 (HDR, SA, KE, NONCE, ID, HASH, VID, VID): AG_NO_STATE -> "
+		"sent aggressive 1 (HDR, SA, KE, NONCE, ID, VID, VID, VID): AG_NO_STATE -> AG_NO_STATE\n"
+		"received aggressive 2 (HDR, SA, KE, NONCE, ID, HASH, VID, VID, VID): AG_NO_STATE -> "
 		"AG_INIT_EXCH\n"
 		"AG_INIT_EXCH -> AG_AUTH\n"
 		"sent aggressive 3 (HDR*, HASH, NOTIFY): AG_AUTH -> AG_AUTH\n"
@@ -40,9 +40,9 @@ static void clean_aggressive(void **state)
 		"policy-switch\n");
 	assert_string_equal(
 		sim_ladder(sim, 1),
-		"received aggressive 1 (HDR, SA, KE, NONCE, ID, VID, VID): AG_NO_STATE -> "
+		"received aggressive 1 (HDR, SA, KE, NONCE, ID, VID, VID, VID): AG_NO_STATE -> "
 		"AG_NO_STATE\n"
-		"sent aggressive 2 (HDR, SA, KE, NONCE, ID, HASH, VID, VID): AG_NO_STATE -> "
+		"sent aggressive 2 (HDR, SA, KE, NONCE, ID, HASH, VID, VID, VID): AG_NO_STATE -> "
 		"AG_INIT_EXCH\n"
 		"received aggressive 3 (HDR*, HASH, NOTIFY): AG_INIT_EXCH -> AG_AUTH\n"
 		"AG_AUTH -> QM_IDLE\n"

@@ -84,9 +84,9 @@ static void aggressive_mode(void **state)
 	assert_up(sim);
 	assert_non_null(strstr(
 		sim_ladder(sim, 1),
-		"received aggressive 1 (HDR, SA, KE, NONCE, CR, ID, VID, VID): AG_NO_STATE -> "
+		"received aggressive 1 (HDR, SA, KE, NONCE, CR, ID, VID, VID, VID): AG_NO_STATE -> "
 		"AG_NO_STATE\n"
-		"sent aggressive 2 (HDR, SA, KE, NONCE, CR, ID, CERT, SIG, VID, VID): "));
+		"sent aggressive 2 (HDR, SA, KE, NONCE, CR, ID, CERT, SIG, VID, VID, VID): "));
 	sim_free(sim);
 }
 
@@ -261,15 +261,15 @@ static void encrypted_nonces(void **state)
 		"received main 4 (HDR, KE, ID, NONCE): MM_SA_SETUP -> MM_KEY_EXCH\n"
 		"sent main 5 (HDR*, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_EXCH\n"
 		"received main 6 (HDR*, HASH): MM_KEY_EXCH -> MM_KEY_AUTH\n",
-		"sent aggressive 1 (HDR, SA, KE, HASH, ID, NONCE, VID, VID): AG_NO_STATE -> "
+		"sent aggressive 1 (HDR, SA, KE, HASH, ID, NONCE, VID, VID, VID): AG_NO_STATE -> "
 		"AG_NO_STATE\n"
-		"received aggressive 2 (HDR, SA, KE, ID, NONCE, HASH, VID, VID): ",
+		"received aggressive 2 (HDR, SA, KE, ID, NONCE, HASH, VID, VID, VID): ",
 		"sent main 3 (HDR, HASH, NONCE, KE, ID): MM_SA_SETUP -> MM_SA_SETUP\n"
 		"received main 4 (HDR, NONCE, KE, ID): MM_SA_SETUP -> MM_KEY_EXCH\n"
 		"sent main 5 (HDR*, HASH, NOTIFY): MM_KEY_EXCH -> MM_KEY_EXCH\n",
-		"sent aggressive 1 (HDR, SA, VID, VID, HASH, NONCE, KE, ID): AG_NO_STATE -> "
+		"sent aggressive 1 (HDR, SA, VID, VID, VID, HASH, NONCE, KE, ID): AG_NO_STATE -> "
 		"AG_NO_STATE\n"
-		"received aggressive 2 (HDR, SA, VID, VID, NONCE, KE, ID, HASH): ",
+		"received aggressive 2 (HDR, SA, VID, VID, VID, NONCE, KE, ID, HASH): ",
 	};
 
 	(void)state;

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* When what was held for a policy's first SA follows message 3 of quick mode. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "sim.h"
+#include "wire/isakmp.h"
+
+/* How Moat names itself: the first octets are enough to make it another one. */
+static const uint8_t own[] = { 0xd3, 0x9c, 0x0b, 0x0e, 0x6b, 0xa5, 0x07, 0xe6 };
+
+/**
+ * struct seen - one tunnel that came up
+ * @took: ms from message 1 to message 3
+ * @waited: ms from message 3 to the switch
+ * @asked: how many informational messages side 0 sent in this time
+ */
+struct seen {
+	uint64_t took;
+	uint64_t waited;
+	unsigned int asked;
+};
+
+static uint64_t until_sent(struct sim *sim, unsigned int n)
+{
+	while (sim_sent(sim, 0, MOAT_X_QUICK) < n)
+		sim_run(sim, 1);
+	return sim_now(sim);
+}
+
+/*
+ * Up to message 3. @stranger: neither knows that the other one is a Moat;
+ * @every: dpd
+ */
+static struct sim *send_3(bool stranger, uint32_t every, sim_filter filter,
+			  struct seen *seen)
+{
+	struct sim_options o = {
+		.seed = 5,
+		.nets = 1,
+		.psk = { "a secret", "a secret" },
+		.dpd = every,
+		.dpd_timeout = 120,
+		.verbose = getenv("SIM_VERBOSE") != NULL,
+	};
+	struct sim *sim = sim_new(&o);
+
+	sim_run(sim, 100);
+	if (stranger)
+		sim_spoil(sim, own, sizeof(own));
+	if (filter)
+		sim_set_filter(sim, filter);
+	sim_up(sim, 0);
+	seen->took = until_sent(sim, 1);
+	seen->asked = sim_sent(sim, 0, MOAT_X_INFORMATIONAL);
+	seen->waited = until_sent(sim, 2);
+	seen->took = seen->waited - seen->took;
+	return sim;
+}
+
+static void until_switched(struct sim *sim, struct seen *seen)
+{
+	while (!sim_count(sim, 0, MOAT_DIRECTION_OUT) &&
+	       sim_now(sim) < seen->waited + 10000)
+		sim_run(sim, 1);
+	seen->waited = sim_now(sim) - seen->waited;
+	seen->asked = sim_sent(sim, 0, MOAT_X_INFORMATIONAL) - seen->asked;
+}
+
+static struct seen come_up(bool stranger, uint32_t every, sim_filter filter)
+{
+	struct seen seen;
+	struct sim *sim = send_3(stranger, every, filter, &seen);
+
+	until_switched(sim, &seen);
+	sim_run(sim, 5000);
+	assert_string_equal(sim_state(sim, 0), "up");
+	assert_null(sim_agree(sim));
+	sim_free(sim);
+	print_message("took %u ms, waited %u ms, asked %u times\n",
+		      (unsigned int)seen.took, (unsigned int)seen.waited, seen.asked);
+	assert_in_range(seen.took, 2, 400);
+	return seen;
+}
+
+/* A Moat has its inbound SA before it answers. */
+static void between_moats(void **state)
+{
+	struct seen seen = come_up(false, 30, NULL);
+
+	(void)state;
+	assert_in_range(seen.waited, 0, 10);
+	assert_int_equal(seen.asked, 0);
+}
+
+static void answered(void **state)
+{
+	struct seen seen = come_up(true, 30, NULL);
+
+	(void)state;
+	assert_in_range(seen.waited, seen.took, 650);
+	assert_int_equal(seen.asked, 1);
+}
+
+static bool first_question(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_INFORMATIONAL && nth == 1;
+}
+
+static void question_lost(void **state)
+{
+	struct seen seen = come_up(true, 30, first_question);
+
+	(void)state;
+	assert_in_range(seen.waited, 700, 1300);
+	assert_int_equal(seen.asked, 2);
+}
+
+static bool first_answer(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 1 && exchange == MOAT_X_INFORMATIONAL && nth == 1;
+}
+
+static void answer_lost(void **state)
+{
+	struct seen seen = come_up(true, 30, first_answer);
+
+	(void)state;
+	assert_in_range(seen.waited, 700, 1300);
+	assert_int_equal(seen.asked, 2);
+}
+
+static bool all_answers(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return from == 1 && exchange == MOAT_X_INFORMATIONAL;
+}
+
+/* Nobody waits for ever. */
+static void no_answer(void **state)
+{
+	struct seen seen = come_up(true, 30, all_answers);
+
+	(void)state;
+	assert_in_range(seen.waited, 2000, 2010);
+	assert_int_equal(seen.asked, 3);
+}
+
+/* dpd = 0 asks nobody: twice what the exchange took. */
+static void switched_off(void **state)
+{
+	struct seen seen = come_up(true, 0, NULL);
+
+	(void)state;
+	assert_in_range(seen.waited, 2 * seen.took - 5, 2 * seen.took + 5);
+	assert_int_equal(seen.asked, 0);
+}
+
+/* Other credentials on both sides while it waits: it begins anew under those. */
+static void outdated(void **state)
+{
+	struct seen seen;
+	struct sim *sim = send_3(true, 30, first_answer, &seen);
+
+	(void)state;
+	sim_change_psk(sim, 1, "another secret");
+	sim_change_psk(sim, 0, "another secret");
+	until_switched(sim, &seen);
+	assert_in_range(seen.waited, 50, 600);
+	assert_int_equal(sim_logged(sim, 0, "ike-outdated"), 1);
+	sim_run(sim, 5000);
+	assert_string_equal(sim_state(sim, 0), "up");
+	assert_null(sim_agree(sim));
+	sim_free(sim);
+}
+
+/* The peer ends all while it waits: there is nothing to wait for, and nothing left. */
+static void ended(void **state)
+{
+	struct seen seen;
+	struct sim *sim = send_3(true, 30, NULL, &seen);
+
+	(void)state;
+	sim_down(sim, 1);
+	sim_run(sim, 500);
+	assert_int_equal(sim_isakmps(sim, 0), 0);
+	assert_int_equal(sim_burden(sim, 0).quicks, 0);
+	assert_int_equal(sim_burden(sim, 0).children, 0);
+	sim_run(sim, 3000);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 0);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_IN), 0);
+	sim_free(sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(between_moats), cmocka_unit_test(answered),
+		cmocka_unit_test(question_lost), cmocka_unit_test(answer_lost),
+		cmocka_unit_test(no_answer),	 cmocka_unit_test(switched_off),
+		cmocka_unit_test(outdated),	 cmocka_unit_test(ended),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
