@@ -108,6 +108,19 @@ int moat_cli_keylog(const struct moat_cli *cli, int argc, char **argv)
 	return status;
 }
 
+/* Done, and there is more to be said: which tunnels, and what of them. */
+static void print_outdated(const json_t *answer)
+{
+	const json_t *names = json_object_get(answer, "outdated");
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+		printf("%s%s", i ? ", " : "", json_string_value(name));
+	if (json_array_size(names))
+		printf(": %s\n", moat_field(answer, "text"));
+}
+
 /** moat_cli_reload() - moat reload */
 int moat_cli_reload(const struct moat_cli *cli, int argc, char **argv)
 {
@@ -119,6 +132,8 @@ int moat_cli_reload(const struct moat_cli *cli, int argc, char **argv)
 	status = moat_control_ask(cli, "reload", &answer);
 	if (!status && cli->json)
 		return moat_json_print(answer);
+	if (!status)
+		print_outdated(answer);
 	json_decref(answer);
 	return status;
 }

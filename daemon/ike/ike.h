@@ -480,6 +480,7 @@ void moat_acts_free(struct moat_acts *acts);
  * @state: the seed's names: "MM_NO_STATE" ... "QM_IDLE"
  * @established: ms on the events' clock, 0 for not yet; @expires likewise
  * @sent: phase 1 messages sent, without retransmissions; @received likewise
+ * @outdated: it was made with other credentials than those in use
  */
 struct moat_isakmp_view {
 	uint32_t id;
@@ -488,6 +489,7 @@ struct moat_isakmp_view {
 	struct moat_endpoint remote;
 	const char *state;
 	bool initiator;
+	bool outdated;
 	const char *exchange;
 	uint8_t cookies[2][8];
 	char proposal[96];
@@ -549,6 +551,8 @@ bool moat_owner_name(const struct moat_sa_params *params,
  */
 bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
 		     struct moat_isakmp_view *view);
+/** moat_ike_comparing() - has the keys process yet to say which ones are outdated? */
+bool moat_ike_comparing(const struct moat_ike *ike);
 /** moat_ike_serves() - does the @isakmp-th ISAKMP SA serve the @tunnel-th tunnel? */
 bool moat_ike_serves(const struct moat_ike *ike, unsigned int isakmp,
 		     unsigned int tunnel);

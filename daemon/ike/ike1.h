@@ -102,6 +102,7 @@ struct moat_natt {
  * @told: wrong keys were reported
  * @stale: the peer has lost it; what was to be done is done with a new one
  * @outdated: the configuration has other credentials since @outdated_at
+ * @comparing: how often the keys process was asked whether it has, and did not say
  * @dead: removed; freed at the end of the step, or later when it is @leaving
  * @exchange: main or aggressive, as on the wire
  * @nonces: initiator's and responder's
@@ -159,7 +160,7 @@ struct moat_isakmp {
 	struct moat_skeys keys;
 	bool has_keys;
 	uint8_t iv[MOAT_BLOCK_MAX];
-	unsigned int pending;
+	unsigned int pending, comparing;
 	struct moat_blob held;
 	struct moat_endpoint held_local;
 	struct moat_endpoint held_remote;

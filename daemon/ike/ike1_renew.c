@@ -86,6 +86,7 @@ static void have_skeyid(struct moat_ike *ike, void *owner, const struct moat_eve
 	uint8_t digest[32];
 
 	(void)ike;
+	sa->comparing--;
 	if (event->answer.ok && sa->psk_proof &&
 	    event->answer.len == moat_hash_len(sa->alg.hash) &&
 	    !digest_of(moat_view(event->answer.data, event->answer.len), digest) &&
@@ -104,6 +105,7 @@ void moat_renew_check(struct moat_isakmp *sa)
 
 	if (!proof || sa->outdated)
 		return;
+	sa->comparing++;
 	act = moat_act_new(sa->ike->acts, MOAT_ACT_SKEYID);
 	act->skeyid.hash = sa->alg.hash;
 	act->skeyid.remote = proof->remote;

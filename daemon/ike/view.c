@@ -35,6 +35,7 @@ bool moat_ike_isakmp(const struct moat_ike *ike, unsigned int index,
 	view->remote = sa->remote;
 	view->state = moat_state_name(sa->state);
 	view->initiator = sa->initiator;
+	view->outdated = sa->outdated;
 	view->exchange = moat_exchange_name(sa->exchange);
 	memcpy(view->cookies[0], sa->cky.i, MOAT_COOKIE_LEN);
 	memcpy(view->cookies[1], sa->cky.r, MOAT_COOKIE_LEN);
@@ -56,6 +57,17 @@ static const struct moat_tunnel *tunnel_at(const struct moat_ike *ike, unsigned 
 			break;
 	}
 	return tunnel;
+}
+
+bool moat_ike_comparing(const struct moat_ike *ike)
+{
+	const struct moat_isakmp *sa;
+
+	TAILQ_FOREACH(sa, &ike->isakmps, link) {
+		if (sa->comparing)
+			return true;
+	}
+	return false;
 }
 
 bool moat_ike_serves(const struct moat_ike *ike, unsigned int isakmp, unsigned int tunnel)

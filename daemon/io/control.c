@@ -24,6 +24,7 @@
  * struct client - one connection
  * @request: of an up, down or reload that is not done; 0 for none
  * @mistakes: what a reload has found so far
+ * @comparing: its reload is done, but for what the keys process says
  * @tracing: gets a line for each message
  * @monitoring: gets a line for each event
  * @dumps: how often it waits for what the kernel holds
@@ -37,6 +38,7 @@ struct client {
 	struct bufferevent *stream;
 	uint32_t request;
 	json_t *mistakes;
+	bool comparing;
 	bool tracing;
 	bool monitoring;
 	bool closing;
@@ -170,26 +172,91 @@ static json_t *refused_policies(struct moat_io *io)
 	return list;
 }
 
-/* The kernel process has answered behind all that the new configuration asked. */
-static void say_reloaded(struct moat_io *io, const struct moat_dump *dump, void *arg)
+static bool listed(const json_t *list, const char *name)
 {
-	struct client *client = arg;
-	json_t *refused = refused_policies(io);
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		if (!strcmp(json_string_value(item), name))
+			return true;
+	}
+	return false;
+}
+
+/* Tunnels that have an ISAKMP SA by other credentials. */
+static json_t *outdated_tunnels(struct moat_io *io)
+{
+	json_t *list = json_array();
+	struct moat_isakmp_view sa;
+
+	for (unsigned int i = 0; moat_ike_isakmp(io->ike, i, &sa); i++) {
+		if (sa.outdated && !listed(list, sa.tunnel))
+			json_array_append_new(list, json_string(sa.tunnel));
+	}
+	return list;
+}
+
+static const char other_credentials[] =
+	"their ISAKMP SAs were made with other credentials: the IPsec SAs stay, but "
+	"others are made only when the peer has its new credentials, too; until then it "
+	"is asked again";
+
+static void say_outdated(struct client *client, json_t *outdated)
+{
+	json_t *doc = document();
+
+	json_object_set_new(doc, "done", json_true());
+	json_object_set_new(doc, "text", json_string(other_credentials));
+	json_object_set_new(doc, "outdated", outdated);
+	say(client, doc);
+}
+
+static void end_reload(struct client *client)
+{
+	json_t *outdated = outdated_tunnels(client->control->io);
+	json_t *refused = refused_policies(client->control->io);
 	json_t *doc;
 
-	(void)dump;
 	client->request = 0;
+	client->comparing = false;
 	if (!json_array_size(refused)) {
 		json_decref(refused);
+		if (json_array_size(outdated)) {
+			say_outdated(client, outdated);
+			return;
+		}
+		json_decref(outdated);
 		say_done(client, NULL);
 		return;
 	}
+	json_decref(outdated);
 	doc = document();
 	json_object_set_new(doc, "error",
 			    json_string("the new configuration is in use, but the kernel "
 					"refused policies: traffic may leave in clear"));
 	json_object_set_new(doc, "mistakes", refused);
 	say(client, doc);
+}
+
+void moat_control_compared(struct moat_control *control)
+{
+	struct client *client;
+
+	LIST_FOREACH(client, &control->clients, next) {
+		if (client->comparing && !moat_ike_comparing(control->io->ike))
+			end_reload(client);
+	}
+}
+
+/* The kernel process has answered behind all that the new configuration asked. */
+static void say_reloaded(struct moat_io *io, const struct moat_dump *dump, void *arg)
+{
+	struct client *client = arg;
+
+	(void)dump;
+	client->comparing = true;
+	moat_control_compared(io->control);
 }
 
 void moat_control_reloaded(struct moat_control *control, const struct moat_ipc *msg)

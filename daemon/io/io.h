@@ -282,6 +282,8 @@ void moat_control_done(struct moat_control *control, uint32_t request, bool ok,
 
 /** moat_control_reloaded() - MISTAKE and RELOADED of the supervisor */
 void moat_control_reloaded(struct moat_control *control, const struct moat_ipc *msg);
+/** moat_control_compared() - after a step: does a reload still wait for keys? */
+void moat_control_compared(struct moat_control *control);
 
 /** moat_control_event() - tell those who monitor about an event of the log */
 void moat_control_event(struct moat_control *control, const struct moat_act *act);

@@ -82,6 +82,8 @@ void moat_io_step(struct moat_io *io, struct moat_event *event)
 	moat_udp_unsent(io);
 	io->stepping = false;
 	arm_timer(io);
+	if (io->control)
+		moat_control_compared(io->control);
 }
 
 void moat_io_fail(struct moat_io *io, uint32_t token, const char *why)

@@ -56,6 +56,34 @@ static void nothing_changed(void **state)
 	sim_free(sim);
 }
 
+/* What moat reload answers with: first that it is not known yet, then which ones. */
+static void who_is_outdated(void **state)
+{
+	struct sim *sim = busy(sim_plain());
+	struct moat_isakmp_view view;
+
+	(void)state;
+	assert_false(moat_ike_comparing(sim_core(sim, 0)));
+	sim_configure(sim, 0);
+	assert_true(moat_ike_comparing(sim_core(sim, 0)));
+	sim_run(sim, SECOND);
+	assert_true(moat_ike_isakmp(sim_core(sim, 0), 0, &view));
+	assert_false(moat_ike_comparing(sim_core(sim, 0)) || view.outdated);
+	sim_change_psk(sim, 0, "another secret");
+	assert_true(moat_ike_isakmp(sim_core(sim, 0), 0, &view));
+	assert_true(moat_ike_comparing(sim_core(sim, 0)) && !view.outdated);
+	sim_run(sim, SECOND);
+	assert_true(moat_ike_isakmp(sim_core(sim, 0), 0, &view));
+	assert_true(view.outdated && !moat_ike_comparing(sim_core(sim, 0)));
+	assert_string_equal(view.tunnel, "branch");
+	/* Nothing is left of it when both have the same again. */
+	sim_change_psk(sim, 1, "another secret");
+	sim_run(sim, 90 * SECOND);
+	for (unsigned int i = 0; moat_ike_isakmp(sim_core(sim, 0), i, &view); i++)
+		assert_false(view.outdated);
+	sim_free(sim);
+}
+
 /* One side has it a while before the other: no new SAs then, whoever asks for them. */
 static void one_after_the_other(int first)
 {
@@ -217,6 +245,7 @@ int main(void)
 		cmocka_unit_test(secret_there_first), cmocka_unit_test(peer_asks),
 		cmocka_unit_test(down_and_up),	      cmocka_unit_test(meanwhile),
 		cmocka_unit_test(certificate),	      cmocka_unit_test(authority),
+		cmocka_unit_test(who_is_outdated),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

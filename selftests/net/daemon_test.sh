@@ -580,12 +580,14 @@ wrong_secret()
 {
 	(umask 077; echo 'secrets = ( { remote = "any", psk = "another one" } )' \
 		>"$dir/gw-a/secrets.conf")
-	moat gw-a reload && moat gw-a down six --wait
+	moat gw-a reload >"$dir/reloaded" && moat gw-a down six --wait
 	moat gw-a down branch --wait
 	moat gw-a up branch --wait=10 && return 1
 	wait_for "the failure" sh -c "$(declare -f in_ns moat); build=$build dir=$dir
 		moat gw-a show failures | grep -q branch; moat gw-b show failures | grep -q branch"
 	local status=$?
+	grep -q 'branch.*: their ISAKMP SAs were made with other credentials' "$dir/reloaded" ||
+		status=1
 	configure gw-a
 	moat gw-a reload && moat gw-a down branch && moat gw-a up branch --wait && return $status
 }
