@@ -33,17 +33,22 @@ enum { BRANCH, OPEN, CLOSED, TEMPLATE, EVERYWHERE };
 
 static struct moat_kernel kernel;
 
-static int setup(void **state)
+static void reload(void)
 {
 	struct moat_mistakes mistakes = { 0 };
 
-	(void)state;
-	kernel = (struct moat_kernel){ .ike = -1 };
 	read_certified(&kernel.feed.config, &mistakes, "tunnels = {\n" TUNNELS "};\n");
 	expect_none(&mistakes);
 	moat_mistakes_free(&mistakes);
 	moat_kernel_use_config(&kernel);
 	assert_int_equal(kernel.config.n_tunnels, 5);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	kernel = (struct moat_kernel){ .ike = -1 };
+	reload();
 	return 0;
 }
 
@@ -223,6 +228,12 @@ static void peers(void **state)
 	    NO_TUNNEL);
 	TRY(right_peer(TEMPLATE), p.selector.local.first = addr("10.0.255.0"), NO_TUNNEL);
 	TRY(right_peer(TEMPLATE), p.selector.protocol = IPPROTO_TCP, NO_TUNNEL);
+	TRY(right_peer(TEMPLATE), p.selector.local_port[0] = 1, NO_TUNNEL);
+	TRY(right_peer(TEMPLATE), p.selector.local_port[1] = 1, NO_TUNNEL);
+	TRY(right_peer(TEMPLATE), p.selector.remote_port[0] = 1, NO_TUNNEL);
+	TRY(right_peer(TEMPLATE), p.selector.remote_port[1] = 1, NO_TUNNEL);
+	/* A network in it will do, too. */
+	TRY(right_peer(TEMPLATE), p.selector.remote.first = addr("10.50.0.0"), "road");
 	TRY(right_peer(TEMPLATE), p.priority++, NO_TUNNEL);
 	TRY(right_peer(TEMPLATE), p.mark = 1, NO_TUNNEL);
 	TRY(right_peer(TEMPLATE), p.device[0] = 'x', NO_TUNNEL);
@@ -260,6 +271,8 @@ static void passes(void **state)
 	TRY(right_pass(TEMPLATE), p.shape.tfc ^= 1, NO_TUNNEL);
 	TRY(right_pass(TEMPLATE), p.action = MOAT_ACTION_PROTECT, NO_TUNNEL);
 	TRY(right_pass(TEMPLATE), p.id = 1, NO_ID);
+	TRY(right_pass(TEMPLATE), p.selector.remote = right(BRANCH).selector.remote,
+	    NO_TUNNEL);
 }
 
 static struct moat_sa_params right_sa(const struct moat_known_policy *policy,
@@ -321,30 +334,97 @@ static void sas(void **state)
 	sas_of(MOAT_DIRECTION_OUT);
 }
 
-/* Its packets are followed only to where the kernel heard its peer. */
-static void heard_from(void **state)
+static struct moat_known_policy *stands(unsigned int tunnel, uint32_t id)
 {
-	struct moat_policy_params asked = right(BRANCH);
-	struct moat_known_policy *policy =
-		moat_kernel_remember(&kernel, &asked, "branch");
-	struct moat_addr there = addr("192.0.2.2"), elsewhere = addr("192.0.2.9");
+	struct moat_policy_params p = right(tunnel);
 
-	(void)state;
+	p.id = MOAT_POLICY_BASE + id;
+	return moat_kernel_remember(&kernel, &p, kernel.config.tunnels[tunnel]->name);
+}
+
+static void none_stand(void)
+{
+	for (uint32_t id = 0; id < 7; id++)
+		moat_kernel_forget(&kernel, MOAT_POLICY_BASE + id);
+	assert_null(kernel.policies);
+}
+
+/* The same for each of several policies, wherever in the tree they are. */
+static void move_one(uint32_t id)
+{
+	const struct moat_addr there = addr("192.0.2.2"), elsewhere = addr("192.0.2.9");
+	struct moat_known_policy *policy = NULL;
+
+	for (uint32_t i = 0; i < 7; i++) {
+		struct moat_known_policy *other = stands(i == id ? BRANCH : OPEN, i);
+
+		policy = i == id ? other : policy;
+	}
 	assert_null(moat_kernel_check_peer(&kernel, policy, &there));
 	assert_string_equal(moat_kernel_check_peer(&kernel, policy, &elsewhere),
 			    "no packet of its tunnel's peer came from there");
 	policy->params.remote = elsewhere;
 	assert_null(moat_kernel_check_peer(&kernel, policy, &elsewhere));
-	/* The policy may follow, and its local end stay where its SAs still are. */
-	TRY(right(BRANCH), p.remote = elsewhere, "branch");
+	/* Another one of its tunnel may follow. */
+	TRY(right(BRANCH), (p.remote = elsewhere, p.id += 7), "branch");
+	/* The local end may stay where its SAs still are, but not come with another. */
 	policy->params.local = addr("192.0.2.8");
-	TRY(right(BRANCH), p.local = addr("192.0.2.8"), "branch");
-	TRY(right(BRANCH), (p.local = addr("192.0.2.8"), p.id++), OTHER_ENDS);
+	TRY(right(BRANCH), (p.local = addr("192.0.2.8"), p.id += id), "branch");
+	TRY(right(BRANCH), (p.local = addr("192.0.2.8"), p.id += 7), OTHER_ENDS);
 	/* What another tunnel's policy has is nothing to this one. */
 	strcpy(policy->tunnel, "other");
-	TRY(right(BRANCH), p.remote = elsewhere, OTHER_ENDS);
-	TRY(right(BRANCH), p.local = addr("192.0.2.8"), OTHER_ENDS);
-	moat_kernel_forget(&kernel, asked.id);
+	TRY(right(BRANCH), (p.remote = elsewhere, p.id += 7), OTHER_ENDS);
+	TRY(right(BRANCH), (p.local = addr("192.0.2.8"), p.id += id), OTHER_ENDS);
+	none_stand();
+}
+
+/* Packets are followed only to where the kernel heard the peer. */
+static void heard_from(void **state)
+{
+	(void)state;
+	for (uint32_t id = 0; id < 7; id++)
+		move_one(id);
+}
+
+/* SAs between the configured ends come before the policy that moved follows. */
+static void sas_first(void **state)
+{
+	uint8_t direction = MOAT_DIRECTION_IN;
+	struct moat_known_policy *policy = stands(BRANCH, 0);
+
+	(void)state;
+	policy->params.remote = addr("192.0.2.9");
+	TRY_SA(, "good");
+	TRY_SA(sa.src = addr("192.0.2.2"), "good");
+	TRY_SA(sa.src = addr("192.0.2.3"), SA_ENDS);
+	policy->params.local = addr("192.0.2.8");
+	TRY_SA(, "good");
+	TRY_SA(sa.dst = addr("192.0.2.1"), "good");
+	TRY_SA(sa.dst = addr("192.0.2.3"), SA_ENDS);
+	none_stand();
+}
+
+/* The last policy of its traffic must not go; the one before it may. */
+static void bares(void **state)
+{
+	struct moat_known_policy *policy[3];
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		policy[i] = stands(i, i);
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < 3; i++)
+			assert_true(moat_kernel_bares(&kernel, policy[i]));
+		reload();
+	}
+	stands(BRANCH, 3);
+	assert_false(moat_kernel_bares(&kernel, policy[0]));
+	assert_true(moat_kernel_bares(&kernel, policy[1]));
+	reload();
+	assert_false(moat_kernel_bares(&kernel, policy[0]));
+	moat_kernel_forget(&kernel, MOAT_POLICY_BASE + 3);
+	assert_true(moat_kernel_bares(&kernel, policy[0]));
+	none_stand();
 }
 
 int main(void)
@@ -355,7 +435,8 @@ int main(void)
 		cmocka_unit_test(ends),	      cmocka_unit_test(shapes),
 		cmocka_unit_test(peers),      cmocka_unit_test(passes),
 		cmocka_unit_test(everywhere), cmocka_unit_test(sas),
-		cmocka_unit_test(heard_from),
+		cmocka_unit_test(heard_from), cmocka_unit_test(sas_first),
+		cmocka_unit_test(bares),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
