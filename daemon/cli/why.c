@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* moat why and moat show counters: what the kernel would do, and has done. */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include "cli/cli.h"
@@ -116,13 +117,19 @@ static bool more(const struct moat_args *args)
 	return args->argc && strcmp(args->argv[0], "mark");
 }
 
-/* The source port of a packet that opens a connection is nobody's business. */
+/*
+ * The source port of a packet that opens a connection is nobody's business; but IKE
+ * comes from the port that it goes to, and is let through by that.
+ */
 static void take_ports(struct moat_args *args, struct moat_nl_flow *flow)
 {
 	if (!moat_has_type(flow->protocol)) {
 		args->what = "port";
 		if (more(args))
 			flow->dport = moat_args_number(args, 0, 65535);
+		if (flow->protocol == IPPROTO_UDP &&
+		    (flow->dport == 500 || flow->dport == 4500))
+			flow->sport = flow->dport;
 		return;
 	}
 	args->what = "type";

@@ -114,6 +114,15 @@ all_of_ipv6()
 	reload '"::/0"' '"fd00:2::/64"' && protected fd00:2::1 "from :: dev wan-a table 500 proto 77 src 2001:db8::1"
 }
 
+# The peer lies in its remote net, where IKE alone goes in clear.
+why_ike_passes()
+{
+	sites '"0.0.0.0/0"' '"192.0.2.0/24"' && moat_at gw-a reload &&
+		moat_at gw-a why 192.0.2.1 192.0.2.2 udp 500 | grep '^bypass: ' &&
+		moat_at gw-a why 192.0.2.1 192.0.2.2 udp 4500 | grep '^bypass: ' &&
+		moat_at gw-a why 192.0.2.1 192.0.2.2 udp 501 | grep '^hold: '
+}
+
 sanitizers_silent()
 {
 	! grep -E 'Sanitizer|runtime error' "$dir"/*.log
@@ -135,6 +144,7 @@ ktap "one of two tunnels goes at a reload" moatd_logs one_of_two_tunnels
 ktap "0.0.0.0/1 as local network" moatd_logs half_of_ipv4
 ktap "0.0.0.0/0 as local network" moatd_logs all_of_ipv4
 ktap "::/0 as local network" moatd_logs all_of_ipv6
+ktap "why IKE passes" moatd_logs why_ike_passes
 ktap "gw-a stops" moatd_stop gw-a
 ktap "gw-b stops" moatd_stop gw-b
 ktap "the sanitizers have nothing to say" sanitizers_silent
