@@ -288,10 +288,11 @@ void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *polic
 void moat_routes_del(struct moat_routes *routes, struct moat_known_policy *policy)
 {
 	const struct moat_range *to = &policy->params.selector.remote;
-	struct moat_route *route = find(routes, to);
+	struct moat_route *route;
 
 	if (!policy->routed)
 		return;
+	route = find(routes, to);
 	policy->routed = false;
 	if (route && policy->params.action != MOAT_ACTION_BYPASS)
 		TAILQ_REMOVE(&route->claims, policy, claim);
