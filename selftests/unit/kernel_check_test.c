@@ -13,6 +13,7 @@
 
 #include "config_text.h"
 #include "priv/kernel_internal.h"
+#include "priv/kernel_route.h"
 
 #define TUNNEL(name, more, local, remote)                \
 	name " = {\n" more "local-net = \"" local "\"\n" \
@@ -32,6 +33,8 @@ enum { BRANCH, OPEN, CLOSED, TEMPLATE, EVERYWHERE };
 	TUNNEL("phones", ANY, "10.7.0.0/24", "0.0.0.0/0")
 
 static struct moat_kernel kernel;
+/* None of its policies has a route. */
+static struct moat_routes routes;
 
 static void reload(void)
 {
@@ -47,7 +50,7 @@ static void reload(void)
 static int setup(void **state)
 {
 	(void)state;
-	kernel = (struct moat_kernel){ .ike = -1 };
+	kernel = (struct moat_kernel){ .ike = -1, .routes = &routes };
 	reload();
 	return 0;
 }
