@@ -123,6 +123,42 @@ static void stream_of_errors(void **state)
 	assert_in_range(forged_errors(1000), 2000, 2100);
 }
 
+static bool main_5(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_MAIN && nth >= 3;
+}
+
+/* Messages 5 of anybody are told and answered once, and the right one is taken. */
+static void garbage_for_5(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_new(&o);
+	uint8_t message[2048];
+	const uint8_t *sent;
+	size_t len;
+	int to;
+
+	(void)state;
+	sim_set_filter(sim, main_5);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	sent = sim_datagram(sim, 4, &len, &to);
+	assert_int_equal(to, 1);
+	assert_true(len <= sizeof(message));
+	for (uint8_t i = 1; i <= 20; i++) {
+		memcpy(message, sent, len);
+		message[MOAT_HDR_LEN] ^= i;
+		sim_inject(sim, 1, message, len);
+	}
+	assert_int_equal(sim_logged(sim, 1, "ike-auth-failed"), 1);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_INFORMATIONAL), 1);
+	sim_inject(sim, 1, sent, len);
+	sim_run(sim, 500);
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 1);
+	sim_free(sim);
+}
+
 static bool quick_3(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 0 && exchange == MOAT_X_QUICK && nth > 1;
@@ -167,6 +203,7 @@ int main(void)
 		cmocka_unit_test(second_values),
 		cmocka_unit_test(stream_of_errors),
 		cmocka_unit_test(repeated_for_ever),
+		cmocka_unit_test(garbage_for_5),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -74,6 +74,28 @@ static void other_protocol(void **state)
 	sim_free(sim);
 }
 
+/* Its refusal may be lost: message 1 comes again, and so does the refusal. */
+static void refused_again(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct moat_isakmp *sa = isakmp(sim, 0);
+	struct sim_quick_1 how = { .esp = &sa->tunnel->conf.esp, .protocol = 17 };
+	struct moat_ike1_out out;
+
+	(void)state;
+	sim_insider_begin(&out, sa, MOAT_X_QUICK, 7);
+	sim_insider_quick_1(sim, sa, &out.b, &how);
+	sim_insider_send(sim, sa, &out, 7, false);
+	for (unsigned int sent = 1; sent <= 3; sent++) {
+		sim_run(sim, 1000);
+		assert_int_equal(sim_sent(sim, 1, MOAT_X_INFORMATIONAL), sent);
+		sim_inject(sim, 1, out.buf, moat_get32(out.buf + LENGTH_AT));
+	}
+	assert_int_equal(sim_logged(sim, 1, "quick-no-pair"), 1);
+	sim_free(sim);
+}
+
 /* IDs that differ in protocol name no traffic, whatever the first of them says. */
 static void two_protocols(void **state)
 {
@@ -615,6 +637,7 @@ int main(void)
 		cmocka_unit_test(right_one),
 		cmocka_unit_test(other_protocol),
 		cmocka_unit_test(two_protocols),
+		cmocka_unit_test(refused_again),
 		cmocka_unit_test(second_quick_1),
 		cmocka_unit_test(never_message_3),
 		cmocka_unit_test(quick_in_clear),
