@@ -115,22 +115,38 @@ static bool within(const struct moat_selector *s, const struct moat_selector *ma
 	       (moat_range_prefix(&max->remote) || is_host(&s->remote));
 }
 
-/* The template that lets a peer from anywhere have this policy, or NULL. */
+static bool treats(const struct moat_tunnel_conf *conf,
+		   const struct moat_policy_params *params)
+{
+	return moat_addr_equal(&conf->local, &params->local) &&
+	       moat_shape_equal(&conf->shape, &params->shape);
+}
+
+/*
+ * The template that lets a peer from anywhere have this policy, or NULL. Of several
+ * with its networks the one that treats its peers so: which of them a peer belongs
+ * to only its certificate says.
+ */
 static const struct moat_tunnel_conf *template_of(const struct moat_kernel *kernel,
 						  const struct moat_policy_params *params)
 {
+	const struct moat_tunnel_conf *first = NULL;
+
 	for (unsigned int i = 0; i < kernel->config.n_tunnels; i++) {
 		const struct moat_tunnel_conf *conf = kernel->config.tunnels[i];
+		bool covers = false;
 
 		if (!conf->any || conf->priority != params->priority ||
 		    conf->mark != params->mark || params->device[0])
 			continue;
-		for (unsigned int j = 0; j < conf->n_pairs; j++) {
-			if (within(&params->selector, &conf->pairs[j].selector))
-				return conf;
-		}
+		for (unsigned int j = 0; j < conf->n_pairs && !covers; j++)
+			covers = within(&params->selector, &conf->pairs[j].selector);
+		if (covers && treats(conf, params))
+			return conf;
+		if (covers && !first)
+			first = conf;
 	}
-	return NULL;
+	return first;
 }
 
 static bool has_remote(const struct moat_tunnel_conf *conf, const struct moat_range *net)
