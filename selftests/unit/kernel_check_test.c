@@ -19,9 +19,10 @@
 	name " = {\n" more "local-net = \"" local "\"\n" \
 	     "remote-net = \"" remote "\"\n}\n"
 #define ENDS "local = \"192.0.2.1\"\nremote = \"192.0.2.2\"\n"
-#define ANY                                                             \
-	"local = \"192.0.2.1\"\nremote = \"any\"\nauth = \"rsa-sig\"\n" \
+#define ANY_AT(local)                                                   \
+	"local = \"" local "\"\nremote = \"any\"\nauth = \"rsa-sig\"\n" \
 	"cert = \"gw-a.pem\"\nkey = \"selftests/certs/gw-a.key\"\nca = \"ca.pem\"\n"
+#define ANY ANY_AT("192.0.2.1")
 
 enum { BRANCH, OPEN, CLOSED, TEMPLATE, EVERYWHERE };
 
@@ -36,15 +37,20 @@ static struct moat_kernel kernel;
 /* None of its policies has a route. */
 static struct moat_routes routes;
 
-static void reload(void)
+static void use(const char *text, unsigned int n)
 {
 	struct moat_mistakes mistakes = { 0 };
 
-	read_certified(&kernel.feed.config, &mistakes, "tunnels = {\n" TUNNELS "};\n");
+	read_certified(&kernel.feed.config, &mistakes, text);
 	expect_none(&mistakes);
 	moat_mistakes_free(&mistakes);
 	moat_kernel_use_config(&kernel);
-	assert_int_equal(kernel.config.n_tunnels, 5);
+	assert_int_equal(kernel.config.n_tunnels, n);
+}
+
+static void reload(void)
+{
+	use("tunnels = {\n" TUNNELS "};\n", 5);
 }
 
 static int setup(void **state)
@@ -83,6 +89,7 @@ static struct moat_policy_params right(unsigned int tunnel)
 		.mode = (uint8_t)conf->mode,
 	};
 
+	memcpy(p.device, conf->device, sizeof(p.device));
 	if (conf->action == MOAT_ACTION_PROTECT)
 		p.shape = conf->shape;
 	if (conf->any) {
@@ -308,6 +315,7 @@ static struct moat_sa_params right_sa(const struct moat_known_policy *policy,
 
 #define SA_ENDS "its addresses are not the endpoints of its policy"
 #define SA_NETS "its networks are not within those of its policy"
+#define UNHEARD "no packet of its tunnel's peer came from there"
 
 static void sas_of(uint8_t direction)
 {
@@ -364,8 +372,7 @@ static void move_one(uint32_t id)
 		policy = i == id ? other : policy;
 	}
 	assert_null(moat_kernel_check_peer(&kernel, policy, &there));
-	assert_string_equal(moat_kernel_check_peer(&kernel, policy, &elsewhere),
-			    "no packet of its tunnel's peer came from there");
+	assert_string_equal(moat_kernel_check_peer(&kernel, policy, &elsewhere), UNHEARD);
 	policy->params.remote = elsewhere;
 	assert_null(moat_kernel_check_peer(&kernel, policy, &elsewhere));
 	/* Another one of its tunnel may follow. */
@@ -430,16 +437,197 @@ static void bares(void **state)
 	none_stand();
 }
 
+/* A policy that takes other traffic leaves what it had. */
+static void bares_other(void **state)
+{
+	struct moat_known_policy *first = stands(BRANCH, 0), *second = stands(BRANCH, 1);
+	struct moat_policy_params p = right_peer(TEMPLATE);
+
+	(void)state;
+	assert_false(moat_kernel_bares(&kernel, first));
+	assert_ptr_equal(stands(BRANCH, 1), second);
+	assert_false(moat_kernel_bares(&kernel, first));
+	assert_ptr_equal(stands(OPEN, 1), second);
+	assert_true(moat_kernel_bares(&kernel, first));
+	assert_true(moat_kernel_bares(&kernel, second));
+	/* Behind a peer of a template there is the template. */
+	p.id++;
+	assert_ptr_equal(moat_kernel_remember(&kernel, &p, "road"), second);
+	assert_false(moat_kernel_bares(&kernel, second));
+	none_stand();
+}
+
+/* A peer of a template is where it comes from, with its part of the networks. */
+static void peers_move(void **state)
+{
+	static const char *const unusable[] = { "2001:db8::7", "224.0.0.1", "0.0.0.0" };
+	struct moat_policy_params p = right_peer(TEMPLATE);
+	const struct moat_known_policy *policy =
+		moat_kernel_remember(&kernel, &p, "road");
+	const struct moat_addr elsewhere = addr("198.51.100.8");
+	uint8_t direction = MOAT_DIRECTION_IN;
+
+	(void)state;
+	TRY_SA(, "good");
+	TRY_SA(sa.src = elsewhere, "good");
+	TRY_SA(sa.dst = addr("192.0.2.3"), SA_ENDS);
+	TRY_SA(sa.selector = right(TEMPLATE).selector, SA_NETS);
+	assert_null(moat_kernel_check_peer(&kernel, policy, &elsewhere));
+	for (size_t i = 0; i < sizeof(unusable) / sizeof(*unusable); i++) {
+		struct moat_addr a = addr(unusable[i]);
+
+		TRY_SA(sa.src = a, SA_ENDS);
+		assert_string_equal(moat_kernel_check_peer(&kernel, policy, &a), UNHEARD);
+	}
+	none_stand();
+}
+
+/* What needs no SAs gets none. */
+static void sas_of_none(void **state)
+{
+	uint8_t direction = MOAT_DIRECTION_OUT;
+
+	(void)state;
+	for (unsigned int i = OPEN; i <= CLOSED; i++) {
+		const struct moat_known_policy *policy = stands(i, 0);
+
+		TRY_SA((sa.src = addr("192.0.2.1"), sa.dst = addr("192.0.2.2")), SA_ENDS);
+		none_stand();
+	}
+}
+
+enum { TWO, THROUGH, HOSTS, HOME };
+
+static void settings(void **state)
+{
+	(void)state;
+	use("tunnels = {\n" TUNNEL(
+		    "two",
+		    "local = \"192.0.2.1\"\nremote = [ \"192.0.2.3\", \"192.0.2.2\" ]\n"
+		    "mark = 7\npriority = 500\n",
+		    "10.1.0.0/24", "10.2.0.0/24")
+		    TUNNEL("through", ENDS "device = \"moat0\"\n", "10.1.0.0/24",
+			   "10.2.0.0/24") TUNNEL("hosts", ENDS "mode = \"transport\"\n",
+						 "192.0.2.1/32", "192.0.2.2/32")
+			    TUNNEL("home", "local = \"any\"\nremote = \"192.0.2.2\"\n",
+				   "10.8.0.0/24", "10.2.0.0/24") "};\n",
+	    4);
+	TRY(right(TWO), , "two");
+	TRY(right(TWO), p.remote = addr("192.0.2.3"), "two");
+	TRY(right(TWO), p.remote = addr("192.0.2.4"), OTHER_ENDS);
+	TRY(right(TWO), p.mark = 0, NO_TUNNEL);
+	TRY(right(TWO), p.priority = 1000, NO_TUNNEL);
+	/* The same traffic, of a device's packets. */
+	TRY(right(THROUGH), , "through");
+	TRY(right(THROUGH), p.device[0] = '\0', NO_TUNNEL);
+	TRY(right(THROUGH), strcpy(p.device, "moat1"), NO_TUNNEL);
+	TRY(right(THROUGH), p.mark = 7, NO_TUNNEL);
+	TRY(right(HOSTS), , "hosts");
+	TRY(right(HOSTS), p.mode = MOAT_MODE_TUNNEL, OTHER_ENDS);
+	/* Until there is a way to the peer, its tunnel has no address here. */
+	TRY(right(HOME), , OTHER_ENDS);
+	TRY(right(HOME), p.local.len = 0, OTHER_ENDS);
+	TRY(right(HOME), p.action = MOAT_ACTION_DISCARD, "home");
+	kernel.config.tunnels[HOME]->local = addr("192.0.2.1");
+	TRY(right(HOME), , "home");
+	reload();
+}
+
+#define BESIDE(name, local, df)                                                      \
+	TUNNEL(name, ANY_AT(local) "local-id = \"gw-a.example\"\ndf = \"" df "\"\n", \
+	       "10.1.0.0/24", "10.50.0.0/16")
+
+/* Who is a peer of which template only its certificate says: any of them will do. */
+static void templates(void **state)
+{
+	(void)state;
+	use("tunnels = {\n" BESIDE("road", "192.0.2.1", "copy")
+		    BESIDE("staff", "192.0.2.7", "clear")
+			    BESIDE("guests", "192.0.2.7", "set") "};\n",
+	    3);
+	TRY(right_peer(0), , "road");
+	TRY(right_peer(1), p.local = addr("192.0.2.7"), "staff");
+	TRY(right_peer(2), p.local = addr("192.0.2.7"), "guests");
+	TRY(right_peer(1), p.local = addr("192.0.2.8"), OTHER_ENDS);
+	/* But not what one says of itself and the other of its packets. */
+	TRY(right_peer(1), , OTHER_SHAPE);
+	TRY(right_peer(0), p.local = addr("192.0.2.7"), OTHER_ENDS);
+	reload();
+}
+
+/* What was configured before is not any more. */
+static void reconfigured(void **state)
+{
+	struct moat_policy_params branch = right(BRANCH), open = right(OPEN);
+	struct moat_policy_params closed = right(CLOSED);
+
+	(void)state;
+	use("tunnels = {\n" TUNNEL("branch",
+				   "local = \"192.0.2.1\"\nremote = \"192.0.2.5\"\n",
+				   "10.1.0.0/24", "10.2.0.0/24")
+		    TUNNEL("open", ENDS, "10.3.0.0/24", "10.4.0.0/24") "};\n",
+	    2);
+	TRY(branch, , OTHER_ENDS);
+	TRY(branch, p.remote = addr("192.0.2.5"), "branch");
+	TRY(open, , OTHER_ACTION);
+	TRY(closed, , NO_TUNNEL);
+	reload();
+	TRY(branch, , "branch");
+	TRY(open, , "open");
+	TRY(closed, , "closed");
+}
+
+/* Nothing comes; what stands may go, and its SAs come between its own ends alone. */
+static void unconfigured(void **state)
+{
+	const struct moat_policy_params all[] = {
+		right(BRANCH),	 right(OPEN),	       right(CLOSED),
+		right(TEMPLATE), right_peer(TEMPLATE), right_pass(TEMPLATE),
+	};
+	const struct moat_addr there = addr("192.0.2.2");
+	const struct moat_known_policy *policy = stands(BRANCH, 0);
+	uint8_t direction = MOAT_DIRECTION_OUT;
+
+	(void)state;
+	moat_kernel_use_config(&kernel);
+	assert_int_equal(kernel.config.n_tunnels, 0);
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		TRY(all[i], , NO_TUNNEL);
+	assert_string_equal(moat_kernel_check_peer(&kernel, policy, &there), UNHEARD);
+	TRY_SA(, "good");
+	TRY_SA(sa.dst = addr("192.0.2.3"), SA_ENDS);
+	assert_false(moat_kernel_bares(&kernel, policy));
+	none_stand();
+	reload();
+}
+
+/* A new ike process has asked for nothing, wherever in the tree it stands. */
+static void disclaimed(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 7; i++)
+		stands(BRANCH, i)->claimed = true;
+	moat_kernel_disclaim(&kernel);
+	for (uint32_t i = 0; i < 7; i++)
+		assert_false(moat_kernel_policy(&kernel, MOAT_POLICY_BASE + i)->claimed);
+	assert_null(moat_kernel_policy(&kernel, MOAT_POLICY_BASE + 7));
+	none_stand();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(right_ones), cmocka_unit_test(ids),
-		cmocka_unit_test(traffic),    cmocka_unit_test(actions),
-		cmocka_unit_test(ends),	      cmocka_unit_test(shapes),
-		cmocka_unit_test(peers),      cmocka_unit_test(passes),
-		cmocka_unit_test(everywhere), cmocka_unit_test(sas),
-		cmocka_unit_test(heard_from), cmocka_unit_test(sas_first),
-		cmocka_unit_test(bares),
+		cmocka_unit_test(right_ones),	cmocka_unit_test(ids),
+		cmocka_unit_test(traffic),	cmocka_unit_test(actions),
+		cmocka_unit_test(ends),		cmocka_unit_test(shapes),
+		cmocka_unit_test(peers),	cmocka_unit_test(passes),
+		cmocka_unit_test(everywhere),	cmocka_unit_test(sas),
+		cmocka_unit_test(heard_from),	cmocka_unit_test(sas_first),
+		cmocka_unit_test(bares),	cmocka_unit_test(bares_other),
+		cmocka_unit_test(peers_move),	cmocka_unit_test(sas_of_none),
+		cmocka_unit_test(settings),	cmocka_unit_test(templates),
+		cmocka_unit_test(disclaimed),	cmocka_unit_test(reconfigured),
+		cmocka_unit_test(unconfigured),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
