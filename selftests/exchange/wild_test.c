@@ -523,7 +523,8 @@ static void nearest(void **state)
 		const char *local, *remote, *why;
 	} cases[] = {
 		{ "10.3.0.128/25", "10.1.0.0/24", "we have 10.3.0.0/24" },
-		{ "10.2.0.0/24", "10.1.0.0/16", "we have 10.2.0.0/24" },
+		{ "10.2.0.0/24", "10.1.0.0/16",
+		  "we have 10.1.0.0/24; the tunnel is down: moat up one;" },
 		{ "fd00:9::/64", "fd00:8::/64", "we have fd00:2::/64" },
 		{ "10.9.0.0/24", "10.1.0.0/24", "must have it: one (down), two, six;" },
 		{ "10.2.0.0/24", "10.1.0.0/24", "the tunnel is down: moat up one (" },

@@ -475,8 +475,8 @@ static void test_syntax(void **state)
 	       "list");
 	/* What a value holds makes no line of its own. */
 	EXPECT(WITH("start = \"up\\nmoat.conf:9: all is well\""),
-	       "moat.conf:6: start: \"up?moat.conf:9: all is well\" is unknown: expected "
-	       "trap or up");
+	       "moat.conf:6: start is \"up?moat.conf:9: all is well\", expected: trap | up "
+	       "| none");
 	EXPECT("@include \"other.conf\"",
 	       "moat.conf:1: @include is not taken: put the file into conf.d");
 	EXPECT(WITH("lifetime = 60\nlifetime = 70"),
