@@ -3,16 +3,16 @@
 #include "cli/control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#define ENDS_WITHIN 3 /* s */
+#define ENDS_WITHIN 3000 /* ms */
 
 static int connect_to(const char *rundir, unsigned int seconds)
 {
@@ -110,17 +110,17 @@ int moat_control_open(struct moat_control *control, const struct moat_cli *cli,
 /* It has ended meanwhile, or it runs and had no answer for us. */
 static int closed(const struct moat_control *control)
 {
-	/* It ends one process after the other. */
-	const struct timespec step = { .tv_nsec = 100 * 1000 * 1000 };
+	struct pollfd ends = { .events = POLLIN };
+	bool ended;
 
-	for (unsigned int i = 0; i < ENDS_WITHIN * 10; i++) {
-		int fd = connect_to(control->rundir, control->seconds);
-
-		if (fd < 0)
+	/* It ends one process after the other: a new connection lasts as long as it. */
+	do {
+		ends.fd = connect_to(control->rundir, control->seconds);
+		if (ends.fd < 0)
 			return no_daemon(control);
-		close(fd);
-		nanosleep(&step, NULL);
-	}
+		ended = poll(&ends, 1, ENDS_WITHIN) > 0;
+		close(ends.fd);
+	} while (ended);
 	return moat_failed("moatd has closed the connection: others wanted it, or its "
 			   "process \"moatd: ike\" was started again; try again");
 }

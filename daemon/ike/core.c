@@ -195,7 +195,7 @@ void moat_ike_step(struct moat_ike *ike, const struct moat_event *event,
 	dispatch(ike, event);
 	acts->cause = MOAT_BY_US;
 	moat_quick_reap(ike);
-	moat_isakmp_reap(ike, false);
+	moat_isakmp_reap(ike, NULL);
 	moat_wild_sweep(ike);
 	ike->acts = NULL;
 }
@@ -236,7 +236,7 @@ void moat_ike_free(struct moat_ike *ike)
 	while (!TAILQ_EMPTY(&ike->isakmps))
 		moat_isakmp_remove(TAILQ_FIRST(&ike->isakmps));
 	moat_quick_reap(ike);
-	moat_isakmp_reap(ike, true);
+	moat_isakmp_reap(ike, NULL);
 	moat_tunnels_free(ike);
 	while (!LIST_EMPTY(&ike->waits)) {
 		struct moat_wait *wait = LIST_FIRST(&ike->waits);

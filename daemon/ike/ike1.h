@@ -386,7 +386,8 @@ struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, uint8_t exchange
 				    bool initiator);
 /** moat_isakmp_remove() - end it without a word; memory goes at the end of the step */
 void moat_isakmp_remove(struct moat_isakmp *sa);
-void moat_isakmp_reap(struct moat_ike *ike, bool leaving);
+/** moat_isakmp_reap() - free what has ended; of @tunnel also what still takes deletes */
+void moat_isakmp_reap(struct moat_ike *ike, const struct moat_tunnel *tunnel);
 /** moat_isakmp_silent() - a quick mode of ours got no answer: does the peer know us? */
 void moat_isakmp_silent(struct moat_quick *quick, const char *why);
 /** moat_isakmp_fail() - phase 1 ends here: log, remove, tell the tunnel */

@@ -94,14 +94,14 @@ void moat_isakmp_leave(struct moat_isakmp *sa)
 	moat_timer_after(sa->ike, &sa->life_timer, LEAVING_LIFE);
 }
 
-void moat_isakmp_reap(struct moat_ike *ike, bool leaving)
+void moat_isakmp_reap(struct moat_ike *ike, const struct moat_tunnel *tunnel)
 {
 	struct moat_isakmp *sa = TAILQ_FIRST(&ike->dead_isakmps);
 
 	while (sa) {
 		struct moat_isakmp *next = TAILQ_NEXT(sa, link);
 
-		if (leaving || !sa->leaving) {
+		if (!sa->leaving || sa->tunnel == tunnel) {
 			TAILQ_REMOVE(&ike->dead_isakmps, sa, link);
 			moat_timer_stop(&ike->timers, &sa->life_timer);
 			forget_exchange(sa);

@@ -476,7 +476,7 @@ void moat_tunnel_remove(struct moat_tunnel *tunnel, const char *why)
 	}
 	/* Nothing may point here any more: those that ended are still to be freed. */
 	moat_quick_reap(ike);
-	moat_isakmp_reap(ike, true);
+	moat_isakmp_reap(ike, tunnel);
 	free_tunnel(tunnel);
 }
 
@@ -590,7 +590,7 @@ void moat_tunnels_free(struct moat_ike *ike)
 		end_sas(tunnel, "the daemon ends");
 		answer_requests(tunnel, false, "the daemon ends");
 		moat_quick_reap(ike);
-		moat_isakmp_reap(ike, true);
+		moat_isakmp_reap(ike, tunnel);
 		free_tunnel(tunnel);
 	}
 }

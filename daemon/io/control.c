@@ -198,8 +198,8 @@ static json_t *outdated_tunnels(struct moat_io *io)
 }
 
 static const char other_credentials[] =
-	"their ISAKMP SAs were made with other credentials: the IPsec SAs stay, but "
-	"others are made only when the peer has its new credentials, too; until then it "
+	"their ISAKMP SAs were made with other credentials, or these could not be "
+	"compared (the log says which): the IPsec SAs stay, but others are made only when the peer has its new credentials, too; until then it "
 	"is asked again";
 
 static void say_outdated(struct client *client, json_t *outdated)

@@ -221,6 +221,8 @@ static bool clean_policies(struct moat_kernel *kernel, struct leftovers *left)
 	if (moat_nl_policy_dump(kernel->nl, note_policy, left))
 		return false;
 	for (unsigned int i = 0; i < left->n_policies; i++) {
+		moat_routes_del(kernel->routes,
+				moat_kernel_policy(kernel, left->policies[i]));
 		if (moat_nl_policy_del(kernel->nl, left->policies[i]))
 			return false;
 		moat_kernel_forget(kernel, left->policies[i]);

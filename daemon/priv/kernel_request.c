@@ -308,6 +308,8 @@ static void do_policy_del(struct moat_kernel *kernel, const struct moat_ipc *msg
 			   "policy stands in for it";
 		return;
 	}
+	/* First the source of the gateway's own packets, which it alone may cover. */
+	moat_routes_del(kernel->routes, policy);
 	err = moat_nl_policy_del(kernel->nl, msg->policy.id);
 	if (err && err != -ENOENT)
 		out->why = moat_nl_error(kernel->nl);

@@ -232,31 +232,39 @@ static void take_changes(struct moat_routes *routes)
 }
 
 /* A changed tunnel comes before its old form goes: the newest peer counts. */
-static bool choose_peer(struct moat_route *route)
+static const struct moat_known_policy *newest(const struct moat_route *route)
 {
-	const struct moat_known_policy *newest = TAILQ_LAST(&route->claims, moat_claims);
-	bool same = moat_addr_equal(&route->peer, &newest->params.remote) &&
-		    !strcmp(route->device, newest->params.device);
-
-	route->peer = newest->params.remote;
-	memcpy(route->device, newest->params.device, sizeof(route->device));
-	snprintf(route->tunnel, sizeof(route->tunnel), "%s", newest->tunnel);
-	return !same;
+	return TAILQ_LAST(&route->claims, moat_claims);
 }
 
-/* At once: until it leads right, the gateway's own packets may leave in clear. */
+static bool leads_elsewhere(const struct moat_route *route)
+{
+	return !moat_addr_equal(&route->peer, &newest(route)->params.remote) ||
+	       strcmp(route->device, newest(route)->params.device);
+}
+
+/*
+ * At once: until it leads right, the gateway's own packets may leave in clear. The
+ * whole table, which may be large, is read for another peer alone, whose holes it
+ * needs.
+ */
 static void lead(struct moat_routes *routes, struct moat_route *route)
 {
-	bool other = choose_peer(route);
+	bool other = leads_elsewhere(route);
 
+	route->peer = newest(route)->params.remote;
+	memcpy(route->device, newest(route)->params.device, sizeof(route->device));
+	snprintf(route->tunnel, sizeof(route->tunnel), "%s", newest(route)->tunnel);
 	take_changes(routes);
-	if (!routes->known)
+	if (!routes->known && other)
 		survey(routes);
+	else if (!routes->known)
+		moat_way_addresses(routes);
 	if (other) {
 		make_holes(routes, route);
 		route->stands = route->up = false;
 	}
-	moat_way_bring(routes, route, true);
+	moat_way_bring(routes, route, other || route->up);
 }
 
 void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *policy)
@@ -268,7 +276,7 @@ void moat_routes_add(struct moat_routes *routes, struct moat_known_policy *polic
 		return;
 	if (policy->routed) {
 		look_soon(routes);
-		if (route && protects(route))
+		if (route && protects(route) && leads_elsewhere(route))
 			lead(routes, route);
 		return;
 	}

@@ -93,12 +93,21 @@ struct rtnl_route *moat_way_route(const struct moat_range *to, int type)
 }
 
 /* The loopback's and those of one link are no source for a packet to elsewhere. */
-static bool serves_as_source(struct rtnl_addr *addr)
+static bool stays_here(const struct moat_addr *addr)
 {
-	int scope = rtnl_addr_get_scope(addr);
+	static const uint8_t loopback[16] = { [15] = 1 };
+	const uint8_t *b = addr->bytes;
 
-	return scope != RT_SCOPE_HOST && scope != RT_SCOPE_LINK &&
-	       !(rtnl_addr_get_flags(addr) & (IFA_F_TENTATIVE | IFA_F_DADFAILED));
+	if (addr->len == 4)
+		return b[0] == 127 || (b[0] == 169 && b[1] == 254);
+	return (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) ||
+	       !memcmp(b, loopback, sizeof(loopback));
+}
+
+static bool serves_as_source(struct rtnl_addr *from, struct moat_addr *addr)
+{
+	return moat_way_addr(rtnl_addr_get_local(from), addr) && !stays_here(addr) &&
+	       !(rtnl_addr_get_flags(from) & (IFA_F_TENTATIVE | IFA_F_DADFAILED));
 }
 
 bool moat_way_addresses(struct moat_routes *routes)
@@ -117,9 +126,7 @@ bool moat_way_addresses(struct moat_routes *routes)
 	     o = nl_cache_get_next(o)) {
 		struct rtnl_addr *addr = (struct rtnl_addr *)o;
 
-		if (serves_as_source(addr) &&
-		    moat_way_addr(rtnl_addr_get_local(addr),
-				  &routes->addrs[routes->n_addrs]))
+		if (serves_as_source(addr, &routes->addrs[routes->n_addrs]))
 			routes->n_addrs++;
 	}
 	nl_cache_free(cache);
@@ -150,19 +157,25 @@ static bool leads_there(const struct moat_route *route,
 	       !strcmp(route->device, claim->params.device);
 }
 
+/* Does its policy cover all that the gateway sends from there? */
+static bool covers_all(const struct moat_known_policy *claim)
+{
+	return !claim->params.selector.protocol && !claim->params.mark;
+}
+
 /*
  * The gateway's own packets need a source that a policy covers, or they leave in
- * clear: an address in the first local net that has one, of those first who want the
- * route to lead where it does.
+ * clear: an address in the first local net that has one, of those first whose policy
+ * takes all kinds of packets, and who want the route to lead where it does.
  */
 static void find_source(const struct moat_routes *routes, const struct moat_route *route,
 			struct moat_addr *source)
 {
 	const struct moat_known_policy *claim;
 
-	for (int there = 1; there >= 0; there--) {
+	for (int wish = 3; wish >= 0; wish--) {
 		TAILQ_FOREACH(claim, &route->claims, claim) {
-			if (leads_there(route, claim) == there &&
+			if (2 * covers_all(claim) + leads_there(route, claim) == wish &&
 			    source_inside(routes, &claim->params.selector.local, source))
 				return;
 		}

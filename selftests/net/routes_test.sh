@@ -21,10 +21,12 @@ tunnel()
 	printf '%s = { local = "%s"; remote = "%s"\nlocal-net = [ %s ]\nremote-net = [ %s ] }\n' "$@"
 }
 
-# sites LOCAL-NETS REMOTE-NET [MORE]: what both gateways have from now on; MORE is gw-a's
+# sites LOCAL-NETS REMOTE-NET [MORE [FIRST]]: what both gateways have from now on; MORE
+# and, before all else, FIRST are gw-a's
 sites()
 {
-	echo "tunnels = { $(tunnel b 192.0.2.1 192.0.2.2 "$1" "$2") ${3-} }" >"$dir/gw-a/moat.conf"
+	echo "tunnels = { ${4-} $(tunnel b 192.0.2.1 192.0.2.2 "$1" "$2") ${3-} }" \
+		>"$dir/gw-a/moat.conf"
 	echo "tunnels = { $(tunnel b 192.0.2.2 192.0.2.1 "$2" "$1") }" >"$dir/gw-b/moat.conf"
 }
 
@@ -93,6 +95,24 @@ one_of_two_tunnels()
 		protected 10.2.0.1 "via 192.0.2.2 dev wan-a table 500 src 10.1.0.1"
 }
 
+# What is for TCP alone covers no ping.
+one_for_tcp_alone()
+{
+	reload '"10.5.0.0/24"' '"10.2.0.0/24"' "" \
+		"t = { local = \"192.0.2.1\"; remote = \"192.0.2.2\"; protocol = \"tcp\"
+		local-net = \"10.1.0.0/24\"; remote-net = \"10.2.0.0/24\" }" &&
+		protected 10.2.0.1 "via 192.0.2.2 dev wan-a table 500 src 10.5.0.1"
+}
+
+# An address that others are not told of is one, too.
+address_of_the_host_alone()
+{
+	ip -n gw-a address add 10.6.0.1/32 dev lo scope host &&
+		reload '"10.6.0.0/24"' '"10.2.0.0/24"' &&
+		protected 10.2.0.1 "via 192.0.2.2 dev wan-a table 500 src 10.6.0.1" &&
+		ip -n gw-a address del 10.6.0.1/32 dev lo
+}
+
 # With the loopback's addresses in it, which nobody could answer to.
 half_of_ipv4()
 {
@@ -141,6 +161,8 @@ ktap "the first of two networks has an address" moatd_logs first_of_two
 ktap "the second of two networks has an address" moatd_logs second_of_two
 ktap "a reload with another network" moatd_logs another_net
 ktap "one of two tunnels goes at a reload" moatd_logs one_of_two_tunnels
+ktap "a tunnel for TCP alone comes first" moatd_logs one_for_tcp_alone
+ktap "an address of scope host" moatd_logs address_of_the_host_alone
 ktap "0.0.0.0/1 as local network" moatd_logs half_of_ipv4
 ktap "0.0.0.0/0 as local network" moatd_logs all_of_ipv4
 ktap "::/0 as local network" moatd_logs all_of_ipv6
