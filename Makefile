@@ -215,7 +215,7 @@ check:
 # What runs in guests, on a kernel that checks itself.
 check-debug:
 	@scripts/debug-kernel >/dev/null
-	@scripts/check-runner debug-proof debug debug-faults
+	@scripts/check-runner debug-proof debug-moatd debug-kernel debug-soak debug-faults
 
 # Pairwise over all algorithms and groups too, in two guests at once.
 interop:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Life and death under traffic: all that can be made is made and destroyed.
 
-Three at a time, each in a process of its own, for MOAT_SOAK_SECONDS (30):
+Three at a time, each in a process of its own, for MOAT_SOAK_SECONDS (60):
 rekeys, expiry, deletion and other policies for the tunnel between gw-a and
 gw-b, over which host-a never stops sending; devices, deleted with and without
 their policies while packets are routed to them; whole namespaces, gone with
@@ -29,7 +29,7 @@ import netns  # noqa: E402
 from gateways import LOCAL, OURS, PEERS, REMOTE, connect  # noqa: E402
 from ktap import Results, check, same, wait_for  # noqa: E402
 
-SECONDS = float(os.environ.get("MOAT_SOAK_SECONDS", "30"))
+SECONDS = float(os.environ.get("MOAT_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("MOAT_SEED", "1"))
 ALGORITHMS = ("aes128gcm16", "aes128-sha256", "chacha20poly1305", "aes256ctr-sha1")
 UNDER = [("10.1.0.0/16", "10.2.0.0/16"), ("fd00:1::/32", "fd00:2::/32")]
