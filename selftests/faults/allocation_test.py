@@ -189,6 +189,9 @@ def operations(nl):
     yield "policy-add, ports", asks(nl, "policy-add", {"policy": ports}), fresh
     yield "policy-add, bypass", asks(nl, "policy-add", {"policy": moatnl.policy(
         9, "10.8.0.0/16", "10.9.0.0/16", action=moatnl.BYPASS)}), fresh
+    # no leaf of the classifier is there yet
+    yield "policy-add, IPv6", asks(nl, "policy-add", {"policy": protect(
+        9, "fd00:8::/64", "fd00:9::/64")}), fresh
 
     def back():
         nl.request("policy-switch", {"policy": {"id": 1}, "sa": outbound(0x1001)})
@@ -226,6 +229,25 @@ def moves(nl):
         return asks(nl, "sa-move", {**ident(OUT, 0x5008), "addr": addr, "port": port})
 
     return move("192.0.2.99", 4501), move(contract.PEERS, 4500)
+
+
+def splits(nl):
+    """The ninth policy of a leaf makes it a fork; without memory the leaf grows."""
+    def add(number):
+        nl.request("policy-add", {"policy": protect(number, f"fd00:8:{number}::/64",
+                                                    "fd00:9::/64")})
+
+    def eight():
+        for number in range(20, 28):
+            add(number)
+
+    def eight_again():
+        for number in range(20, 29):
+            nl.request("policy-del", {"policy": {"id": number}})
+        eight()
+
+    eight()
+    return lambda: add(28), eight_again
 
 
 def deletions(nl):
@@ -365,6 +387,8 @@ def main():
             results.run(name, faults.sweep, ask, undo)
         there, back = moves(nl)
         results.run("sa-move", faults.sweep, there, back)
+        ninth, eight = splits(nl)
+        results.run("policy-add, a leaf splits", faults.sweep, ninth, eight)
         for name, ask, undo in deletions(nl):
             results.run(name, faults.sweep, ask, undo)
         devices(results, faults)
