@@ -24,14 +24,11 @@ void moat_dpd_put_vendor(struct moat_build *b)
 
 void moat_dpd_take_vendor(const struct moat_ike1_in *in)
 {
-	const struct moat_payload *p;
+	/* The minor version may be another one. */
+	struct moat_view name = moat_view(vendor, sizeof(vendor) - 1);
 
-	moat_payload_for_each(p, &in->msg) {
-		/* The minor version may be another one. */
-		if (p->type == MOAT_P_VENDOR && p->body.len == sizeof(vendor) &&
-		    !memcmp(p->body.data, vendor, sizeof(vendor) - 1))
-			in->sa->dpd.spoken = true;
-	}
+	if (moat_message_vendor(&in->msg, name).len == sizeof(vendor))
+		in->sa->dpd.spoken = true;
 }
 
 /* Another ISAKMP SA with this peer, under which it was heard later? */

@@ -59,21 +59,11 @@ void moat_fragment_put_vendor(const struct moat_isakmp *sa, struct moat_build *b
 void moat_fragment_take_vendor(const struct moat_ike1_in *in)
 {
 	struct moat_isakmp *sa = in->sa;
-	const struct moat_payload *p;
+	struct moat_view id = moat_message_vendor(&in->msg, moat_view(vendor, VENDOR_NAMED));
 
-	sa->fragments = false;
-	if (!sa->tunnel->conf.fragmentation)
-		return;
-	moat_payload_for_each(p, &in->msg) {
-		struct moat_view body = p->body;
-
-		if (p->type != MOAT_P_VENDOR || body.len < VENDOR_NAMED ||
-		    memcmp(body.data, vendor, VENDOR_NAMED))
-			continue;
-		if (body.len == VENDOR_NAMED ||
-		    (body.len == VENDOR_LEN && body.data[VENDOR_NAMED] & 0x80))
-			sa->fragments = true;
-	}
+	sa->fragments = sa->tunnel->conf.fragmentation &&
+			(id.len == VENDOR_NAMED ||
+			 (id.len == VENDOR_LEN && id.data[VENDOR_NAMED] & 0x80));
 }
 
 /* ---- sending ---- */

@@ -74,17 +74,15 @@ void moat_natt_put_vendor(const struct moat_isakmp *sa, struct moat_build *b)
 void moat_natt_take_vendor(const struct moat_ike1_in *in)
 {
 	struct moat_isakmp *sa = in->sa;
-	const struct moat_payload *p;
 
 	sa->natt.dialect = 0;
 	if (sa->tunnel->conf.nat_t == MOAT_NAT_T_OFF)
 		return;
 	for (unsigned int i = 0; i < VENDORS && !sa->natt.dialect; i++) {
-		moat_payload_for_each(p, &in->msg) {
-			if (p->type == MOAT_P_VENDOR && p->body.len == VENDOR_LEN &&
-			    !memcmp(p->body.data, vendors[i].id, VENDOR_LEN))
-				sa->natt.dialect = i + 1;
-		}
+		struct moat_view id = moat_view(vendors[i].id, VENDOR_LEN);
+
+		if (moat_message_vendor(&in->msg, id).len == VENDOR_LEN)
+			sa->natt.dialect = i + 1;
 	}
 }
 

@@ -29,13 +29,10 @@ void moat_ready_put_vendor(struct moat_build *b)
 
 void moat_ready_take_vendor(const struct moat_ike1_in *in)
 {
-	const struct moat_payload *p;
+	struct moat_view name = moat_view(vendor, sizeof(vendor));
 
-	moat_payload_for_each(p, &in->msg) {
-		if (p->type == MOAT_P_VENDOR &&
-		    moat_view_equal(p->body, moat_view(vendor, sizeof(vendor))))
-			in->sa->moat = true;
-	}
+	if (moat_message_vendor(&in->msg, name).len == sizeof(vendor))
+		in->sa->moat = true;
 }
 
 static void due(struct moat_ike *ike, void *owner)

@@ -378,6 +378,7 @@ static void close_io(struct moat_io *io)
 {
 	moat_workers_free(io->workers);
 	moat_control_free(io->control);
+	io->control = NULL;
 	moat_udp_close(io);
 	moat_channel_close(&io->supervisor);
 	moat_channel_close(&io->keys);

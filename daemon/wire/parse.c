@@ -125,6 +125,18 @@ const struct moat_payload *moat_message_find(const struct moat_message *msg, uin
 	return NULL;
 }
 
+struct moat_view moat_message_vendor(const struct moat_message *msg, struct moat_view id)
+{
+	const struct moat_payload *p;
+
+	moat_payload_for_each(p, msg) {
+		if (p->type == MOAT_P_VENDOR && p->body.len >= id.len &&
+		    !memcmp(p->body.data, id.data, id.len))
+			return p->body;
+	}
+	return moat_view(NULL, 0);
+}
+
 unsigned int moat_message_count(const struct moat_message *msg, uint8_t type)
 {
 	const struct moat_payload *p;

@@ -97,6 +97,15 @@ const struct moat_payload *moat_message_find(const struct moat_message *msg,
 					     uint8_t type);
 
 /**
+ * moat_message_vendor() - the vendor ID that begins with these octets
+ * @msg: the message
+ * @id: the octets; what follows them, such as a version, is the caller's to judge
+ *
+ * Return: the body of the first such payload, or a view of no octets.
+ */
+struct moat_view moat_message_vendor(const struct moat_message *msg, struct moat_view id);
+
+/**
  * moat_message_count() - how many payloads of a type
  */
 unsigned int moat_message_count(const struct moat_message *msg, uint8_t type);
