@@ -3,7 +3,7 @@
  * Damaged messages in every state: real ones with flipped bits, cut, longer, or
  * of random octets. Nothing may crash, leak or change what stands.
  *
- *	hostile_test [--seed N] [--runs N]
+ *	hostile_test [--seed N] [--runs N] [--verbose]
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,11 +14,11 @@
 #include <string.h>
 
 #include "sim_insider.h"
+#include "sim_seeds.h"
 
 #define HEADER 28
 
-static uint64_t only_seed;
-static unsigned int runs = 1000;
+static struct sim_seeds seeds = { .first = 1, .runs = 1000 };
 
 static struct sim_options plain(uint64_t seed)
 {
@@ -27,7 +27,7 @@ static struct sim_options plain(uint64_t seed)
 		.nets = 1,
 		.psk = { "a secret", "a secret" },
 		.esp = { "aes128gcm16-ecp256", "aes128gcm16-ecp256" },
-		.verbose = getenv("SIM_VERBOSE") != NULL,
+		.verbose = seeds.verbose,
 	};
 }
 
@@ -240,38 +240,28 @@ static void from_inside(uint64_t seed)
 	sim_free(sim);
 }
 
-static void each_seed(void (*run)(uint64_t seed), unsigned int share)
-{
-	if (only_seed) {
-		run(only_seed);
-		return;
-	}
-	for (uint64_t seed = 1; seed <= runs / share; seed++)
-		run(seed);
-}
-
 static void test_established(void **state)
 {
 	(void)state;
-	each_seed(established, 1);
+	sim_each_seed(&seeds, established, 1);
 }
 
 static void test_under_way(void **state)
 {
 	(void)state;
-	each_seed(under_way, 1);
+	sim_each_seed(&seeds, under_way, 1);
 }
 
 static void test_replayed(void **state)
 {
 	(void)state;
-	each_seed(replayed, 1);
+	sim_each_seed(&seeds, replayed, 1);
 }
 
 static void test_from_inside(void **state)
 {
 	(void)state;
-	each_seed(from_inside, 5);
+	sim_each_seed(&seeds, from_inside, 5);
 }
 
 int main(int argc, char **argv)
@@ -283,14 +273,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_from_inside),
 	};
 
-	for (int i = 1; i + 1 < argc; i++) {
-		if (!strcmp(argv[i], "--seed"))
-			only_seed = strtoull(argv[++i], NULL, 10);
-		else if (!strcmp(argv[i], "--runs"))
-			runs = (unsigned int)strtoul(argv[++i], NULL, 10);
-		else if (!strcmp(argv[i], "--only"))
-			cmocka_set_test_filter(argv[++i]);
-	}
+	sim_seeds_read(&seeds, argc, argv);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

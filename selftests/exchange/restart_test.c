@@ -9,54 +9,26 @@
 #include <string.h>
 
 #include "ike/ike1.h"
-#include "sim.h"
+#include "sim_case.h"
 
 #define SECOND 1000
 
 static struct sim_options plain(void)
 {
-	return (struct sim_options){
-		.seed = 11,
-		.nets = 2,
-		.psk = { "a secret", "a secret" },
-		.traffic = 50,
-		.verbose = getenv("SIM_VERBOSE") != NULL,
-	};
-}
-
-static struct sim *start(const struct sim_options *o)
-{
-	struct sim *sim = sim_new(o);
-
-	sim_run(sim, 100);
-	sim_up(sim, 0);
-	/* Both began at once: the SAs that were one too many go within a minute. */
-	sim_run(sim, 100 * SECOND);
-	assert_string_equal(sim_state(sim, 0), "up");
-	return sim;
+	return sim_steady(11);
 }
 
 static void assert_whole(struct sim *sim)
 {
-	const char *wrong = sim_agree(sim);
-
-	assert_string_equal(wrong ? wrong : "agree", "agree");
+	sim_assert_whole(sim);
 	assert_int_equal(sim_packets_lost(sim), 0);
-	for (int side = 0; side < 2; side++) {
-		assert_string_equal(sim_state(sim, side), "up");
-		assert_int_equal(sim_bared(sim, side), 0);
-		assert_int_equal(sim_policies(sim, side), 4);
-		/* One pair of SAs for each pair of networks, nothing left behind. */
-		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 4);
-		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 4);
-	}
 }
 
 /* A minute without a daemon, then a new one: not a packet is lost. */
 static void away(int side, unsigned int seconds)
 {
 	struct sim_options o = plain();
-	struct sim *sim = start(&o);
+	struct sim *sim = sim_start_steady(&o);
 	unsigned int contacts = sim_logged(sim, !side, "ike-initial-contact");
 
 	sim_crash(sim, side);
@@ -97,7 +69,7 @@ static void in_a_rekey(void **state)
 
 		o.seed = 100 + when;
 		o.lifetime = 300;
-		sim = start(&o);
+		sim = sim_start_steady(&o);
 		while (!sim_logged(sim, 0, "ipsec-rekey") &&
 		       !sim_logged(sim, 1, "ipsec-rekey"))
 			sim_run(sim, 5);
@@ -129,7 +101,7 @@ static void in_two_rekeys(void **state)
 
 		o.seed = 700 + when;
 		o.nets = 1;
-		sim = start(&o);
+		sim = sim_start_steady(&o);
 		sim_control(sim, 0, MOAT_EV_REKEY);
 		sim_control(sim, 1, MOAT_EV_REKEY);
 		sim_run(sim, when);
@@ -164,7 +136,7 @@ static void young_ones(void **state)
 
 		o.seed = 900 + seed;
 		o.nets = 1;
-		sim = start(&o);
+		sim = sim_start_steady(&o);
 		sim_control(sim, 1, MOAT_EV_REKEY);
 		sim_run(sim, 8 * SECOND);
 		sim_crash(sim, 0);
@@ -186,7 +158,7 @@ static void young_ones(void **state)
 static void peer_lost_them(void **state)
 {
 	struct sim_options o = plain();
-	struct sim *sim = start(&o);
+	struct sim *sim = sim_start_steady(&o);
 
 	(void)state;
 	sim_crash(sim, 0);
@@ -202,7 +174,7 @@ static void peer_lost_them(void **state)
 static void other_configuration(void **state)
 {
 	struct sim_options o = plain();
-	struct sim *sim = start(&o);
+	struct sim *sim = sim_start_steady(&o);
 
 	(void)state;
 	sim_traffic(sim, 0);
@@ -225,7 +197,7 @@ static void crashes_in_a_row(void **state)
 	(void)state;
 	o.dpd = 30;
 	o.dpd_timeout = 120;
-	sim = start(&o);
+	sim = sim_start_steady(&o);
 	for (unsigned int i = 0; i < 3; i++) {
 		sim_crash(sim, 0);
 		sim_run(sim, 2 * SECOND);
@@ -272,7 +244,7 @@ static void reboots_in_a_row(void **state)
 
 	(void)state;
 	o.traffic = 0;
-	sim = start(&o);
+	sim = sim_start_steady(&o);
 	contacts = sim_logged(sim, 1, "ike-initial-contact");
 	for (unsigned int i = 0; i < 3; i++) {
 		sim_reboot(sim, 0);

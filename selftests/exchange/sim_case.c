@@ -47,3 +47,39 @@ void sim_assert_nothing(struct sim *sim, int side)
 	assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 0);
 	assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 0);
 }
+
+struct sim_options sim_steady(uint64_t seed)
+{
+	struct sim_options o = sim_plain();
+
+	o.seed = seed;
+	o.nets = 2;
+	o.traffic = 50;
+	return o;
+}
+
+struct sim *sim_start_steady(const struct sim_options *o)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	/* Both began at once: the SAs that were one too many go within a minute. */
+	sim_run(sim, 100 * 1000);
+	assert_string_equal(sim_state(sim, 0), "up");
+	return sim;
+}
+
+void sim_assert_whole(struct sim *sim)
+{
+	const char *wrong = sim_agree(sim);
+
+	assert_string_equal(wrong ? wrong : "agree", "agree");
+	for (int side = 0; side < 2; side++) {
+		assert_string_equal(sim_state(sim, side), "up");
+		assert_int_equal(sim_bared(sim, side), 0);
+		assert_int_equal(sim_policies(sim, side), 4);
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 4);
+		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 4);
+	}
+}

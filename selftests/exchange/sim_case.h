@@ -13,4 +13,12 @@ struct sim *sim_start(const struct sim_options *o);
 void sim_assert_established(struct sim *sim, unsigned int sas);
 void sim_assert_nothing(struct sim *sim, int side);
 
+/** sim_steady() - two pairs of networks under traffic, for tunnels that last */
+struct sim_options sim_steady(uint64_t seed);
+/** sim_start_steady() - such a run; what was one too many at its begin has gone */
+struct sim *sim_start_steady(const struct sim_options *o);
+/** sim_assert_whole() - its tunnel is up by policies that stood all the time, with
+ * one pair of SAs for each pair of networks and nothing left of before */
+void sim_assert_whole(struct sim *sim);
+
 #endif

@@ -15,13 +15,12 @@
 #include <string.h>
 
 #include "sim.h"
+#include "sim_seeds.h"
 
 #define SECOND 1000ull
 #define MINUTE (60 * SECOND)
 
-static uint64_t only_seed;
-static bool verbose;
-static unsigned int runs = 500;
+static struct sim_seeds seeds = { .first = 1, .runs = 500 };
 
 static uint64_t mix(uint64_t seed, uint64_t salt)
 {
@@ -43,7 +42,7 @@ static struct sim_options from_seed(uint64_t seed)
 		.v6 = mix(seed, 5) % 2,
 		.aggressive = mix(seed, 7) % 3 == 0,
 		.psk = { "a secret", "a secret" },
-		.verbose = verbose,
+		.verbose = seeds.verbose,
 	};
 
 	if (mix(seed, 6) % 3 == 0)
@@ -100,16 +99,6 @@ static void check_lost(struct sim *sim, uint64_t seed)
 	if (named_failure(sim))
 		return;
 	check(sim, seed, "packets were lost", !sim_packets_lost(sim));
-}
-
-static void each_seed(void (*run)(uint64_t seed), unsigned int share)
-{
-	if (only_seed) {
-		run(only_seed);
-		return;
-	}
-	for (uint64_t seed = 1; seed <= runs / share; seed++)
-		run(seed);
 }
 
 /* One side asks; everything may be lost on the way. */
@@ -279,31 +268,31 @@ static void chaos(uint64_t seed)
 static void test_chaos(void **state)
 {
 	(void)state;
-	each_seed(chaos, 1);
+	sim_each_seed(&seeds, chaos, 1);
 }
 
 static void test_establish(void **state)
 {
 	(void)state;
-	each_seed(establish, 1);
+	sim_each_seed(&seeds, establish, 1);
 }
 
 static void test_simultaneous(void **state)
 {
 	(void)state;
-	each_seed(simultaneous, 1);
+	sim_each_seed(&seeds, simultaneous, 1);
 }
 
 static void test_rekeys(void **state)
 {
 	(void)state;
-	each_seed(rekeys, 4);
+	sim_each_seed(&seeds, rekeys, 4);
 }
 
 static void test_deletes(void **state)
 {
 	(void)state;
-	each_seed(deletes, 2);
+	sim_each_seed(&seeds, deletes, 2);
 }
 
 int main(int argc, char **argv)
@@ -314,16 +303,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_chaos),
 	};
 
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--seed") && i + 1 < argc)
-			only_seed = strtoull(argv[++i], NULL, 10);
-		else if (!strcmp(argv[i], "--runs") && i + 1 < argc)
-			runs = (unsigned int)strtoul(argv[++i], NULL, 10);
-		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
-			cmocka_set_test_filter(argv[++i]);
-		else if (!strcmp(argv[i], "--verbose"))
-			verbose = true;
-	}
+	sim_seeds_read(&seeds, argc, argv);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "sim.h"
+#include "sim_seeds.h"
 #include "wire/isakmp.h"
 
 #define SECOND 1000ull
@@ -40,10 +41,7 @@ static struct failure {
 
 #define FAILURES (sizeof(failures) / sizeof(failures[0]))
 
-static uint64_t only_seed;
-static bool verbose;
-static unsigned int runs = 100000;
-static uint64_t first = 1;
+static struct sim_seeds seeds = { .first = 1, .runs = 100000 };
 static unsigned int equal;
 static unsigned int named;
 
@@ -92,7 +90,7 @@ static struct sim_options from_seed(uint64_t seed)
 		.traffic = mix(seed, 10) % 2 ? 2000 : 0,
 		.start = { (enum moat_start)(mix(seed, 11) % 2),
 			   (enum moat_start)(mix(seed, 12) % 2) },
-		.verbose = verbose,
+		.verbose = seeds.verbose,
 	};
 
 	/* Of four pairs one would always be about to be replaced. */
@@ -254,31 +252,32 @@ static size_t in_use(void)
 	return m.uordblks + m.hblkhd;
 }
 
+static size_t at_start;
+
+static void counted(uint64_t seed)
+{
+	storm(seed);
+	/* By then each group and each buffer was used. */
+	if (seed - seeds.first == seeds.runs / 10)
+		at_start = in_use();
+}
+
 static void test_storms(void **state)
 {
-	size_t at_start = 0;
-
 	(void)state;
-	if (only_seed) {
-		storm(only_seed);
+	sim_each_seed(&seeds, counted, 1);
+	if (seeds.only)
 		return;
-	}
-	for (unsigned int i = 1; i <= runs; i++) {
-		storm(first + i - 1);
-		/* By then each group and each buffer was used. */
-		if (i == runs / 10)
-			at_start = in_use();
-	}
 	print_message("# %u runs: %u ended with the same live SAs on both sides, %u with "
 		      "a named failure\n",
-		      runs, equal, named);
+		      seeds.runs, equal, named);
 	for (size_t i = 0; i < FAILURES; i++)
 		print_message("#   %s: %u\n", failures[i].name, failures[i].runs);
 	print_message(
 		"# in them %lu messages, %lu crashes, %lu reboots, %lu jumps of a clock, "
 		"%lu times all SAs deleted\n",
 		seen.messages, seen.crashes, seen.reboots, seen.jumps, seen.flushes);
-	assert_int_equal(equal + named, runs);
+	assert_int_equal(equal + named, seeds.runs);
 	/* Eight octets lost in each run would show. */
 	assert_true(in_use() < at_start + 64 * 1024);
 }
@@ -287,16 +286,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_storms) };
 
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--seed") && i + 1 < argc)
-			only_seed = strtoull(argv[++i], NULL, 10);
-		else if (!strcmp(argv[i], "--runs") && i + 1 < argc)
-			runs = (unsigned int)strtoul(argv[++i], NULL, 10);
-		else if (!strcmp(argv[i], "--first") && i + 1 < argc)
-			first = strtoull(argv[++i], NULL, 10);
-		else if (!strcmp(argv[i], "--verbose"))
-			verbose = true;
-	}
+	sim_seeds_read(&seeds, argc, argv);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
