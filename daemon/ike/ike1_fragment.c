@@ -59,7 +59,8 @@ void moat_fragment_put_vendor(const struct moat_isakmp *sa, struct moat_build *b
 void moat_fragment_take_vendor(const struct moat_ike1_in *in)
 {
 	struct moat_isakmp *sa = in->sa;
-	struct moat_view id = moat_message_vendor(&in->msg, moat_view(vendor, VENDOR_NAMED));
+	struct moat_view id =
+		moat_message_vendor(&in->msg, moat_view(vendor, VENDOR_NAMED));
 
 	sa->fragments = sa->tunnel->conf.fragmentation &&
 			(id.len == VENDOR_NAMED ||
