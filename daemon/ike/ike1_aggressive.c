@@ -180,7 +180,12 @@ int moat_aggressive_verify_3(struct moat_ike1_in *in)
 
 void moat_aggressive_finish(struct moat_ike1_in *in)
 {
+	bool shortened;
+
 	moat_natt_take_discovery(in);
 	moat_phase1_take_contact(in);
+	shortened = moat_life_shortened(in->sa);
 	moat_isakmp_established(in->sa);
+	if (shortened && !in->sa->dead)
+		moat_info_lifetime(in->sa);
 }

@@ -54,6 +54,16 @@ void moat_info_dpd(struct moat_isakmp *sa, uint16_t type, uint32_t number)
 	send_protected(&out, sa, id, NULL);
 }
 
+void moat_info_lifetime(struct moat_isakmp *sa)
+{
+	uint32_t id = moat_isakmp_message_id(sa);
+	struct moat_ike1_out out;
+
+	begin_protected(&out, sa, id);
+	moat_life_put(sa, &out.b);
+	send_protected(&out, sa, id, NULL);
+}
+
 void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
 {
 	uint32_t id = moat_isakmp_message_id(sa);
@@ -252,6 +262,8 @@ static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)
 		moat_info_initial_contact(sa);
 	else if (n.type == MOAT_N_R_U_THERE || n.type == MOAT_N_R_U_THERE_ACK)
 		moat_dpd_handle(sa, &n);
+	else if (n.type == MOAT_N_RESPONDER_LIFETIME)
+		moat_life_take(sa, &n);
 	else if (moat_spi_refused(sa, &n))
 		return;
 	else if (n.type < NOTIFY_ERRORS)

@@ -96,6 +96,8 @@ void moat_main_proved(struct moat_isakmp *sa)
 		moat_auth_put_id(sa, &out.b);
 	moat_auth_put_proof(sa, &out.b);
 	moat_phase1_put_contact(sa, &out.b);
+	if (moat_life_shortened(sa))
+		moat_life_put(sa, &out.b);
 	if (moat_ike1_send(&out, sa, &sa->flight, sa->iv, sa->initiator ? 5 : 6,
 			   sa->state))
 		moat_isakmp_fail(sa, "message with ID and HASH could not be written");

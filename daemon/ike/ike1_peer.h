@@ -47,6 +47,17 @@ uint64_t moat_renew_again(const struct moat_isakmp *sa);
 /** moat_renew_refuses() - no quick mode under an outdated one; the reason is in @in */
 bool moat_renew_refuses(struct moat_ike1_in *in);
 
+/* ---- a responder whose ISAKMP SA lives shorter: ike1_life.c ---- */
+
+/** moat_life_shortened() - are we one, so that the peer needs to be told? */
+bool moat_life_shortened(const struct moat_isakmp *sa);
+/** moat_life_put() - write RESPONDER-LIFETIME for this ISAKMP SA */
+void moat_life_put(const struct moat_isakmp *sa, struct moat_build *b);
+/** moat_life_take() - the peer says so: it ends no later than the peer's */
+void moat_life_take(struct moat_isakmp *sa, const struct moat_notify *n);
+/** moat_info_lifetime() - say it in an informational exchange */
+void moat_info_lifetime(struct moat_isakmp *sa);
+
 /* ---- the peer deletes an ISAKMP SA: isakmp.c ---- */
 
 /**

@@ -564,8 +564,11 @@ void moat_phase1_take_contact(struct moat_ike1_in *in)
 	struct moat_notify n;
 
 	moat_payload_for_each(p, &in->msg) {
-		if (p->type == MOAT_P_NOTIFY && !moat_notify_parse(p->body, &n, NULL) &&
-		    n.type == MOAT_N_INITIAL_CONTACT)
+		if (p->type != MOAT_P_NOTIFY || moat_notify_parse(p->body, &n, NULL))
+			continue;
+		if (n.type == MOAT_N_INITIAL_CONTACT)
 			moat_info_initial_contact(in->sa);
+		else if (n.type == MOAT_N_RESPONDER_LIFETIME)
+			moat_life_take(in->sa, &n);
 	}
 }

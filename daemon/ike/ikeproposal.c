@@ -274,6 +274,7 @@ static void take(const struct moat_ike_want *want, const struct moat_ike_alg *al
 	choice->proposal = p->number;
 	choice->transform = *t;
 	choice->life_seconds = moat_life_seconds(want->life_seconds, s->life.seconds);
+	choice->shortened = choice->life_seconds != s->life.seconds;
 }
 
 static bool usable(const struct moat_ike_want *want, const struct moat_ike_alg *alg)

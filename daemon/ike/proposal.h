@@ -65,12 +65,14 @@ struct moat_ike_want {
  * struct moat_ike_choice - the agreed transform of phase 1
  * @alg: algorithms
  * @life_seconds: the shorter of both sides'
+ * @shortened: ours is the shorter one, or the only one: the peer needs to be told
  * @proposal: number of the peer's proposal
  * @transform: the peer's transform; views point into its SA payload
  */
 struct moat_ike_choice {
 	struct moat_ike_alg alg;
 	uint32_t life_seconds;
+	bool shortened;
 	uint8_t proposal;
 	struct moat_transform transform;
 };

@@ -387,6 +387,16 @@ static int check_path(struct moat_x509 *x509, struct job *job)
 	return -1;
 }
 
+/* A certificate's own is no text; it is written as digits then. */
+static bool binary(struct moat_view data)
+{
+	for (size_t i = 0; i < data.len; i++) {
+		if (data.data[i] <= 0x20 || data.data[i] >= 0x7f)
+			return true;
+	}
+	return false;
+}
+
 const char *moat_id_text(uint8_t type, struct moat_view data, char *buf, size_t size)
 {
 	struct moat_addr addr = { .len = (uint8_t)data.len };
@@ -399,6 +409,10 @@ const char *moat_id_text(uint8_t type, struct moat_view data, char *buf, size_t 
 		   (type == MOAT_ID_IPV6_ADDR && data.len == 16)) {
 		memcpy(addr.bytes, data.data, data.len);
 		snprintf(buf, size, "%s", moat_addr_str(&addr, text));
+	} else if (type == MOAT_ID_KEY_ID && binary(data)) {
+		at = (size_t)snprintf(buf, size, "keyid:0x");
+		for (size_t i = 0; i < data.len && at + 2 < size; i++)
+			at += (size_t)snprintf(buf + at, size - at, "%02x", data.data[i]);
 	} else {
 		at = (size_t)snprintf(buf, size, "%s",
 				      type == MOAT_ID_KEY_ID ? "keyid:" : "");

@@ -12,6 +12,32 @@ bool moat_identity_equal(const struct moat_identity *a, const struct moat_identi
 	       !memcmp(a->data, b->data, a->len);
 }
 
+static int digit(char c)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return !at ? -1 : (int)(at - digits) - (at - digits > 15 ? 6 : 0);
+}
+
+/* That of a certificate, its subjectKeyIdentifier, is no text. */
+static const char *key_id_parse(const char *hex, struct moat_identity *id)
+{
+	size_t len = strlen(hex) / 2;
+
+	memset(id, 0, sizeof(*id));
+	if (!len || strlen(hex) % 2 || len > MOAT_ID_MAX)
+		return "is no key id: expected 1 to 256 octets in hexadecimal behind 0x";
+	for (size_t i = 0; i < len; i++) {
+		if (digit(hex[2 * i]) < 0 || digit(hex[2 * i + 1]) < 0)
+			return "is no key id: expected hexadecimal digits behind 0x";
+		id->data[i] = (uint8_t)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+	}
+	id->type = MOAT_ID_KEY_ID;
+	id->len = (uint16_t)len;
+	return NULL;
+}
+
 const char *moat_identity_parse(const char *text, struct moat_identity *id)
 {
 	struct moat_addr addr;
@@ -24,6 +50,8 @@ const char *moat_identity_parse(const char *text, struct moat_identity *id)
 	}
 	if (!strncmp(text, "dn:", 3))
 		return moat_dn_parse(text + 3, id);
+	if (!strncmp(text, "keyid:0x", 8))
+		return key_id_parse(text + 8, id);
 	if (!strncmp(text, "keyid:", 6)) {
 		type = MOAT_ID_KEY_ID;
 		text += 6;

@@ -112,6 +112,43 @@ static void ports(void **state)
 	sim_free(sim);
 }
 
+/* Ranges that are no subnet, with a protocol and a port, asked for by either side. */
+static void ranges(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		struct sim_options o = sim_plain();
+		int first = (int)(i / 2);
+		struct sim *sim;
+
+		o.v6 = i % 2;
+		o.ranges = true;
+		o.protocol = 17;
+		o.ports[0][0] = o.ports[0][1] = 53;
+		o.ports[1][1] = 65535;
+		sim = sim_new(&o);
+		sim_run(sim, 100);
+		sim_up(sim, first);
+		sim_run(sim, 5000);
+		assert_int_equal(sim_done(sim, first), 1);
+		/* sim_agree() compares the selectors of both sides' SAs. */
+		sim_assert_established(sim, 1);
+		for (int side = 0; side < 2; side++) {
+			struct moat_pair_view pair;
+			const struct moat_selector *s = &pair.selector;
+			unsigned int last = o.v6 ? 15 : 3;
+
+			assert_true(moat_ike_pair(sim_core(sim, side), 0, 0, &pair));
+			assert_int_equal(s->protocol, 17);
+			assert_int_equal(s->local.first.bytes[last], 10);
+			assert_int_equal(s->remote.last.bytes[last], 99);
+			assert_int_equal((side ? s->remote_port : s->local_port)[0], 53);
+			assert_int_equal((side ? s->remote_port : s->local_port)[1], 53);
+		}
+		sim_free(sim);
+	}
+}
+
 /* A responder with wider networks takes the narrower ones, if it may. */
 static void narrowed(void **state)
 {
@@ -163,6 +200,71 @@ static void shorter_lifetime(void **state)
 			!!strstr(sim_ladder(sim, first),
 				 "quick 2 (HDR*, HASH, SA, NONCE, ID, ID, NOTIFY)"),
 			first == 0);
+		sim_free(sim);
+	}
+}
+
+/* The same with kilobytes, which may be on one side alone. */
+static void shorter_volume(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct sim_options o = sim_plain();
+		int first = i % 2;
+		struct sim *sim;
+
+		o.lifebytes = i < 2 ? 0 : 9 << 20;
+		o.shorter_bytes = 1 << 20;
+		sim = sim_new(&o);
+		sim_run(sim, 100);
+		sim_up(sim, first);
+		sim_run(sim, 5000);
+		sim_assert_established(sim, 1);
+		for (int side = 0; side < 2; side++)
+			assert_int_equal(sim_hard_bytes(sim, side), 1 << 20);
+		assert_int_equal(
+			!!strstr(sim_ladder(sim, first),
+				 "quick 2 (HDR*, HASH, SA, NONCE, ID, ID, NOTIFY)"),
+			first == 0);
+		sim_free(sim);
+	}
+}
+
+/*
+ * And with that of the ISAKMP SA, in either exchange: it is the answer to the offer,
+ * which repeats what was offered, that cannot say so.
+ */
+static void shorter_isakmp(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct sim_options o = sim_plain();
+		int first = i % 2;
+		struct sim *sim;
+
+		o.shorter_ike = 600;
+		o.aggressive = i / 2;
+		sim = sim_new(&o);
+		sim_run(sim, 100);
+		sim_up(sim, first);
+		sim_run(sim, 5000);
+		sim_assert_established(sim, 1);
+		for (int side = 0; side < 2; side++) {
+			struct moat_isakmp_view view;
+
+			assert_true(moat_ike_isakmp(sim_core(sim, side), 0, &view));
+			assert_int_equal(view.expires - view.established, 600 * 1000);
+		}
+		/* Who offered the shorter one need not be told. */
+		assert_int_equal(sim_logged(sim, first, "ike-lifetime"), first == 0);
+		assert_int_equal(sim_logged(sim, !first, "ike-lifetime"), 0);
+		/* It is replaced in that time, by who began. */
+		sim_traffic(sim, 1000);
+		sim_run(sim, 570 * 1000);
+		assert_true(sim_logged(sim, first, "ike-rekey") >= 1);
+		sim_run(sim, 40 * 1000);
+		sim_assert_established(sim, 1);
+		assert_int_equal(sim_packets_lost(sim), 0);
 		sim_free(sim);
 	}
 }
@@ -306,8 +408,11 @@ int main(void)
 		cmocka_unit_test(clean_aggressive),
 		cmocka_unit_test(protocols),
 		cmocka_unit_test(ports),
+		cmocka_unit_test(ranges),
 		cmocka_unit_test(narrowed),
 		cmocka_unit_test(shorter_lifetime),
+		cmocka_unit_test(shorter_volume),
+		cmocka_unit_test(shorter_isakmp),
 		cmocka_unit_test(shared_isakmp),
 		cmocka_unit_test(clear),
 		cmocka_unit_test(keylog),

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <ctype.h>
+#include <gnutls/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +110,14 @@ static void identities(void **state)
 		{ { "local-id = \"vpn@gw-a.example\"\nremote-id = \"192.0.2.2\"\n"
 		    "ca = \"ca.pem\"",
 		    "remote-id = \"vpn@gw-a.example\"\nca = \"ca.pem\"" } },
+		{ { "local-id = \"192.0.2.1\"\nremote-id = \"vpn@gw-b.example\"\n"
+		    "ca = \"ca.pem\"",
+		    "local-id = \"vpn@gw-b.example\"\nremote-id = \"192.0.2.1\"\n"
+		    "ca = \"ca.pem\"" } },
+		{ { "local-id = \"2001:db8::1\"\nremote-id = \"2001:db8::2\"\n"
+		    "ca = \"ca.pem\"",
+		    "local-id = \"2001:db8::2\"\nremote-id = \"2001:db8::1\"\n"
+		    "ca = \"ca.pem\"" } },
 		/* Pinned: no CA is asked. */
 		{ { "remote-cert = \"gw-b.pem\"", "remote-cert = \"gw-a-alone.pem\"" } },
 		{ { "remote-cert = \"gw-b.pem\"\nca = \"ca.pem\"\ncrl = \"crl.pem\"",
@@ -124,6 +135,55 @@ static void identities(void **state)
 		assert_up(sim);
 		sim_free(sim);
 	}
+}
+
+static void key_id(const char *path, char *text, size_t size)
+{
+	uint8_t id[20];
+	size_t len = sizeof(id), at;
+	gnutls_datum_t pem;
+	gnutls_x509_crt_t cert;
+
+	assert_int_equal(gnutls_load_file(path, &pem), 0);
+	assert_int_equal(gnutls_x509_crt_init(&cert), 0);
+	assert_int_equal(gnutls_x509_crt_import(cert, &pem, GNUTLS_X509_FMT_PEM), 0);
+	assert_int_equal(gnutls_x509_crt_get_subject_key_id(cert, id, &len, NULL), 0);
+	at = (size_t)snprintf(text, size, "keyid:0x");
+	for (size_t i = 0; i < len; i++)
+		at += (size_t)snprintf(text + at, size - at, "%02X", id[i]);
+	gnutls_x509_crt_deinit(cert);
+	gnutls_free(pem.data);
+}
+
+/* A certificate's key id is its subjectKeyIdentifier, twenty octets and no text. */
+static void by_key_id(void **state)
+{
+	struct sim_options o = signatures();
+	char id[2][64], more[2][256], want[256];
+	struct sim *sim;
+
+	(void)state;
+	key_id("selftests/certs/gw-a-alone.pem", id[0], sizeof(id[0]));
+	key_id("selftests/certs/gw-b.pem", id[1], sizeof(id[1]));
+	for (int side = 0; side < 2; side++) {
+		snprintf(more[side], sizeof(more[side]),
+			 "local-id = \"%s\"\nremote-id = \"%s\"\nca = \"ca.pem\"",
+			 id[side], id[!side]);
+		o.more[side] = more[side];
+	}
+	sim = start(&o);
+	assert_up(sim);
+	sim_free(sim);
+	snprintf(more[0], sizeof(more[0]),
+		 "remote-id = \"keyid:0x00FF\"\nca = \"ca.pem\"");
+	snprintf(more[1], sizeof(more[1]), "local-id = \"%s\"\nca = \"ca.pem\"", id[1]);
+	for (char *c = id[1] + strlen("keyid:0x"); *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	snprintf(want, sizeof(want), "calls itself %s, remote-id demands keyid:0x00ff",
+		 id[1]);
+	sim = start(&o);
+	assert_non_null(strstr(sim_log_text(sim, 0, "ike-auth-failed"), want));
+	sim_free(sim);
 }
 
 /*
@@ -367,11 +427,12 @@ static void oracle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(main_mode),	     cmocka_unit_test(aggressive_mode),
-		cmocka_unit_test(identities),	     cmocka_unit_test(refusals),
-		cmocka_unit_test(refused_initiator), cmocka_unit_test(renewed_crl),
-		cmocka_unit_test(rough_network),     cmocka_unit_test(encrypted_nonces),
-		cmocka_unit_test(wrong_key),	     cmocka_unit_test(oracle),
+		cmocka_unit_test(main_mode),	    cmocka_unit_test(aggressive_mode),
+		cmocka_unit_test(identities),	    cmocka_unit_test(by_key_id),
+		cmocka_unit_test(refusals),	    cmocka_unit_test(refused_initiator),
+		cmocka_unit_test(renewed_crl),	    cmocka_unit_test(rough_network),
+		cmocka_unit_test(encrypted_nonces), cmocka_unit_test(wrong_key),
+		cmocka_unit_test(oracle),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -35,7 +35,8 @@ enum sim_nat { SIM_NAT_NONE, SIM_NAT_MASQUERADE, SIM_NAT_FORWARD };
  * @cert: of each side, in selftests/certs; NULL for gw-a and gw-b; @key likewise
  * @more: further lines of each side's configuration; NULL for ca = "ca.pem"
  * @start: of each side
- * @ike_lifetime: seconds, likewise @lifetime; @shorter: the latter of side 1
+ * @ike_lifetime: seconds, likewise @lifetime; @shorter: the latter of side 1,
+ *	@shorter_ike its ike_lifetime, @shorter_bytes its lifebytes
  * @dpd: seconds of silence before the peer is asked, 0 for never
  * @dpd_timeout: seconds of silence before it is dead
  * @traffic: one packet each way per policy every so many ms; 0 for none
@@ -45,6 +46,7 @@ enum sim_nat { SIM_NAT_NONE, SIM_NAT_MASQUERADE, SIM_NAT_FORWARD };
  * @transport: transport mode, so one network on each side: its host
  * @nat_t: of both sides, as configured; off when nothing is said
  * @whole: a side that does not have IKE fragmentation
+ * @ranges: networks are ranges of addresses that are no subnets
  * @other_nets: the networks that side 1 has for side 0 are others
  * @narrow: side 1 has wider networks than side 0, and narrow = true
  * @spare: side 0 has another address of side 1 first, where nobody answers
@@ -76,6 +78,8 @@ struct sim_options {
 	uint32_t dpd_timeout;
 	uint32_t lifetime;
 	uint32_t shorter;
+	uint32_t shorter_ike;
+	uint64_t shorter_bytes;
 	uint64_t lifebytes;
 	unsigned int traffic;
 	bool one_way;
@@ -84,6 +88,7 @@ struct sim_options {
 	bool transport;
 	enum moat_nat_t nat_t[2];
 	bool whole[2];
+	bool ranges;
 	bool other_nets;
 	bool narrow;
 	bool spare;
@@ -190,6 +195,8 @@ int sim_done(const struct sim *sim, int side);
 unsigned long sim_packets_lost(const struct sim *sim);
 unsigned long sim_packets_delivered(const struct sim *sim);
 unsigned int sim_count(const struct sim *sim, int side, uint8_t direction);
+/** sim_hard_bytes() - after so much the outbound SA of a side ends */
+uint64_t sim_hard_bytes(struct sim *sim, int side);
 unsigned int sim_policies(const struct sim *sim, int side);
 /** sim_bared() - how often traffic lost its last policy */
 unsigned int sim_bared(const struct sim *sim, int side);

@@ -29,6 +29,10 @@ static struct moat_range net(const struct sim *sim, int side, unsigned int index
 		snprintf(text, sizeof(text), "10.%d.%u.0/24", side + 1, index);
 	if (moat_range_parse(text, &range))
 		abort();
+	if (sim->options.ranges) {
+		range.first.bytes[range.first.len - 1] = 10;
+		range.last.bytes[range.last.len - 1] = 99;
+	}
 	return range;
 }
 
@@ -120,6 +124,10 @@ static void fill_conf(const struct sim *sim, int side, struct moat_tunnel_conf *
 	if (o->shorter && side == 1)
 		conf->lifetime = o->shorter;
 	conf->lifebytes = o->lifebytes;
+	if (o->shorter_ike && side == 1)
+		conf->ike_lifetime = o->shorter_ike;
+	if (o->shorter_bytes && side == 1)
+		conf->lifebytes = o->shorter_bytes;
 	conf->nat_t = o->nat_t[side];
 	conf->fragmentation = !o->whole[side];
 	conf->replay = 1024;
@@ -249,6 +257,17 @@ unsigned int sim_count(const struct sim *sim, int side, uint8_t direction)
 	for (; sa; sa = sa->next)
 		count += sa->params.direction == direction && !sa->reserved;
 	return count;
+}
+
+uint64_t sim_hard_bytes(struct sim *sim, int side)
+{
+	const struct sim_sa *sa = sim->side[side].kernel.sas;
+
+	for (; sa; sa = sa->next) {
+		if (sa->params.direction == MOAT_DIRECTION_OUT && !sa->reserved)
+			return sa->params.hard_bytes;
+	}
+	return 0;
 }
 
 unsigned int sim_reserved(const struct sim *sim, int side)
