@@ -89,6 +89,52 @@ static void what_status_shows(void **state)
 	sim_free(sim);
 }
 
+/* Each state that a side was in between two messages, as `moat show` has it. */
+static void seen_meanwhile(const struct sim_options *o, const char *initiator,
+			   const char *responder)
+{
+	struct sim *sim = sim_new(o);
+	char seen[2][256] = { "", "" };
+	const char *last[2] = { "", "" };
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	for (unsigned int ms = 0; ms < 3000; ms++) {
+		for (int side = 0; side < 2; side++) {
+			struct moat_isakmp_view view;
+
+			if (!moat_ike_isakmp(sim_core(sim, side), 0, &view) ||
+			    !strcmp(view.state, last[side]))
+				continue;
+			last[side] = view.state;
+			strcat(seen[side], view.state);
+			strcat(seen[side], " ");
+		}
+		sim_run(sim, 1);
+	}
+	assert_string_equal(seen[0], initiator);
+	assert_string_equal(seen[1], responder);
+	sim_free(sim);
+}
+
+/* The moments are those of the ladder; what follows at once is never seen alone. */
+static void states_of_status(void **state)
+{
+	struct sim_options o = sim_plain();
+
+	(void)state;
+	seen_meanwhile(&o, "MM_NO_STATE MM_SA_SETUP MM_KEY_EXCH QM_IDLE ",
+		       "MM_SA_SETUP MM_KEY_EXCH QM_IDLE ");
+	o.aggressive = true;
+	seen_meanwhile(&o, "AG_NO_STATE AG_INIT_EXCH QM_IDLE ",
+		       "AG_NO_STATE AG_INIT_EXCH QM_IDLE ");
+	o.aggressive = false;
+	/* Signing takes its time: message 5 is verified, message 6 not there yet. */
+	o.auth = MOAT_METHOD_RSA_SIG;
+	seen_meanwhile(&o, "MM_NO_STATE MM_SA_SETUP MM_KEY_EXCH QM_IDLE ",
+		       "MM_SA_SETUP MM_KEY_EXCH MM_KEY_AUTH QM_IDLE ");
+}
+
 static void traffic_brings_it_up(void **state)
 {
 	struct sim_options o = sim_plain();
@@ -227,6 +273,8 @@ static void algorithms(void **state)
 	with("aes192-sha384-ecp384", "aes256gcm16", false);
 	with("aes256-sha512-modp4096", "aes128-sha512", false);
 	with("aes128-sha256-ecp256", "null-sha256", false);
+	with("aes256-sha256-ecp521", "aes128gcm16-curve25519", false);
+	with("aes128-sha256-curve25519", "aes128gcm16-ecp521", true);
 }
 
 static void perfect_forward_secrecy(void **state)
@@ -574,6 +622,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clean_establishment),
 		cmocka_unit_test(what_status_shows),
+		cmocka_unit_test(states_of_status),
 		cmocka_unit_test(traffic_brings_it_up),
 		cmocka_unit_test(several_networks),
 		cmocka_unit_test(one_pair_of_many),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/saexplain.h"
 #include "sim.h"
 #include "wire/isakmp.h"
 
@@ -138,6 +139,120 @@ static void draft(void **state)
 	assert_non_null(strstr(sim_log_text(sim, 0, "nat-found"), "draft 03"));
 	assert_non_null(strstr(sim_ladder(sim, 0), "NAT-D"));
 	sim_free(sim);
+}
+
+static bool first_main_1(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_MAIN && nth == 1;
+}
+
+/* Which of the payloads of a message in clear are of this type. */
+static unsigned int payloads(const struct sim *sim, int to, unsigned int nth,
+			     uint8_t type)
+{
+	unsigned int count = 0, seen = 0, i = 0;
+	const uint8_t *data;
+	size_t len = 0, at;
+	int whom;
+
+	for (; (data = sim_datagram(sim, i, &len, &whom)); i++) {
+		seen += whom == to && data[18] == MOAT_X_MAIN;
+		if (seen == nth)
+			break;
+	}
+	assert_non_null(data);
+	at = 28;
+	for (uint8_t next = data[16]; next && at + 4 <= len;
+	     at += moat_get16(data + at + 2)) {
+		count += next == type;
+		next = data[at];
+	}
+	return count;
+}
+
+/*
+ * Each draft that peers still speak, by a message 1 that names none that is newer:
+ * the numbers of its payloads and modes are private ones, and IKE floats as well.
+ */
+static void each_draft(void **state)
+{
+	/* MD5 of "RFC 3947" and of the drafts' names, the newest first. */
+	static const struct {
+		uint8_t id[16];
+		const char *name;
+	} dialects[] = {
+		{ { 0x4a, 0x13, 0x1c, 0x81, 0x07, 0x03, 0x58, 0x45, 0x5c, 0x57, 0x28,
+		    0xf2, 0x0e, 0x95, 0x45, 0x2f },
+		  "RFC 3947" },
+		{ { 0x7d, 0x94, 0x19, 0xa6, 0x53, 0x10, 0xca, 0x6f, 0x2c, 0x17, 0x9d,
+		    0x92, 0x15, 0x52, 0x9d, 0x56 },
+		  "(draft 03)" },
+		{ { 0x90, 0xcb, 0x80, 0x91, 0x3e, 0xbb, 0x69, 0x6e, 0x08, 0x63, 0x81,
+		    0xb5, 0xec, 0x42, 0x7b, 0x1f },
+		  "(draft 02, with a newline)" },
+		{ { 0xcd, 0x60, 0x46, 0x43, 0x35, 0xdf, 0x21, 0xf8, 0x7c, 0xfd, 0xb2,
+		    0xfc, 0x68, 0xb6, 0xa4, 0x48 },
+		  "(draft 02)" },
+	};
+
+	(void)state;
+	for (unsigned int newest = 0; newest < 4; newest++) {
+		struct sim_options o = natted(false, false);
+		struct sim *sim;
+		uint8_t message[2048];
+		const uint8_t *first;
+		size_t len;
+		int to;
+
+		o.nat_t[newest % 2] = MOAT_NAT_T_FORCE;
+		o.nets = 1;
+		o.transport = newest < 3;
+		sim = sim_new(&o);
+		sim_set_filter(sim, first_main_1);
+		sim_run(sim, 100);
+		sim_up(sim, 0);
+		first = sim_datagram(sim, 0, &len, &to);
+		assert_true(len <= sizeof(message));
+		memcpy(message, first, len);
+		for (unsigned int i = 0; i < newest; i++) {
+			uint8_t *at = memmem(message, len, dialects[i].id, 16);
+
+			assert_non_null(at);
+			at[5]++;
+		}
+		sim_inject(sim, 1, message, len);
+		sim_run(sim, 900);
+		assert_up(sim);
+		for (int side = 0; side < 2; side++) {
+			assert_non_null(strstr(sim_log_text(sim, side, "nat-found"),
+					       dialects[newest].name));
+			assert_int_equal(sim_remote(sim, side).port, 4500);
+			assert_int_equal(sim_encap(sim, side), 4500);
+			/* Message 3 or 4: what the peer of this dialect looks for. */
+			assert_int_equal(payloads(sim, side, 2, 20), newest ? 0 : 2);
+			assert_int_equal(payloads(sim, side, 2, 130), newest ? 2 : 0);
+		}
+		assert_true(!!strstr(sim_ladder(sim, 0), "NAT-OA") == (newest < 3));
+		sim_free(sim);
+	}
+}
+
+/* What the drafts called the modes, and what RFC 3947 section 5.1 does. */
+static void modes(void **state)
+{
+	struct moat_sa_want want = { .mode = MOAT_MODE_TUNNEL, .udp = true };
+
+	(void)state;
+	assert_int_equal(moat_sa_encap(&want), 3);
+	want.draft = true;
+	assert_int_equal(moat_sa_encap(&want), 61443);
+	want.mode = MOAT_MODE_TRANSPORT;
+	assert_int_equal(moat_sa_encap(&want), 61444);
+	want.draft = false;
+	assert_int_equal(moat_sa_encap(&want), 4);
+	/* Payloads 130 and 131 stand for NAT-D and NAT-OA. */
+	assert_int_equal(MOAT_P_NAT_OA, 21);
+	assert_int_equal(MOAT_P_NAT_OA_DRAFT, 131);
 }
 
 /* AH cannot pass: the operator hears it, and nothing is asked of the peer. */
@@ -322,7 +437,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(found),	cmocka_unit_test(as_configured),
-		cmocka_unit_test(draft),	cmocka_unit_test(no_ah),
+		cmocka_unit_test(draft),	cmocka_unit_test(each_draft),
+		cmocka_unit_test(modes),	cmocka_unit_test(no_ah),
 		cmocka_unit_test(rebound),	cmocka_unit_test(rekeyed),
 		cmocka_unit_test(not_fooled),	cmocka_unit_test(transport),
 		cmocka_unit_test(bad_networks), cmocka_unit_test(not_drawn_away),
