@@ -294,6 +294,63 @@ traced()
 	! grep -q "$psk" "$dir/trace" && return $status
 }
 
+monitored() # PYTHON: holds for what moat monitor has said, a list of events
+{
+	/usr/bin/python3 -c '
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[2])]
+events = [r for r in rows if r.get("type") == "event"]
+names = [r["event"] for r in events]
+sys.exit(0 if eval("(" + sys.argv[1] + ")") else repr(rows))' "$1" "$dir/events"
+}
+
+# For hooks: a line for each event, which stands there when it happens, not later.
+monitor_tells_events()
+{
+	local status pid
+	: >"$dir/events"
+	ip netns exec gw-a "$build/moat" -r "$dir/run-gw-a" monitor >"$dir/events" 2>/dev/null &
+	pid=$!
+	wait_for "the monitor" test -s "$dir/events" && moat gw-a down branch --wait &&
+		wait_for "the end" monitored '"ipsec-deleted" in names' &&
+		moat gw-a up branch --wait &&
+		wait_for "the new SAs" monitored 'names.count("ipsec-established") >= 2' &&
+		monitored '
+			all({"at", "level", "tunnel", "state", "peer", "text"} <= set(r) for r in events)
+			and all(r["at"].endswith("Z") for r in events)
+			and names.index("ike-established") < names.index("ipsec-established")
+			and [r["state"] for r in events if r["event"] == "ipsec-established"][-1] == "up"
+			and {r["tunnel"] for r in events if r["event"] == "ipsec-established"} == {"branch"}'
+	status=$?
+	kill $pid
+	wait $pid
+	! grep -q "$psk" "$dir/events" && return $status
+}
+
+branch_spis() # GATEWAY
+{
+	moat "$1" status --json | /usr/bin/python3 -c '
+import json, sys
+print(sorted(sa["spi"] for t in json.load(sys.stdin)["tunnels"] if t["name"] == "branch"
+	for p in t["pairs"] for sa in p["sas"]))'
+}
+
+# All SAs go, on both sides; traffic brings others. Down stays down.
+cleared()
+{
+	local before after
+	before=$(branch_spis gw-a)
+	moat gw-a clear branch && status_is gw-a 't["branch"]["state"] == "waiting"
+			and not any(p["sas"] for p in t["branch"]["pairs"])' &&
+		wait_for "the peer's end of it" status_is gw-b \
+			'not any(p["sas"] for p in t["branch"]["pairs"])' &&
+		pings host-a 10.2.0.2 && after=$(branch_spis gw-a) &&
+		[ "$before" != "[]" ] && [ "$after" != "[]" ] && [ "$before" != "$after" ] &&
+		exit_is 1 'did you mean "branch"?' moat gw-a clear branhc &&
+		moat gw-a down branch --wait && moat gw-a clear branch &&
+		status_is gw-a 't["branch"]["state"] == "down"' && moat gw-a up branch --wait
+}
+
 down_is_down()
 {
 	moat gw-a down branch --wait && status_is gw-a 't["branch"]["state"] == "down"' &&
@@ -670,6 +727,8 @@ case_ "its own address taken away: down, and why" address_taken_away
 case_ "a bypass by hand before a tunnel's traffic is told" bypass_by_hand
 case_ "trace shows the exchanges" traced
 case_ "down stays down until up" down_is_down
+case_ "monitor tells events as JSON lines" monitor_tells_events
+case_ "clear ends all SAs, and traffic brings others" cleared
 case_ "an unknown tunnel is refused" exit_is 1 'did you mean "branch"?' moat gw-a up branhc
 case_ "a peer that does not answer: timed out" exit_is 4 'timed out' moat gw-a up nobody --wait=3
 case_ "reload with mistakes changes nothing" reload_with_mistakes
