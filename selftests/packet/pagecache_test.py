@@ -4,18 +4,22 @@
 
 Crypto in place over pages that are not the packet's own has been a hole in
 several IPsec stacks: whoever may read a file wrote into its page cache. Pages
-get into packets by sendfile(), splice(), vmsplice() and MSG_ZEROCOPY; here
-outbound as payload, of ESP, ESP in UDP and AH; inbound as a packet of ESP, of
-ESP in UDP, and of AH from its sequence number on, with a good and a bad ICV.
-Today's stable kernels copy what UDP is given by sendfile() and its kin into the
-linear part; so packets come by the ring of a packet socket too, all but their
-Ethernet header in pages. Of these veth makes copies: that they are in pages is
-shown by a fault that writes there, not that somebody else sees them.
+get into packets by sendfile(), splice(), vmsplice() and MSG_ZEROCOPY of TCP
+(stable kernels copy what UDP is given so); here outbound as payload, of ESP, ESP
+in UDP and AH; inbound as a packet of ESP, ESP in UDP and AH, with a good and a
+bad ICV: its TCP header becomes options of IP (and the UDP header) on its way.
+
+That a packet really has the file's pages is seen by changing the file while the
+packet waits: outbound for its SA, inbound at the sender's device. What is sealed
+is what the file has then, and so is the ICV that is judged. MSG_ZEROCOPY and the
+ring of a packet socket get no further than veth, which makes copies for the
+receiver; a ring's headers are in pages too, and a fault that writes there shows it.
 """
 import ctypes
 import mmap
 import os
 import pathlib
+import select
 import socket
 import struct
 import sys
@@ -27,15 +31,16 @@ import gateway
 import netns
 from gateway import FAR, HOST, IP, OURS, PEERS, Tunnel, answer, packet, routed, trim
 from ktap import Results, check, same, wait_for
+from scapy.layers.inet import TCP
 
 ALGORITHMS = ("aes128gcm16", "aes128-sha256")
-FOU_PORT = 5555     # UDP to here is ESP without its UDP header
-AH_PORT = 5556      # UDP to here leaves as AH, whose first bytes the UDP header becomes
+PORT = 7            # TCP to here, and what has data becomes something else
 NAT_T = 4500
 SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
-SO_NO_CHECK = 11
 SIZE = 1200
-SOL_PACKET, PACKET_VERSION, PACKET_TX_RING = 263, 10, 13
+MSS = 1300          # the far host's
+LARGE = 2 * MSS + 400
+SOL_PACKET, PACKET_VERSION, PACKET_TX_RING, PACKET_IGNORE_OUTGOING = 263, 10, 13, 23
 RING_HEAD = 32      # of struct tpacket2_hdr, behind which the frame begins
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -54,6 +59,11 @@ class Pages:
         self.file.write(data.ljust(mmap.PAGESIZE, b"\xa5"))
         self.file.flush()
         self.map = mmap.mmap(self.file.fileno(), mmap.PAGESIZE)
+
+    def change(self, data):
+        """The file is written to while packets have its pages."""
+        self.data = data
+        self.map[:len(data)] = data
 
     def check(self):
         """By the mapping and by read(): nothing has changed."""
@@ -103,33 +113,63 @@ WAYS = {"sendfile": by_sendfile, "splice": by_splice, "vmsplice": by_vmsplice,
         "MSG_ZEROCOPY": by_zerocopy}
 
 
-def connected(ns, source, target, port=0):
-    """A UDP socket in a namespace, as a context."""
+def send(sock, how, pages):
+    """Bytes that are the file's pages, in one piece."""
+    same(WAYS[how](sock, pages), len(pages.data), "bytes sent")
+
+
+def stream(ns, source):
+    """A TCP socket in a namespace that says no farewell."""
     with netns.inside(ns):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind((source, port))
-    sock.connect(target)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=2i", 1, 0))
+    sock.bind((source, 0))
     return sock
 
 
-def send(sock, how, pages):
-    """One datagram whose bytes are the file's pages."""
-    same(WAYS[how](sock, pages), len(pages.data), "bytes sent")
+def connected(gw, ns, source):
+    """To the far host, which is this function; in clear, so there must be no policy."""
+    sock = stream(ns, source)
+    sock.setblocking(False)
+    sock.connect_ex((FAR[4], 5678))
+    syn = IP(gw.receive("wan", 1, wanted=lambda data: data[9] == socket.IPPROTO_TCP)[0])
+    gw.send("wan", IP(src=syn.dst, dst=syn.src) / TCP(
+        sport=syn.dport, dport=syn.sport, flags="SA", ack=syn.seq + 1,
+        options=[("MSS", MSS)]))
+    check(select.select([], [sock], [], 20)[1], "no connection")
+    sock.setblocking(True)
+    return sock
+
+
+def opened(tunnel, data):
+    """The TCP segment that a packet of the gateway's carries."""
+    if tunnel.algorithm.startswith("ah-"):
+        inner = espcodec.Ah(tunnel.algorithm[3:], tunnel.keys_out[1]).open(data)[2]
+    else:
+        inner = tunnel.open(data)
+    return IP(trim(inner))[TCP]
 
 
 def outbound(gw, how, ns, source, algorithm, encap=None):
     """As payload, from the gateway itself or through it."""
     gw.reset()
-    tunnel = Tunnel(gw, algorithm=algorithm, encap=encap)
-    pages = Pages(os.urandom(SIZE))
-    with connected(ns, source, (FAR[4], 5678)) as sock:
+    with connected(gw, ns, source) as sock:
+        tunnel = Tunnel(gw, algorithm=algorithm, encap=encap, switch=False)
+        before, after = os.urandom(LARGE), os.urandom(LARGE)
+        pages = Pages(before)
         send(sock, how, pages)
-    got = gw.receive("wan", 1)
-    same(len(got), 1, "sealed packets")
-    if algorithm.startswith("ah-"):
-        check(pages.data in got[0], "AH does not carry what was sent")
+        wait_for("the segments", lambda: gw.nl.policy_of(tunnel.number).get("held"))
+        pages.change(after)
+        tunnel.switch()
+        got = gw.receive("wan", 3, wanted=lambda data: data[9] != socket.IPPROTO_TCP)
+    same(len(got), 3, "sealed packets")
+    segments = sorted((opened(tunnel, data) for data in got), key=lambda tcp: tcp.seq)
+    sent = b"".join(bytes(tcp.payload) for tcp in segments)
+    if how == "MSG_ZEROCOPY" and ns != gw.name:
+        same(sent, before, "what the peer opens: a copy that veth made")
     else:
-        same(trim(tunnel.open(got[0]))[28:], pages.data, "what the peer opens")
+        check(sent != before, "the packet had copies, not the file's pages")
+        same(sent, after, "what the peer opens")
     pages.check()
 
 
@@ -142,9 +182,50 @@ def outbound_all(gw, how, ns, source):
 def arrives(gw, tunnel, one, good):
     """The packet gets to its host, or was refused for its ICV."""
     if good:
-        same(gw.receive("lan", 1), [routed(one)], "what the host gets")
+        got = gw.receive("lan", 1)
+        check(got == [routed(one)], f"{len(got)} packets arrived by {tunnel.algorithm}, ports "
+              f"{tunnel.ports}, which dropped {tunnel.drops_in()} (in_icv: they had copies)")
     else:
-        wait_for("in_icv", lambda: tunnel.drops_in() == {"in_icv": 1})
+        wait_for("in_icv", lambda: tunnel.drops_in().get("in_icv"))
+        same(tunnel.sa_in()["packets"], 0, "packets taken: they had copies")
+
+
+def becomes(gw, protocol, tos=0, udp=b""):
+    """What segments with data to PORT become at their sender's device, and they stop there.
+
+    The TCP header, of 20 bytes, becomes options that do nothing, and a UDP header.
+    """
+    options = 20 - len(udp)
+    words = (b"\1" * options + udp).hex(" ", 4).split()
+    changes = "".join(f"munge offset {20 + 4 * n} u32 set 0x{word} " for n, word in
+                      enumerate(words))
+    tc(gw, "filter replace dev wanp egress protocol ip pref 1 handle 1 flower ip_proto tcp "
+       f"dst_port {PORT} tcp_flags 8/8 action pedit munge offset 0 u8 set {0x45 + options // 4} "
+       f"munge offset 1 u8 set {tos} munge offset 4 u16 set 1 "
+       f"munge offset 9 u8 set {protocol} {changes} pipe action csum iph",
+       "qdisc change dev wanp root plug block")
+
+
+def tc(gw, *lines):
+    netns.run("tc", "-netns", f"{gw.name}-wire", "-batch", "-", input="\n".join(lines) + "\n")
+
+
+def spoilt(data):
+    """With a bad ICV."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def from_file(gw, how, data, good, **header):
+    """A packet of the peer's, all but its IP header in a file that has become good, or bad,
+    by the time that it leaves; the file."""
+    with stream(f"{gw.name}-wire", PEERS[4]) as sock:
+        sock.connect((OURS[4], PORT))
+        becomes(gw, **header)
+        pages = Pages(spoilt(data) if good else data)
+        send(sock, how, pages)
+        pages.change(data if good else spoilt(data))
+        tc(gw, "qdisc change dev wanp root plug release_indefinite")
+    return pages
 
 
 def inbound(gw, how, good):
@@ -154,44 +235,27 @@ def inbound(gw, how, good):
         gw.reset()
         tunnel = Tunnel(gw, algorithm=algorithm, encap=port)
         one = answer(4, os.urandom(SIZE - 200), 1)
-        esp = bytearray(bytes(IP(tunnel.seal(one, 1)).payload))
-        if not good:
-            esp[-1] ^= 1
-        pages = Pages(bytes(esp))
-        with connected(f"{gw.name}-wire", PEERS[4], (OURS[4], port or FOU_PORT),
-                       port or 0) as sock:
-            send(sock, how, pages)
+        esp = bytes(IP(tunnel.seal(one, 1)).payload)
+        header = {"protocol": socket.IPPROTO_ESP}
+        if port:
+            header = {"protocol": socket.IPPROTO_UDP,
+                      "udp": struct.pack(">4H", port, port, 8 + len(esp), 0)}
+        pages = from_file(gw, how, esp, good, **header)
         arrives(gw, tunnel, one, good)
         pages.check()
 
 
-def becomes_ah(gw, head):
-    """UDP to AH_PORT is given another protocol and the first bytes of AH, by nftables.
-
-    Where the checksum of UDP was, nftables keeps counting it; so the SPI comes last.
-    """
-    netns.run("ip", "netns", "exec", f"{gw.name}-wire", "nft", "-f", "-", input=f"""
-        table ip becomes_ah
-        delete table ip becomes_ah
-        table ip becomes_ah {{
-            chain out {{
-                type filter hook output priority 0
-                udp dport {AH_PORT} @th,0,32 set 0x{head[:4].hex()} ip id set 1 \\
-                    ip protocol set 51 @th,32,32 set 0x{head[4:].hex()}
-            }}
-        }}""")
-
-
-def ah_packet(tunnel, one, seq, tos=0):
+def ah_packet(tunnel, one, seq, tos=0, options=b""):
     """What the peer sends for a packet by an SA of AH."""
     codec = espcodec.Ah(tunnel.algorithm[3:], tunnel.keys_in[1])
+    size = 20 + len(options)
     head = IP(src=PEERS[4], dst=OURS[4], id=1, flags="DF", proto=51, tos=tos,
-              len=20 + codec.length(4) + len(one))
-    return codec.seal(bytes(head), tunnel.spi_in, seq, bytes(one), 4)
+              ihl=size // 4, len=size + codec.length(4) + len(one))
+    return codec.seal(bytes(head) + options, tunnel.spi_in, seq, bytes(one), 4)
 
 
 def inbound_ah(gw, how, good):
-    """As an AH packet of the peer's, of which the file has all but the first 8 bytes."""
+    """As an AH packet of the peer's."""
     for algorithm in ("ah-sha256", "ah-aes128gmac"):
         gw.reset()
         tunnel = Tunnel(gw, algorithm=algorithm)
@@ -200,15 +264,8 @@ def inbound_ah(gw, how, good):
         one.tos = 2
         del one.chksum
         one = IP(bytes(one))
-        data = bytearray(ah_packet(tunnel, one, 1, tos=3))
-        if not good:
-            data[-1] ^= 1
-        becomes_ah(gw, data[20:28])
-        pages = Pages(bytes(data[28:]))
-        with connected(f"{gw.name}-wire", PEERS[4], (OURS[4], AH_PORT)) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 3)
-            send(sock, how, pages)
+        data = ah_packet(tunnel, one, 1, 3, b"\1" * 20)
+        pages = from_file(gw, how, data[40:], good, protocol=socket.IPPROTO_AH, tos=3)
         one.tos = 3
         del one.chksum
         arrives(gw, tunnel, IP(bytes(one)), good)
@@ -262,18 +319,28 @@ def tapped(gw, algorithm):
 
 
 def prepare(gw):
-    """Sockets at both wires, and ESP out of UDP by another hand than ours."""
+    """Sockets at both wires; nobody who looks at what they send makes clones of it."""
+    wire = f"{gw.name}-wire"
     netns.ip(f"addr add {PEERS[4]}/24 dev wanp", f"addr add {HOST[4]}/24 dev lanp",
-             "route add 10.2.0.0/24 via 10.1.0.1", ns=f"{gw.name}-wire")
-    netns.run("modprobe", "fou")
-    netns.ip(f"fou add port {FOU_PORT} ipproto 50", ns=gw.name)
+             "route add 10.2.0.0/24 via 10.1.0.1", ns=wire)
+    with netns.inside(wire):
+        netns.sysctl("net.ipv4.tcp_timestamps", 0)      # they would be in the header
+    for link in gw.links.values():
+        link.sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    tc(gw, "qdisc add dev wanp clsact", "qdisc add dev wanp root plug limit 1000000",
+       "qdisc change dev wanp root plug release_indefinite")
+    with netns.inside(gw.name):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind((OURS[4], PORT))
+    sock.listen(200)
+    return sock
 
 
 def main():
     results = Results()
     netns.shell("load_moat")
     gw = gateway.Gateway()
-    prepare(gw)
+    sock = prepare(gw)
     run = results.run
     run("taps", tapped, gw, ALGORITHMS[0])
     run("taps of AH", tapped, gw, "ah-sha256")
@@ -288,7 +355,7 @@ def main():
             which = "a good" if good else "a bad"
             run(f"{how} of ESP with {which} ICV", inbound, gw, how, good)
             run(f"{how} of AH with {which} ICV", inbound_ah, gw, how, good)
-    netns.ip(f"fou del port {FOU_PORT}", ns=gw.name)
+    sock.close()
     gw.reset()
     gw.close()
     run("unload", netns.shell, "unload_moat")
