@@ -76,6 +76,19 @@ def whole(nl, inner, outer):
           f"of {size // after} bytes were forwarded: they were not put together")
 
 
+def veth_gro(nl, inner, outer):
+    """Segments that come singly are one packet again at the gateway's veth, which uses GRO
+    for what a veth without TSO sends."""
+    senders = ("host-a", "eth0"), ("gw-a", "wan-a")
+    try:
+        for ns, device in senders:
+            netns.run("ip", "netns", "exec", ns, "ethtool", "-K", device, "tso", "off")
+        whole(nl, inner, outer)
+    finally:
+        for ns, device in senders:
+            netns.run("ip", "netns", "exec", ns, "ethtool", "-K", device, "tso", "on")
+
+
 def own(inner, size, sock):
     """The gateway's own sender: what arrives at host-b."""
     data = os.urandom(size)
@@ -157,6 +170,8 @@ def main():
     run = results.run
     for inner, outer in ((4, 4), (6, 4), (4, 6), (6, 6)):
         run(f"forwarded TCP, {inner} in {outer}", whole, nl, inner, outer)
+    for family in (4, 6):
+        run(f"forwarded TCP by GRO of the veths, IPv{family}", veth_gro, nl, family, family)
     for ns in nl:
         netns.run("ip", "netns", "exec", ns, "nft", "flush ruleset")
     for inner in (4, 6):
