@@ -136,8 +136,9 @@ bool moat_selector_match(const struct moat_selector *sel,
  */
 static inline bool moat_selector_has_ports(const struct moat_selector *sel)
 {
-	return sel->local_port_min || sel->local_port_max != U16_MAX ||
-	       sel->remote_port_min || sel->remote_port_max != U16_MAX;
+	return sel->family &&
+	       (sel->local_port_min || sel->local_port_max != U16_MAX ||
+		sel->remote_port_min || sel->remote_port_max != U16_MAX);
 }
 
 /**

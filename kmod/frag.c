@@ -13,9 +13,13 @@
 
 #include "frag.h"
 #include "netns.h"
+#include "sa.h"
 
 /* Far from what IP_DEFRAG_* and IP6_DEFRAG_* use. */
 #define MOAT_FRAG_USER 0x4d6f6100
+
+/* With an SA's serial number; other users have this bit nowhere. */
+#define MOAT_FRAG_USER_SA BIT(31)
 
 static int moat_frag_gather4(struct net *net, struct sk_buff *skb, u32 user)
 {
@@ -53,7 +57,10 @@ static int moat_frag_gather6(struct net *net, struct sk_buff *skb, u32 user)
 	local_bh_enable();
 	if (err == -EINPROGRESS)
 		return err;
-	return err || moat_frag_is6(skb) ? -EINVAL : 0;
+	if (err || moat_frag_is6(skb))
+		return -EINVAL;
+	skb->ignore_df = 1;
+	return 0;
 }
 
 int moat_frag_gather(struct moat_net *mn, struct sk_buff *skb, u8 family,
@@ -66,4 +73,17 @@ int moat_frag_gather(struct moat_net *mn, struct sk_buff *skb, u8 family,
 	if (family == AF_INET)
 		return moat_frag_gather4(mn->net, skb, user);
 	return moat_frag_gather6(mn->net, skb, user);
+}
+
+int moat_frag_gather_sa(const struct moat_sa *sa, struct sk_buff *skb,
+			u8 family)
+{
+	u32 user = MOAT_FRAG_USER_SA | (u32)sa->serial;
+
+	if (family == AF_INET) {
+		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+		return moat_frag_gather4(sa->mn->net, skb, user);
+	}
+	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+	return moat_frag_gather6(sa->mn->net, skb, user);
 }

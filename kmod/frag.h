@@ -6,6 +6,7 @@
 #include <linux/skbuff.h>
 
 struct moat_net;
+struct moat_sa;
 
 /** enum moat_frag_where - Fragments of different places never mix. */
 enum moat_frag_where {
@@ -30,5 +31,19 @@ enum moat_frag_where {
  */
 int moat_frag_gather(struct moat_net *mn, struct sk_buff *skb, u8 family,
 		     enum moat_frag_where where);
+
+/**
+ * moat_frag_gather_sa() - Put a packet together that came out of an SA.
+ * @sa: SA, whose fragments are completed by none of another one
+ * @skb: inner packet at skb->data, as for moat_frag_gather()
+ * @family: of the inner packet, AF_INET or AF_INET6
+ *
+ * The whole may be fragmented again where it leaves: it has skb->ignore_df.
+ *
+ * Context: rcu_read_lock(), BH off.
+ * Return: as moat_frag_gather().
+ */
+int moat_frag_gather_sa(const struct moat_sa *sa, struct sk_buff *skb,
+			u8 family);
 
 #endif /* _MOAT_FRAG_H */

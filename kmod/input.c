@@ -37,6 +37,7 @@ static struct gro_cells moat_input_cells;
 static void moat_input_strip(struct sk_buff *skb, u8 family)
 {
 	skb->protocol = family == AF_INET ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
+	skb->ignore_df = 0;	/* said of the outer packet */
 	skb_reset_network_header(skb);
 	skb_mac_header_rebuild(skb);
 	if (skb->mac_len && skb->dev->type == ARPHRD_ETHER)
@@ -61,25 +62,68 @@ static u16 moat_input_mss(const struct moat_sa *sa, u8 family)
 	return moat_mss_of(mtu, family);
 }
 
-/* An inner packet as RFC 4301 5.2 wants it, and cut to its length. */
+/* Its headers, and cut to its length (RFC 4303 2.7: padding against analysis). */
+static enum moat_drop moat_input_trim(struct sk_buff *skb, u8 family,
+				      struct moat_flow *flow)
+{
+	unsigned int len;
+
+	if (moat_parse_flow(skb, family, false, flow))
+		return MOAT_DROP_IN_INNER;
+	len = moat_parse_len(skb, family);
+	if (len > skb->len)
+		return MOAT_DROP_IN_INNER;
+	skb_trim(skb, len);
+	return MOAT_DROP_NONE;
+}
+
+/*
+ * An SA with ports is asked about whole packets: a later fragment has none (RFC
+ * 4301 7). Peers that cut before they seal send such. *whole: it does not wait
+ * for others.
+ */
+static enum moat_drop moat_input_gather(struct moat_job *job, u8 family,
+					struct moat_flow *flow, bool *whole)
+{
+	int err;
+
+	*whole = true;
+	if (job->sa->mode != MOAT_MODE_TUNNEL ||
+	    !moat_selector_has_ports(&job->sa->selector))
+		return MOAT_DROP_NONE;
+	err = moat_frag_gather_sa(job->sa, job->skb, family);
+	if (err == -EINPROGRESS) {
+		*whole = false;
+		job->skb = NULL;
+		return MOAT_DROP_NONE;
+	}
+	if (err)
+		return MOAT_DROP_FRAGMENT;
+	return moat_input_trim(job->skb, family, flow);
+}
+
+/* An inner packet as RFC 4301 5.2 wants it. */
 static enum moat_drop moat_input_inner(struct moat_job *job, u8 family)
 {
 	struct sk_buff *skb = job->skb;
 	struct moat_sa *sa = job->sa;
 	struct moat_flow flow;
+	enum moat_drop why;
 	unsigned int len;
+	bool whole;
 
-	if (moat_parse_flow(skb, family, false, &flow))
-		return MOAT_DROP_IN_INNER;
-	len = moat_parse_len(skb, family);
-	if (len > skb->len)
-		return MOAT_DROP_IN_INNER;
-	skb_trim(skb, len);	/* RFC 4303 2.7: padding against analysis */
-	if (!moat_parse_match(&sa->selector, skb, family, false, &flow))
-		return MOAT_DROP_IN_SELECTOR;
+	why = moat_input_trim(skb, family, &flow);
+	if (why)
+		return why;
 	if (sa->mode == MOAT_MODE_TUNNEL &&
 	    moat_outer_ecn(sa, skb, family, job->dsfield))
 		return MOAT_DROP_IN_ECN;
+	why = moat_input_gather(job, family, &flow, &whole);
+	if (why || !whole)
+		return why;
+	if (!moat_parse_match(&sa->selector, skb, family, false, &flow))
+		return MOAT_DROP_IN_SELECTOR;
+	len = skb->len;
 	if (!moat_sa_account(sa, len))
 		return MOAT_DROP_LIFE_HARD;
 	moat_count(sa->mn, IN_PACKETS, 1);
@@ -185,12 +229,15 @@ static struct moat_sa *moat_input_find(struct moat_net *mn,
 static enum moat_drop moat_input_receive(const struct moat_sa *sa,
 					 struct sk_buff *skb)
 {
+	bool gathered = skb->ignore_df;
+
 	skb_clear_hash(skb);
 	skb->ip_summed = CHECKSUM_NONE;
 	skb->encapsulation = 0;
 	if (sa->device)
 		return moat_device_receive(sa, skb);
 	skb_scrub_packet(skb, false);
+	skb->ignore_df = gathered;
 	if (sa->shape.secpath && moat_secpath_set(sa->mn, skb))
 		return MOAT_DROP_IN_NOMEM;
 	moat_mark_set(skb);
@@ -226,7 +273,7 @@ static void moat_input_deliver(struct moat_slot *slot)
 		why = sa->mode == MOAT_MODE_TUNNEL ?
 		      moat_input_tunnel(job, next_header) :
 		      moat_input_transport(job, next_header);
-		if (!why)
+		if (!why && job->skb)
 			why = moat_input_receive(sa, job->skb);
 	}
 	if (why) {

@@ -345,9 +345,15 @@ static bool moat_output_loops(const struct moat_out *out,
 static enum moat_fit moat_output_fit(const struct moat_out *out,
 				     struct sk_buff *skb)
 {
-	if (out->sa->mode == MOAT_MODE_TUNNEL)
-		return moat_too_big(skb, out->family, &out->sa->shape,
-				    out->mtu);
+	enum moat_fit fit;
+
+	if (out->sa->mode == MOAT_MODE_TUNNEL) {
+		fit = moat_too_big(skb, out->family, &out->sa->shape, out->mtu);
+		/* later fragments have no ports: the peer may refuse them */
+		return fit == MOAT_FIT_CUT_INNER &&
+		       moat_selector_has_ports(&out->sa->selector) ?
+		       MOAT_FIT_CUT_OUTER : fit;
+	}
 	return moat_transport_fit(skb, out->family, out->mtu) ?
 	       MOAT_FIT_WHOLE : MOAT_FIT_CUT_OUTER;
 }

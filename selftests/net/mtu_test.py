@@ -16,6 +16,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import chains
 import gateway
+import moatnl
 import netns
 from gateway import (FAR, HOST, IP, IPv6, OURS, PEERS, Raw, Tunnel, answer, is_esp, packet,
                      routed, trim)
@@ -44,6 +45,10 @@ class Case:
     encap: int = 0              # UDP port, when ESP goes in UDP
     more: dict = dataclasses.field(default_factory=dict)
 
+
+# later fragments have none: cut inside, they would not be of this SA (RFC 4301 7)
+PORTS = {**moatnl.selector(gateway.LOCAL[4], gateway.REMOTE[4]), "protocol": 17,
+         "remote-port-min": 2000, "remote-port-max": 2000}
 
 CASES = [
     Case("AES-GCM", 1446),
@@ -74,6 +79,8 @@ CASES = [
     Case("df set, a packet without", 1446, df=False, more={"df": SET}, over="inner"),
     Case("a policy's mtu, a packet without DF", 1400, df=False, more={"mtu": 1400},
          over="inner"),
+    Case("df set, ports, a packet without", 1446, df=False, more={"df": SET, "selector": PORTS},
+         over="outer"),
 ]
 
 

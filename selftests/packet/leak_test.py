@@ -109,6 +109,38 @@ def fragments_in_clear(gw, family):
     same(canaries(canary, gw.silence("lan")), [], "arrives")
 
 
+def joined(family, got):
+    """A packet out of its fragments; what is whole stays."""
+    if family == 4:
+        whole = defragment([IP(g) for g in got])
+        same(len(whole), 1, "packets for the host")
+        return bytes(whole[0])
+    layers = sorted((IPv6(g) for g in got),
+                    key=lambda ip: IPv6ExtHdrFragment in ip and ip[IPv6ExtHdrFragment].offset)
+    head = bytes(layers[0])[:40]
+    parts = [bytes(ip.payload)[8 * (IPv6ExtHdrFragment in ip):] for ip in layers]
+    return head[:4] + len(b"".join(parts)).to_bytes(2, "big") + b"\x11" + head[7:] + \
+        b"".join(parts)
+
+
+def fragments_by_sa(gw, family, length, size):
+    """A peer that cuts before it seals (RFC 4301 7): by an SA with ports such fragments are
+    put together, and judged as what they are."""
+    tunnel = port_tunnel(gw, family)
+    size, seq = min(size, 1304), 0      # sealed it is longer
+    for sport, canary in ((2001, os.urandom(length)), (2000, os.urandom(length))):
+        for piece in pieces(family, answer(family, canary, seq + 1, sport=sport), size)[::-1]:
+            seq += 1
+            gw.send("wan", tunnel.seal(LAYER[family](piece), seq))
+        if sport == 2001:
+            wait_for("in_selector", lambda: tunnel.drops_in() == {"in_selector": 1})
+            same(gw.silence("lan"), [], "arrives, of another port")
+    got = collect(gw, "lan", 1 + length // 1400)
+    same(payload_of(family, joined(family, got)), canary, "what the host gets")
+    same((tunnel.drops_in(), tunnel.sa_in()["packets"]), ({"in_selector": 1}, 1),
+         "drops and packets")
+
+
 def fragments_do_not_mix(gw):
     """A fragment out of an SA is not completed by one that came in clear."""
     tunnel = Tunnel(gw)
@@ -236,6 +268,8 @@ def cases():
             for name, order in (("in order", forth), ("backwards", back)):
                 yield (f"IPv{family}: {length} octets in fragments, {name}",
                        fragments_sealed, family, length, size, order)
+            yield (f"IPv{family}: {length} octets that the peer has cut", fragments_by_sa,
+                   family, length, size)
         yield f"IPv{family}: fragments in clear", fragments_in_clear, family
         for name, case in (("of our own", quoted), ("forwarded", forwarded),
                            ("through an SA", error_in), ("in clear", error_in_clear)):
