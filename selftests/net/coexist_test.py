@@ -86,11 +86,11 @@ class Row:
         self.port += 1
         self.wire.clear(b"")
 
-    def tunnel(self, inner=4, number=7, **more):
+    def tunnel(self, inner=4, number=7, outer=4, algorithm="aes128gcm16", **more):
         """Both ends; `more` is gw-a's policy's."""
-        keys = gateways.Keys("aes128gcm16", (0xa0000000 + number, 0xb0000000 + number))
-        gateways.moat_pair(self.nl["gw-a"], keys, inner, 4, number, **more)
-        gateways.moat_pair(self.nl["gw-b"], keys.turned(), inner, 4, number, side_b=True)
+        keys = gateways.Keys(algorithm, (0xa0000000 + number, 0xb0000000 + number))
+        gateways.moat_pair(self.nl["gw-a"], keys, inner, outer, number, **more)
+        gateways.moat_pair(self.nl["gw-b"], keys.turned(), inner, outer, number, side_b=True)
         return keys
 
     def end(self):
@@ -227,19 +227,46 @@ def mismatches():
 XFRM_MODULES = ("esp4", "esp6", "ah4", "ah6", "esp4_offload", "esp6_offload")
 
 
+def xfrm_modules(there):
+    """All of them are loaded, or none is."""
+    for module in XFRM_MODULES if there else reversed(XFRM_MODULES):
+        netns.run("modprobe", *([] if there else ["-r"]), module)
+    loaded = {line.split()[0] for line in open("/proc/modules", encoding="ascii")}
+    same(sorted(loaded & set(XFRM_MODULES)), sorted(XFRM_MODULES) if there else [],
+         "XFRM's modules")
+
+
+def each_protocol(row):
+    """ESP and AH, over IPv4 and over IPv6, carry an echo; what XFRM took would not arrive."""
+    for number, (outer, algorithm) in enumerate(
+            (o, a) for o in (4, 6) for a in ("aes128gcm16", "ah-sha256")):
+        keys = row.tunnel(outer, 7 + number, outer, algorithm)
+        row.fresh()
+        check(row.echo(outer), f"no echo by {algorithm} over IPv{outer}")
+        # AH does not hide the token
+        check(algorithm.startswith("ah-") or not row.wire.clear(row.token),
+              f"the token in clear, by {algorithm} over IPv{outer}")
+        for spi in (keys.spi_in, keys.spi_out):
+            sa = row.nl["gw-a"].sa_of(spi)
+            same((sa["packets"], sa.get("drop", {})), (1, {}), f"{algorithm}, IPv{outer}")
+        for nl in row.nl.values():
+            nl.flush()
+    row.fresh()     # whatever comes next has nothing to do with AH's
+
+
 def modules_after(row):
     """XFRM's modules come and go while our tunnels are in use."""
+    xfrm_modules(False)
     row.tunnel()
     row.tunnel(6, 8)
-    for module in reversed(XFRM_MODULES):
-        netns.run("modprobe", "-r", module)
     row.passes()
-    for module in XFRM_MODULES:
-        netns.run("modprobe", module)
+    xfrm_modules(True)
     row.passes()
     row.passes(6)
-    for module in reversed(XFRM_MODULES):
-        netns.run("modprobe", "-r", module)
+    row.end()
+    each_protocol(row)
+    row.tunnel(6, 8)
+    xfrm_modules(False)
     row.passes(6)
 
 
@@ -247,14 +274,11 @@ def modules_before(row):
     """XFRM's modules are there first: ours is asked before them all the same."""
     for nl in row.nl.values():
         nl.close()
-    for module in XFRM_MODULES:
-        netns.run("modprobe", module)
-    netns.shell("unload_moat && load_moat")
+    netns.shell("unload_moat")
+    xfrm_modules(True)
+    netns.shell("load_moat")
     row.nl = {ns: gateways.connect(ns) for ns in ("gw-a", "gw-b")}
-    row.tunnel()
-    row.tunnel(6, 8)
-    row.passes()
-    row.passes(6)
+    each_protocol(row)
 
 
 # --- netfilter -----------------------------------------------------------------
