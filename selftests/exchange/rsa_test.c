@@ -58,6 +58,23 @@ static void assert_up(struct sim *sim)
 	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
 }
 
+/* Does a message in clear ask @to for a certificate of our CA? It holds no other name. */
+static bool asked_for_ca(const struct sim *sim, int to)
+{
+	static const char subject[] = "Test CA";
+	const uint8_t *data;
+	size_t len;
+	int whom;
+
+	for (unsigned int i = 0; (data = sim_datagram(sim, i, &len, &whom)); i++) {
+		if (whom == to && data[18] == MOAT_X_MAIN &&
+		    !(data[19] & MOAT_FLAG_ENCRYPTION) &&
+		    memmem(data, len, subject, sizeof(subject) - 1))
+			return true;
+	}
+	return false;
+}
+
 static void main_mode(void **state)
 {
 	struct sim_options o = signatures();
@@ -73,6 +90,8 @@ static void main_mode(void **state)
 		"MM_KEY_EXCH\n"
 		"received main 6 (HDR*, ID, CERT, SIG): MM_KEY_EXCH -> MM_KEY_AUTH\n"
 		"MM_KEY_AUTH -> QM_IDLE\n"));
+	assert_true(asked_for_ca(sim, 0));
+	assert_true(asked_for_ca(sim, 1));
 	sim_free(sim);
 }
 
