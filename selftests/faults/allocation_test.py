@@ -189,9 +189,9 @@ def operations(nl):
     yield "policy-add, ports", asks(nl, "policy-add", {"policy": ports}), fresh
     yield "policy-add, bypass", asks(nl, "policy-add", {"policy": moatnl.policy(
         9, "10.8.0.0/16", "10.9.0.0/16", action=moatnl.BYPASS)}), fresh
-    # no leaf of the classifier is there yet
-    yield "policy-add, IPv6", asks(nl, "policy-add", {"policy": protect(
-        9, "fd00:8::/64", "fd00:9::/64")}), fresh
+    # no leaf of the classifier is there yet; the endpoint is, by then
+    yield "policy-add, IPv6", asks(nl, "policy-add", {"policy": {
+        **protect(9, "fd00:8::/64", "fd00:9::/64"), "remote": "192.0.2.78"}}), fresh
 
     def back():
         nl.request("policy-switch", {"policy": {"id": 1}, "sa": outbound(0x1001)})
