@@ -15,13 +15,15 @@
  * The blob: version, flags, lifetime in seconds, PFS group, when it was made in
  * milliseconds since the kernel's start, of each protocol of the child its number
  * and both SPIs, the beginning of its lower nonce (enough to tell who wins when
- * both sides begin at once; older blobs have none), and the tunnel's name. Another
- * version is another daemon's: its SAs are deleted.
+ * both sides begin at once; older blobs have none), the cookies of the ISAKMP SA that
+ * it came from (older blobs have none), and the tunnel's name. Another version is
+ * another daemon's: its SAs are deleted.
  */
 #define OWNER_VERSION	2
 #define OWNER_INITIATOR 1
 #define OWNER_BUNDLE	2
 #define OWNER_NONCE	4
+#define OWNER_COOKIES	8
 #define OWNER_HEAD	16
 #define OWNER_SA	9
 #define OWNER_NONCE_LEN 8
@@ -29,7 +31,7 @@
 /**
  * struct owner - a blob that was read
  * @sas: protocols and SPIs of the child that the SA belongs to
- * @nonce: points into the blob, as the @name behind it does
+ * @nonce: points into the blob, as @cookies and @name behind it do
  */
 struct owner {
 	bool initiator;
@@ -39,6 +41,7 @@ struct owner {
 	struct moat_child_sa sas[MOAT_BUNDLE_MAX];
 	unsigned int n_sas;
 	struct moat_view nonce;
+	struct moat_view cookies;
 	struct moat_view name;
 };
 
@@ -50,7 +53,8 @@ void moat_owner_write(struct moat_sa_params *params, const struct moat_child *ch
 
 	to[0] = OWNER_VERSION;
 	to[1] = (child->initiator ? OWNER_INITIATOR : 0) |
-		(child->n_sas > 1 ? OWNER_BUNDLE : 0) | (nonce ? OWNER_NONCE : 0);
+		(child->n_sas > 1 ? OWNER_BUNDLE : 0) | (nonce ? OWNER_NONCE : 0) |
+		OWNER_COOKIES;
 	moat_set32(to + 2, child->life);
 	moat_set16(to + 6, child->sas[0].alg.group);
 	moat_set32(to + 8, (uint32_t)(child->begun_at >> 32));
@@ -65,6 +69,9 @@ void moat_owner_write(struct moat_sa_params *params, const struct moat_child *ch
 		memcpy(to, child->nonce.data, OWNER_NONCE_LEN);
 		to += OWNER_NONCE_LEN;
 	}
+	memcpy(to, child->under.i, MOAT_COOKIE_LEN);
+	memcpy(to + MOAT_COOKIE_LEN, child->under.r, MOAT_COOKIE_LEN);
+	to += 2 * MOAT_COOKIE_LEN;
 	memcpy(to, name, strlen(name));
 	params->owner_len = (uint16_t)(to - params->owner + (ptrdiff_t)strlen(name));
 }
@@ -86,7 +93,10 @@ static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
 	};
 	if (from[1] & OWNER_NONCE)
 		owner->nonce.len = OWNER_NONCE_LEN;
-	if (params->owner_len < OWNER_HEAD + owner->n_sas * OWNER_SA + owner->nonce.len)
+	if (from[1] & OWNER_COOKIES)
+		owner->cookies.len = 2 * MOAT_COOKIE_LEN;
+	if (params->owner_len < OWNER_HEAD + owner->n_sas * OWNER_SA + owner->nonce.len +
+					owner->cookies.len)
 		return false;
 	from += OWNER_HEAD;
 	for (unsigned int i = 0; i < owner->n_sas; i++, from += OWNER_SA) {
@@ -96,6 +106,8 @@ static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
 	}
 	owner->nonce.data = from;
 	from += owner->nonce.len;
+	owner->cookies.data = from;
+	from += owner->cookies.len;
 	owner->name = moat_view(from, (size_t)(end - from));
 	return true;
 }
@@ -163,6 +175,11 @@ static struct moat_child *make_child(struct moat_pair *pair,
 	child->begun_at = owner->made;
 	if (owner->nonce.len)
 		moat_blob_set(&child->nonce, owner->nonce.data, owner->nonce.len);
+	if (owner->cookies.len) {
+		memcpy(child->under.i, owner->cookies.data, MOAT_COOKIE_LEN);
+		memcpy(child->under.r, owner->cookies.data + MOAT_COOKIE_LEN,
+		       MOAT_COOKIE_LEN);
+	}
 	child->udp = sa->encap[0];
 	child->port = sa->encap[in];
 	child->peer.port = sa->encap[!in];
@@ -270,4 +287,55 @@ void moat_adopt_end(struct moat_ike *ike)
 				     adopted);
 		moat_tunnel_start(tunnel);
 	}
+}
+
+static bool same_cookies(const struct moat_cookies *a, const struct moat_cookies *b)
+{
+	return !memcmp(a->i, b->i, MOAT_COOKIE_LEN) && !memcmp(a->r, b->r, MOAT_COOKIE_LEN);
+}
+
+/* Is anything of an earlier daemon that came from this ISAKMP SA yet to be replaced? */
+static bool hangs_on(const struct moat_tunnel *peer, const struct moat_cookies *cky)
+{
+	const struct moat_tunnel *tunnel;
+	const struct moat_child *child;
+
+	TAILQ_FOREACH(tunnel, &peer->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(tunnel, peer))
+			continue;
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
+				if (child->adopted && !child->old &&
+				    same_cookies(&child->under, cky))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+/*
+ * The earlier daemon's ISAKMP SA is lost to us, and not to the peer. libreswan goes
+ * on waiting under it for an answer to its dead peer detection, though it asks again
+ * and is answered under the new one, and ends all SAs when none has come in time. Not
+ * before there are others: peers may end IPsec SAs with the ISAKMP SA that they came
+ * from.
+ */
+void moat_adopt_replaced(const struct moat_child *child)
+{
+	static const struct moat_cookies none;
+	struct moat_tunnel *tunnel = child->pair->tunnel;
+	struct moat_isakmp *sa = moat_isakmp_ready(tunnel);
+	char name[MOAT_ISAKMP_STRLEN];
+
+	if (!sa || !child->adopted || same_cookies(&child->under, &none) ||
+	    hangs_on(tunnel, &child->under))
+		return;
+	moat_info_delete_isakmp(sa, &child->under);
+	moat_act_log(tunnel->ike->acts, MOAT_LOG_DEBUG, "ike-orphan", tunnel->conf.name,
+		     "told the peer to delete the ISAKMP SA of the earlier daemon, cookies "
+		     "%08x%08x:%08x%08x; %s",
+		     moat_get32(child->under.i), moat_get32(child->under.i + 4),
+		     moat_get32(child->under.r), moat_get32(child->under.r + 4),
+		     moat_isakmp_name(sa, name));
 }

@@ -87,6 +87,7 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	child->initiator = in->initiator;
 	child->begun = in->begun;
 	child->begun_at = in->begun_at;
+	child->under = in->sa->cky;
 	moat_blob_set(&child->nonce, low.data, low.len);
 	child->in = moat_child_params(child, MOAT_DIRECTION_IN, bytes);
 	child->out = moat_child_params(child, MOAT_DIRECTION_OUT, bytes);
@@ -196,6 +197,8 @@ static void retire(struct moat_child *old, const struct moat_child *by)
 	moat_timer_stop(&ike->timers, &old->switch_timer);
 	/* Who asked for the new one deletes the old one; the other side is patient. */
 	end_after(old, by->initiator ? MOAT_OLD_INBOUND : 2 * MOAT_OLD_INBOUND);
+	if (by != old)
+		moat_adopt_replaced(old);
 }
 
 void moat_child_leave(struct moat_child *child)
@@ -436,6 +439,9 @@ void moat_child_end(struct moat_child *child, bool notify, const char *why)
 	child->ending = true;
 	for (unsigned int i = 0; sa && i < child->n_sas; i++)
 		moat_info_delete_child(sa, child->sas[i].protocol, child->sas[i].spi_in);
+	/* It was said when it was replaced; nobody answers, so that may have been lost. */
+	if (sa && child->old)
+		moat_adopt_replaced(child);
 	if (child->switched)
 		delete_sa(child, MOAT_DIRECTION_OUT);
 	if (child->in_added)

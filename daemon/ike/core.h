@@ -372,6 +372,7 @@ struct moat_child_sa {
  * @udp: in UDP, because of a NAT; @port is our own, @peer where the peer is now
  * @ending: moat_child_end() is at work
  * @adopted: an earlier daemon made it
+ * @under: cookies of the ISAKMP SA that it came from, or zeros
  * @begun: sequence at which its quick mode began; @completed likewise
  * @begun_at: the same by the clock
  * @switched_at: when the policy was switched to it
@@ -408,6 +409,7 @@ struct moat_child {
 	uint64_t switched_at;
 	uint64_t old_since;
 	uint64_t expires;
+	struct moat_cookies under;
 	struct moat_blob nonce;
 	struct moat_sa_params *in;
 	struct moat_sa_params *out;
@@ -498,5 +500,11 @@ void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
 void moat_owner_write(struct moat_sa_params *params, const struct moat_child *child);
 void moat_adopt(struct moat_ike *ike, const struct moat_event *event);
 void moat_adopt_end(struct moat_ike *ike);
+/**
+ * moat_adopt_replaced() - tell the peer that the ISAKMP SA of an adopted child is gone
+ *
+ * Does nothing before all adopted children from it have been replaced.
+ */
+void moat_adopt_replaced(const struct moat_child *child);
 
 #endif

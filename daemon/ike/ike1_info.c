@@ -77,14 +77,14 @@ void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t s
 	send_protected(&out, sa, id, NULL);
 }
 
-void moat_info_delete_isakmp(struct moat_isakmp *sa)
+void moat_info_delete_isakmp(struct moat_isakmp *sa, const struct moat_cookies *cky)
 {
 	uint32_t id = moat_isakmp_message_id(sa);
 	uint8_t spi[2 * MOAT_COOKIE_LEN];
 	struct moat_ike1_out out;
 
-	memcpy(spi, sa->cky.i, MOAT_COOKIE_LEN);
-	memcpy(spi + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN);
+	memcpy(spi, cky->i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, cky->r, MOAT_COOKIE_LEN);
 	begin_protected(&out, sa, id);
 	moat_build_delete(&out.b, MOAT_PROTO_ISAKMP, sizeof(spi),
 			  moat_view(spi, sizeof(spi)));

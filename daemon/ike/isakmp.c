@@ -301,7 +301,7 @@ void moat_isakmp_close(struct moat_isakmp *sa, const char *why)
 	if (sa->dead)
 		return;
 	if (sa->state == MOAT_QM_IDLE)
-		moat_info_delete_isakmp(sa);
+		moat_info_delete_isakmp(sa, &sa->cky);
 	moat_act_log(sa->ike->acts, MOAT_LOG_INFO, "ike-deleted", sa->tunnel->conf.name,
 		     "%s; %s", why, moat_isakmp_name(sa, name));
 	moat_isakmp_remove(sa);

@@ -188,7 +188,49 @@ static void other_configuration(void **state)
 	sim_free(sim);
 }
 
-/* Each crash leaves the peer an ISAKMP SA that nobody else has: they do not pile up. */
+/* It is told once all SAs have been replaced, and again when the old ones end. */
+static void tells_of_the_old_one(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.split = true;
+	o.traffic = 0; /* at the beginning both would begin */
+	sim = sim_start_steady(&o);
+	sim_traffic(sim, 50);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	for (int side = 0; side < 2; side++) {
+		unsigned int deleted = sim_logged(sim, !side, "ike-deleted");
+		unsigned int told = sim_logged(sim, side, "ike-orphan");
+
+		sim_crash(sim, side);
+		sim_run(sim, 2 * SECOND);
+		sim_restart(sim, side);
+		sim_run(sim, 8 * SECOND);
+		/* Once: of an ISAKMP SA that all tunnels came from. */
+		assert_int_equal(sim_logged(sim, side, "ike-orphan"), told + 1);
+		assert_int_equal(sim_logged(sim, !side, "ike-deleted"), deleted + 1);
+		assert_int_equal(sim_isakmps(sim, 0), 1);
+		assert_int_equal(sim_isakmps(sim, 1), 1);
+		sim_run(sim, 180 * SECOND);
+		assert_true(sim_logged(sim, side, "ike-orphan") > told + 1);
+		assert_int_equal(sim_isakmps(sim, 1), 1);
+		assert_whole(sim);
+	}
+	sim_free(sim);
+}
+
+static bool lose_informational(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return !from && exchange == MOAT_X_INFORMATIONAL;
+}
+
+/*
+ * Each crash leaves the peer an ISAKMP SA that nobody else has, should it not hear
+ * that it is gone: they do not pile up.
+ */
 static void crashes_in_a_row(void **state)
 {
 	struct sim_options o = plain();
@@ -198,6 +240,7 @@ static void crashes_in_a_row(void **state)
 	o.dpd = 30;
 	o.dpd_timeout = 120;
 	sim = sim_start_steady(&o);
+	sim_set_filter(sim, lose_informational);
 	for (unsigned int i = 0; i < 3; i++) {
 		sim_crash(sim, 0);
 		sim_run(sim, 2 * SECOND);
@@ -210,6 +253,7 @@ static void crashes_in_a_row(void **state)
 	assert_int_equal(sim_isakmps(sim, 1), 1);
 	assert_int_equal(sim_isakmps(sim, 0), 1);
 	assert_int_equal(sim_logged(sim, 1, "peer-dead"), 0);
+	sim_set_filter(sim, NULL);
 	sim_run(sim, 180 * SECOND);
 	assert_whole(sim);
 	sim_free(sim);
@@ -265,8 +309,8 @@ int main(void)
 		cmocka_unit_test(stays_up),	    cmocka_unit_test(in_a_rekey),
 		cmocka_unit_test(in_two_rekeys),    cmocka_unit_test(young_ones),
 		cmocka_unit_test(peer_lost_them),   cmocka_unit_test(other_configuration),
-		cmocka_unit_test(crashes_in_a_row), cmocka_unit_test(two_that_live),
-		cmocka_unit_test(reboots_in_a_row),
+		cmocka_unit_test(tells_of_the_old_one), cmocka_unit_test(crashes_in_a_row),
+		cmocka_unit_test(two_that_live),    cmocka_unit_test(reboots_in_a_row),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

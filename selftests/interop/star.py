@@ -203,6 +203,13 @@ class Flow:
         return wrong, hub["sent"] + spoke["sent"]
 
 
+def keep(daemon):
+    """Its log, for whoever looks for the reason."""
+    if os.environ.get("MOAT_KEEP"):
+        with open(f"{os.environ['MOAT_KEEP']}/{daemon.ns}.log", "w") as f:
+            f.write(daemon.said(10000))
+
+
 def rules(ns, text):
     """nftables of a namespace."""
     subprocess.run(("ip", "netns", "exec", ns, "nft", "-f", "-"), input=text, text=True,
