@@ -306,11 +306,16 @@ static void reboots_in_a_row(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stays_up),	    cmocka_unit_test(in_a_rekey),
-		cmocka_unit_test(in_two_rekeys),    cmocka_unit_test(young_ones),
-		cmocka_unit_test(peer_lost_them),   cmocka_unit_test(other_configuration),
-		cmocka_unit_test(tells_of_the_old_one), cmocka_unit_test(crashes_in_a_row),
-		cmocka_unit_test(two_that_live),    cmocka_unit_test(reboots_in_a_row),
+		cmocka_unit_test(stays_up),
+		cmocka_unit_test(in_a_rekey),
+		cmocka_unit_test(in_two_rekeys),
+		cmocka_unit_test(young_ones),
+		cmocka_unit_test(peer_lost_them),
+		cmocka_unit_test(other_configuration),
+		cmocka_unit_test(tells_of_the_old_one),
+		cmocka_unit_test(crashes_in_a_row),
+		cmocka_unit_test(two_that_live),
+		cmocka_unit_test(reboots_in_a_row),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

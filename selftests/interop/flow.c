@@ -2,8 +2,8 @@
 /*
  * A numbered flow of UDP in both directions: says "ready" when it listens, sends
  * RATE datagrams a second, each with TOKEN in it, from LOCAL to REMOTE from a line on
- * its standard input until SIGTERM, notes which numbers come from there until 3 s
- * later, and says how many it sent and which it heard.
+ * its standard input until SIGTERM, notes which numbers come from there until none has
+ * come for 3 s, and says how many it sent and which it heard.
  *
  *	flow LOCAL REMOTE PORT RATE TOKEN
  */
@@ -57,13 +57,16 @@ static int opened(char **argv)
 	return fd;
 }
 
-static void hear(int fd)
+/* On a busy machine much is still on its way when the sender has ended. */
+static bool hear(int fd)
 {
 	uint32_t number;
+	bool any = false;
 
 	while (recv(fd, &number, sizeof(number), MSG_DONTWAIT) == sizeof(number)) {
 		uint8_t bit = (uint8_t)(1 << (number & 7));
 
+		any = true;
 		number = number < NUMBERS ? number : 0;
 		if (heard[number / 8] & bit) {
 			repeated++;
@@ -74,6 +77,7 @@ static void hear(int fd)
 		late += number < highest;
 		highest = number > highest ? number : highest;
 	}
+	return any;
 }
 
 /* What is missing can be compared with the time of what happened. */
@@ -133,7 +137,8 @@ int main(int argc, char **argv)
 			if (t > begin + (sent + 50) * gap)
 				begin = t - sent * gap;
 		}
-		hear(fd);
+		if (hear(fd) && end)
+			end = t + AFTERWARDS;
 		nanosleep(&tick, NULL);
 	}
 	report(sent, refused);

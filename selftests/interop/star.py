@@ -191,7 +191,7 @@ class Flow:
 
     def judge(self):
         """(complaints, packets sent)."""
-        hub, spoke = (json.loads(way.communicate(timeout=60)[0]) for way in self.ways)
+        hub, spoke = (json.loads(way.communicate(timeout=300)[0]) for way in self.ways)
         wrong = [
             f"{sender['sent']} sent {way}, {sender['refused']} more refused, "
             f"{receiver['heard']} arrived, {receiver['repeated']} twice; "
@@ -218,6 +218,6 @@ def rules(ns, text):
 
 def counted(ns, table):
     """Packets that each rule with a counter of a table saw."""
-    text = run("nft", "-j", "list", "table", *table.split(), ns=ns)
+    text = run("nft", "-j", "list", "table", *table.split(), ns=ns, timeout=300)
     return [expr["counter"]["packets"] for item in json.loads(text)["nftables"]
             for expr in item.get("rule", {}).get("expr", []) if "counter" in expr]
