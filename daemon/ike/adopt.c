@@ -95,8 +95,8 @@ static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
 		owner->nonce.len = OWNER_NONCE_LEN;
 	if (from[1] & OWNER_COOKIES)
 		owner->cookies.len = 2 * MOAT_COOKIE_LEN;
-	if (params->owner_len < OWNER_HEAD + owner->n_sas * OWNER_SA + owner->nonce.len +
-					owner->cookies.len)
+	if (params->owner_len <
+	    OWNER_HEAD + owner->n_sas * OWNER_SA + owner->nonce.len + owner->cookies.len)
 		return false;
 	from += OWNER_HEAD;
 	for (unsigned int i = 0; i < owner->n_sas; i++, from += OWNER_SA) {
@@ -291,7 +291,8 @@ void moat_adopt_end(struct moat_ike *ike)
 
 static bool same_cookies(const struct moat_cookies *a, const struct moat_cookies *b)
 {
-	return !memcmp(a->i, b->i, MOAT_COOKIE_LEN) && !memcmp(a->r, b->r, MOAT_COOKIE_LEN);
+	return !memcmp(a->i, b->i, MOAT_COOKIE_LEN) &&
+	       !memcmp(a->r, b->r, MOAT_COOKIE_LEN);
 }
 
 /* Is anything of an earlier daemon that came from this ISAKMP SA yet to be replaced? */
@@ -332,10 +333,11 @@ void moat_adopt_replaced(const struct moat_child *child)
 	    hangs_on(tunnel, &child->under))
 		return;
 	moat_info_delete_isakmp(sa, &child->under);
-	moat_act_log(tunnel->ike->acts, MOAT_LOG_DEBUG, "ike-orphan", tunnel->conf.name,
-		     "told the peer to delete the ISAKMP SA of the earlier daemon, cookies "
-		     "%08x%08x:%08x%08x; %s",
-		     moat_get32(child->under.i), moat_get32(child->under.i + 4),
-		     moat_get32(child->under.r), moat_get32(child->under.r + 4),
-		     moat_isakmp_name(sa, name));
+	moat_act_log(
+		tunnel->ike->acts, MOAT_LOG_DEBUG, "ike-orphan", tunnel->conf.name,
+		"told the peer to delete the ISAKMP SA of the earlier daemon, cookies "
+		"%08x%08x:%08x%08x; %s",
+		moat_get32(child->under.i), moat_get32(child->under.i + 4),
+		moat_get32(child->under.r), moat_get32(child->under.r + 4),
+		moat_isakmp_name(sa, name));
 }

@@ -685,9 +685,8 @@ void moat_info_notify(struct moat_isakmp *sa, struct moat_flight *keep, uint8_t 
 /** moat_info_refuse() - answer message 1 in clear, without any state */
 void moat_info_refuse(struct moat_ike1_in *in, uint16_t type);
 void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type);
-/** moat_info_delete_child() - tell the peer that we deleted an inbound SA */
+/** moat_info_delete_child() - we deleted an inbound SA; moat_info_delete_isakmp(): @cky */
 void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
-/** moat_info_delete_isakmp() - tell the peer that we have no ISAKMP SA @cky (any more) */
 void moat_info_delete_isakmp(struct moat_isakmp *sa, const struct moat_cookies *cky);
 
 /** moat_child_protocol() - its number in an IP header */
