@@ -41,26 +41,27 @@ void moat_replay_free(struct moat_replay *replay)
 /*
  * The number nearest to the window that ends in seq_lo. The window lies
  * within one subspace of 2^32 numbers (case A of RFC 4303 A2.2) or spans two
- * (case B). False if it would lie in the subspace before the first.
+ * (case B). False if it would lie in the subspace before the first. Where
+ * replays pass, none is too late: the one nearest to the highest is meant.
  */
 static bool moat_replay_infer(const struct moat_replay *replay, u32 seq_lo,
 			      u64 *seq)
 {
-	u32 window = max_t(u32, replay->window, 1);
+	u32 window = replay->window ?: 1U << 31;
 	u32 top = lower_32_bits(replay->top);
 	u32 hi = upper_32_bits(replay->top);
 	u32 bottom = top - window + 1;
+	bool before = false;
 
 	if (top >= window - 1) {
 		if (seq_lo < bottom)
 			hi++;
-	} else if (seq_lo >= bottom) {
-		if (!hi)
-			return false;
+	} else if (seq_lo >= bottom && (hi || replay->window)) {
+		before = !hi;
 		hi--;
 	}
 	*seq = (u64)hi << 32 | seq_lo;
-	return true;
+	return !before;
 }
 
 static enum moat_drop moat_replay_test(const struct moat_replay *replay,
@@ -86,15 +87,16 @@ static enum moat_drop moat_replay_test(const struct moat_replay *replay,
 static void moat_replay_count(struct moat_replay *replay, u64 seq,
 			      enum moat_drop why)
 {
+	u64 late = replay->top - seq;
 	unsigned int row;
 
-	if (seq > replay->top)
+	if ((s64)late < 0)
 		return;
 	if (!replay->late)
 		replay->late = kzalloc(sizeof(*replay->late), GFP_ATOMIC);
 	if (!replay->late)
 		return;
-	row = min_t(u64, fls64(replay->top - seq), MOAT_LATE_ROWS - 1);
+	row = min_t(u64, fls64(late), MOAT_LATE_ROWS - 1);
 	if (!why)
 		replay->late->accepted[row]++;
 	else if (why == MOAT_DROP_IN_REPLAY_LATE)

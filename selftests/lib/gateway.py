@@ -196,8 +196,10 @@ class Tunnel:
     """One pair on a gateway: its policy, both SAs, and the peer's side of them."""
 
     def __init__(self, gateway, inner=4, outer=4, algorithm="aes128gcm16", number=7,
-                 spis=(0xc0ffee01, 0xc0ffee02), switch=True, window=64, more=None, encap=None):
-        self.ports = {"encap-sport": encap, "encap-dport": encap} if encap else {}
+                 spis=(0xc0ffee01, 0xc0ffee02), switch=True, window=64, more=None, encap=None,
+                 sas=None):
+        self.encap = encap
+        self.sas = {"encap-sport": encap, "encap-dport": encap} if encap else sas or {}
         self.gateway, self.inner, self.outer = gateway, inner, outer
         self.algorithm, self.number = algorithm, number
         self.spi_in, self.spi_out = spis
@@ -210,7 +212,7 @@ class Tunnel:
             number, LOCAL[inner], REMOTE[inner], ours, peers, **(more or {}))})
         gateway.nl.request("sa-add", {"sa": moatnl.sa(
             moatnl.IN, self.spi_in, peers, ours, algorithm, self.keys_in, policy=number,
-            replay=window, **self.ports)})
+            replay=window, **self.sas)})
         if switch:
             self.switch()
 
@@ -220,7 +222,7 @@ class Tunnel:
             "policy": {"id": self.number},
             "sa": moatnl.sa(moatnl.OUT, self.spi_out, OURS[self.outer], PEERS[self.outer],
                             self.algorithm, self.keys_out, policy=self.number,
-                            **self.ports)})
+                            **self.sas)})
 
     def seal(self, inner, seq):
         """What the peer sends for an inner packet, as bytes."""
@@ -228,7 +230,7 @@ class Tunnel:
 
     def open(self, data):
         """The inner packet of what the gateway sent, as bytes; wrong ICVs raise."""
-        if self.ports:
+        if self.encap:
             data = without_udp(data)
         return bytes(self.opener.decrypt(LAYER[self.outer](data)))
 

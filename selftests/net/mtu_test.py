@@ -116,7 +116,7 @@ def whole(tunnel, data):
     ip = tunnel_header(tunnel)(data)
     if tunnel.outer == 4:
         same((ip.flags.MF, ip.frag), (0, 0), "fragment of the outer packet")
-    check(is_esp(data) or tunnel.ports, "no ESP at the front of the outer packet")
+    check(is_esp(data) or tunnel.encap, "no ESP at the front of the outer packet")
     return tunnel.opener and trim(tunnel.open(data))
 
 

@@ -8,6 +8,7 @@ import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import espcodec
 import gateway
 import moatnl
 import netns
@@ -150,6 +151,62 @@ def replay_large(gw):
     same(tunnel.drops_in(), {"in_replay_dup": len(sealed)}, "drops")
     gw.send("wan", tunnel.seal(answer(4, b"large"), 14095 - 4096))
     wait_for("in_replay_late", lambda: tunnel.drops_in().get("in_replay_late") == 1)
+
+
+def late_sums(tunnel):
+    """The histogram: how many were accepted, refused, repeated."""
+    late = tunnel.sa_in().get("late", [])
+    return [sum(row[k] for row in late) for k in ("accepted", "refused", "duplicate")]
+
+
+@reset
+def replay_border(gw, window):
+    """ESN, around 2^32: which upper half a number has that comes late (RFC 4303 A2.2). What
+    is left of the window is taken for one that comes 2^32 later, and its ICV for wrong."""
+    border, half = 1 << 32, window // 2
+    tunnel = Tunnel(gw, window=window, sas={"esn": True, "seq": border - 2 * window})
+    codec = espcodec.Codec(tunnel.algorithm, tunnel.keys_in, esn=True)
+    steps = [(border - half, True),                 # new, before the border
+             (border + half - 2, True),             # new, behind it
+             (border - 1, True), (border, True),    # late, on both sides of it
+             (border - half - 1, True), (border - half - 2, False),     # the window's end
+             (border - 1, False), (border, False),
+             # the window is behind the border
+             (border + window + 5, True), (border + 6, True), (border + 6, False),
+             (border + 5, False)]
+    for i, (seq, passes) in enumerate(steps):
+        data = codec.seal(tunnel.spi_in, seq, bytes(answer(4, b"border", i)), 4)
+        gw.send("wan", gateway.IP(src=PEERS[4], dst=OURS[4], proto=50) / gateway.Raw(data))
+        got = gw.receive("lan", 1, 5 if passes else 0.2)
+        same(len(got), int(passes), f"packets of number 2^32 {seq - border:+d}")
+    same(tunnel.drops_in(), {"in_icv": 2, "in_replay_dup": 3}, "drops")
+    same(late_sums(tunnel), [4, 0, 3], "histogram")
+    same(tunnel.sa_in()["seq"], border + window + 5, "highest number")
+
+
+@reset
+def replay_border_off(gw):
+    """ESN without a window: each packet passes, wherever it comes around 2^32."""
+    border = 1 << 32
+    tunnel = Tunnel(gw, window=0, sas={"esn": True, "seq": border - 9})
+    codec = espcodec.Codec(tunnel.algorithm, tunnel.keys_in, esn=True)
+    for seq in (border - 3, border + 2, border - 1, border - 70000, border, border + 2, border + 1):
+        data = codec.seal(tunnel.spi_in, seq, bytes(answer(4, b"off")), 4)
+        gw.send("wan", gateway.IP(src=PEERS[4], dst=OURS[4], proto=50) / gateway.Raw(data))
+        same((len(gw.receive("lan", 1, 5)), tunnel.drops_in()), (1, {}),
+             f"packets of number 2^32 {seq - border:+d}")
+
+
+@reset
+def replay_before_first(gw):
+    """ESN: there is no upper half below 0; such a number is late, and counted as that."""
+    tunnel = Tunnel(gw, window=64, sas={"esn": True, "seq": 10})
+    codec = espcodec.Codec(tunnel.algorithm, tunnel.keys_in, esn=True)
+    data = codec.seal(tunnel.spi_in, (1 << 32) - 5, bytes(answer(4, b"first")), 4)
+    gw.send("wan", gateway.IP(src=PEERS[4], dst=OURS[4], proto=50) / gateway.Raw(data))
+    wait_for("the drop", lambda: tunnel.drops_in() == {"in_replay_late": 1})
+    same([tuple(row.values()) for row in tunnel.sa_in().get("late", [])], [(8, 0, 1, 0)],
+         "histogram: from, accepted, refused, duplicate")
 
 
 # --- forgeries ---------------------------------------------------------------
@@ -590,6 +647,10 @@ def main():
     for window in (32, 64, 100, 1024, 4096, 65536):
         run(f"ends of a window of {window}", replay_sizes, gw, window)
     run("replay off", replay_off, gw)
+    for window in (32, 4096, 65536):
+        run(f"ESN around 2^32, window of {window}", replay_border, gw, window)
+    run("ESN around 2^32, replay off", replay_border_off, gw)
+    run("ESN before the first number", replay_before_first, gw)
     run("replay window of 4096", replay_large, gw)
     for algorithm in ("aes128gcm16", "aes128-sha256", "null-sha1"):
         run(f"flipped bits, {algorithm}", bit_flips, gw, algorithm)
