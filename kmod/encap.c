@@ -276,6 +276,20 @@ static bool moat_encap_socket(struct net *net, struct sk_buff *skb,
 				 moat_udp_table(net), NULL);
 }
 
+/*
+ * Whether a keepalive ends here. On a port that only manual SAs use somebody else
+ * may listen too.
+ */
+static bool moat_encap_keepalive(struct moat_net *mn, struct sk_buff *skb,
+				 const struct moat_encap_udp *udp)
+{
+	if (!udp->keepalive || !moat_encap_port(mn, udp->dport))
+		return false;
+	return udp->dport == htons(MOAT_PORT_NAT_T) ||
+	       (moat_ends_known(mn, udp->family, &udp->dst, &udp->src) &&
+		!moat_encap_socket(mn->net, skb, udp));
+}
+
 static unsigned int moat_encap_drop(struct moat_net *mn, struct moat_sa *sa,
 				    enum moat_drop why)
 {
@@ -293,13 +307,13 @@ static unsigned int moat_encap_udp(struct moat_net *mn, struct sk_buff *skb,
 		return moat_encap_take(sa, skb, udp->offset, state);
 	if (sa && udp->dport == htons(MOAT_PORT_NAT_T))
 		return moat_encap_drop(mn, sa, MOAT_DROP_IN_ENCAP);
-	if (!moat_encap_ike_port(udp->dport))
-		return NF_ACCEPT;
-	if (udp->keepalive && udp->dport == htons(MOAT_PORT_NAT_T)) {
+	if (moat_encap_keepalive(mn, skb, udp)) {
 		moat_count(mn, KEEPALIVES, 1);
 		kfree_skb(skb);
 		return NF_STOLEN;
 	}
+	if (!moat_encap_ike_port(udp->dport))
+		return NF_ACCEPT;
 	if (moat_ends_known(mn, udp->family, &udp->dst, &udp->src) &&
 	    !moat_encap_socket(state->net, skb, udp))
 		return moat_encap_drop(mn, NULL, MOAT_DROP_NO_DAEMON);

@@ -192,6 +192,7 @@ static enum moat_drop moat_input_transport(struct moat_job *job,
 /* An opened packet, whose turn has come: is it one to go on with? */
 static enum moat_drop moat_input_accept(struct moat_job *job, u8 *next_header)
 {
+	bool newest = job->slot.seq > READ_ONCE(job->sa->replay.top);
 	enum moat_drop why;
 
 	if (job->err == -EBADMSG)
@@ -199,9 +200,8 @@ static enum moat_drop moat_input_accept(struct moat_job *job, u8 *next_header)
 	if (job->err)
 		return MOAT_DROP_IN_CRYPTO;
 	why = moat_replay_advance(&job->sa->replay, job->slot.seq);
-	/* a late one may come from where the peer was */
-	if (!why && job->sa->encap_sport &&
-	    job->slot.seq == READ_ONCE(job->sa->replay.top))
+	/* a late one may come from where the peer was, a repeated one from anybody */
+	if (!why && newest && job->sa->encap_sport)
 		moat_input_heard(job);
 	if (!why)
 		why = moat_layer_unwrap(job, next_header);

@@ -10,9 +10,11 @@ import contextlib
 import os
 import pathlib
 import socket
+import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import espcodec
 import gateways
 import moatnl
 import netns
@@ -21,12 +23,15 @@ from ktap import Results, check, same, wait_for
 PORT = 4500
 A, NAT, NAT_LATER, C = "203.0.113.1", "203.0.113.2", "203.0.113.3", "192.168.9.2"
 FAR = "10.3.0.1"
+ANY = {4: "0.0.0.0", 6: "::"}
+LATER = {4: "192.0.2.22", 6: "2001:db8::22"}
 REFUSED = 111                           # ECONNREFUSED
 
 
 def udp_socket(ns, where=None, peer=None):
+    six = any(":" in end[0] for end in (where, peer) if end)
     with netns.inside(ns):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = socket.socket(gateways.FAMILY[6 if six else 4], socket.SOCK_DGRAM)
     sock.settimeout(2)
     if where:
         sock.bind(where)
@@ -91,13 +96,13 @@ def raw_and_udp(nl):
         gateways.xfrm_flush("gw-b")
 
 
-def what_is_the_sockets(nl):
+def what_is_the_sockets(nl, family):
     """Keepalives end in the kernel; the daemon gets IKE, and ESP that no SA takes."""
     nl.request("policy-add", {"policy": moatnl.policy(
-        7, "10.1.0.0/24", "10.2.0.0/24", gateways.OURS[4], gateways.PEERS[4])})
+        7, "10.1.0.0/24", "10.2.0.0/24", gateways.OURS[family], gateways.PEERS[family])})
     try:
-        with udp_socket("gw-a", ("0.0.0.0", PORT)) as daemon, \
-                udp_socket("gw-b", ("0.0.0.0", PORT), (gateways.OURS[4], PORT)) as peer:
+        with udp_socket("gw-a", (ANY[family], PORT)) as daemon, \
+                udp_socket("gw-b", (ANY[family], PORT), (gateways.OURS[family], PORT)) as peer:
             with counted(nl, "keepalives"):
                 peer.send(b"\xff")
             for sent in (bytes(4) + b"IKE", b"\xc0\xff\xee\x01 an SPI of nobody", b"\xfe"):
@@ -107,14 +112,14 @@ def what_is_the_sockets(nl):
         nl.flush()
 
 
-def silent_without_daemon(nl):
+def silent_without_daemon(nl, family):
     """Nothing tells a peer that the daemon is away; others hear what they always do."""
     nl.request("policy-add", {"policy": moatnl.policy(
-        7, "10.1.0.0/24", "10.2.0.0/24", gateways.OURS[4], gateways.PEERS[4])})
+        7, "10.1.0.0/24", "10.2.0.0/24", gateways.OURS[family], gateways.PEERS[family])})
 
-    def answer(port):
-        with udp_socket("gw-b", peer=(gateways.OURS[4], port)) as peer:
-            peer.send(bytes(4) + b"IKE")
+    def answer(port, data=bytes(4) + b"IKE"):
+        with udp_socket("gw-b", peer=(gateways.OURS[family], port)) as peer:
+            peer.send(data)
             try:
                 return peer.recv(100)
             except OSError as error:
@@ -124,10 +129,131 @@ def silent_without_daemon(nl):
         for port in (500, 4500):
             with counted(nl, "no_daemon"):
                 same(answer(port), None, f"port {port} without a daemon")
+        with counted(nl, "no_daemon"):
+            same(answer(4500, b"\xc0\xff\xee\x01" + bytes(40)), None, "ESP of an unknown SPI")
         nl.flush()
         same(answer(500), REFUSED, "a port 500 of no policy")
     finally:
         nl.flush()
+
+
+def another_port(nl):
+    """A keepalive also ends on the port of a manual SA, unless somebody else listens there."""
+    keys, end = gateways.Keys("aes128gcm16"), (gateways.OURS[4], 6500)
+    gateways.moat_pair(nl, keys, 4, 4, port=6500)
+    try:
+        with udp_socket("gw-b", ("0.0.0.0", 6500), end) as peer:
+            with counted(nl, "keepalives"):
+                peer.send(b"\xff")
+            peer.settimeout(0.3)
+            try:
+                check(False, f"an answer: {peer.recv(100)}")
+            except OSError as error:
+                same(error.errno, None, "error of the peer's socket")
+            with udp_socket("gw-a", ("0.0.0.0", 6500)) as other:
+                peer.send(b"\xff")
+                same(other.recv(100), b"\xff", "what the other one got")
+    finally:
+        nl.flush()
+
+
+class Wanderer:
+    """A peer at gw-b whose ESP comes in UDP from any port and address, intact or not."""
+
+    def __init__(self, nl, family, window):
+        self.nl, self.family = nl, family
+        self.keys = gateways.Keys("aes128gcm16")
+        self.codec = espcodec.Codec(self.keys.algorithm, self.keys.key_in)
+        gateways.moat_pair(nl, self.keys, 4, family, port=PORT, window=window)
+        self.events = Natted.listen()
+        with netns.inside("gw-b"):
+            self.sock = socket.socket(gateways.FAMILY[family], socket.SOCK_RAW,
+                                      socket.IPPROTO_UDP)
+
+    def send(self, seq, port, spoilt=False, total=None, src=None):
+        """`total` is its UDP checksum, when it is not the right one."""
+        src = src or gateways.PEERS[self.family]
+        ends = moatnl.address(src) + moatnl.address(gateways.OURS[self.family])
+        inner = struct.pack("!BxHIBBH", 0x45, 28, 0, 64, 253, 0)
+        inner += moatnl.address(gateways.HOST_B[4]) + moatnl.address(gateways.HOST_A[4])
+        esp = bytearray(self.codec.seal(self.keys.spi_in, seq, inner + bytes(8), 4))
+        esp[-1] ^= spoilt
+        size = 8 + len(esp)
+        if total is None:
+            data = ends + struct.pack("!IIHHHH", size, 17, port, PORT, size, 0) + esp
+            total = sum(int.from_bytes(data[i:i + 2], "big") for i in range(0, len(data), 2))
+            total = ~(total % 0xffff) & 0xffff
+        self.sock.bind((src, 0))
+        self.sock.sendto(struct.pack("!HHHH", port, PORT, size, total) + esp,
+                         (gateways.OURS[self.family], 0))
+
+    def seen(self):
+        """Where the outbound SA goes, and the policy's endpoint."""
+        sa, kind = self.nl.sa_of(self.keys.spi_out), gateways.FAMILY[self.family]
+        return (socket.inet_ntop(kind, sa.get("peer", sa["dst"])), sa["encap-dport"],
+                socket.inet_ntop(kind, self.nl.policy_of(7)["remote"]))
+
+    def taken(self, seq, port, **more):
+        """An authentic one; where the peer is thought to be then."""
+        before = self.nl.sa_of(self.keys.spi_in)["packets"]
+        self.send(seq, port, **more)
+        wait_for(f"number {seq}", lambda: self.nl.sa_of(self.keys.spi_in)["packets"] > before)
+        return self.seen()
+
+    def told(self):
+        """Mapping events since the last call: ports."""
+        ports = []
+        while event := self.events.next_event(0.3):
+            if event[0] == "mapping-ntf":
+                ports.append(event[1]["port"])
+        return ports
+
+    def close(self):
+        self.sock.close()
+        self.events.close()
+        self.nl.flush()
+
+
+def followed(nl, family):
+    """Only the newest authentic packet moves the peer, by its port or its address: none that
+    is forged, damaged, repeated or late, of either family."""
+    peer = Wanderer(nl, family, 64)
+    home, later = gateways.PEERS[family], LATER[family]
+    netns.ip(f"addr add {later}/{24 if family == 4 else '64 nodad'} dev wan-b", ns="gw-b")
+    try:
+        same(peer.taken(1, PORT), (home, PORT, home), "at first")
+        wrong = [("in_icv", {"spoilt": True}), ("in_checksum", {"total": 0xbad})]
+        if family == 6:                 # RFC 8200 8.1; of IPv4 it means that there is none
+            wrong.append(("in_checksum", {"total": 0}))
+        for name, more in wrong:
+            with counted(nl, name):
+                peer.send(2, 4700, **more)
+        with counted(nl, "in_replay_dup"):
+            peer.send(1, 4700)
+        same((peer.seen(), peer.told()), ((home, PORT, home), []), "after the wrong ones")
+        peer.taken(9, 4701, **({"total": 0} if family == 4 else {}))
+        wait_for("the new port", lambda: peer.seen() == (home, 4701, home))
+        same(peer.taken(5, 4702), (home, 4701, home), "after a late one")
+        same(peer.told(), [4701], "events")
+        peer.taken(10, 4703, src=later)
+        wait_for("the new address", lambda: peer.seen() == (later, 4703, later))
+        same(peer.told(), [4703], "events")
+    finally:
+        peer.close()
+        netns.ip(f"addr del {later}/{24 if family == 4 else 64} dev wan-b", ns="gw-b")
+
+
+def followed_without_window(nl):
+    """With replays let through, a repeated packet still moves nothing."""
+    peer = Wanderer(nl, 4, 0)
+    home = gateways.PEERS[4]
+    try:
+        peer.taken(3, PORT)
+        same((peer.taken(3, 4700), peer.told()), ((home, PORT, home), []), "after a repeated one")
+        peer.taken(4, 4701)
+        wait_for("the new port", lambda: peer.seen() == (home, 4701, home))
+    finally:
+        peer.close()
 
 
 class Natted:
@@ -370,8 +496,12 @@ def main():
         results.run(f"{inner} in UDP/{outer}, port {port}, GRO {gro}, with XFRM", meets_xfrm,
                     nl, inner, outer, port, gro)
     results.run("raw and in UDP", raw_and_udp, nl)
-    results.run("what is the socket's", what_is_the_sockets, nl)
-    results.run("silence without a daemon", silent_without_daemon, nl)
+    for family in (4, 6):
+        results.run(f"what is the socket's, IPv{family}", what_is_the_sockets, nl, family)
+        results.run(f"silence without a daemon, IPv{family}", silent_without_daemon, nl, family)
+        results.run(f"who is followed, IPv{family}", followed, nl, family)
+    results.run("who is followed without a window", followed_without_window, nl)
+    results.run("keepalives of another port", another_port, nl)
     natted = Natted(nl)
     for case in (rebound, not_fooled, moved_by_hand, path_mtu):
         results.run(case.__name__.replace("_", " "), case, natted)
