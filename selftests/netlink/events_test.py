@@ -25,6 +25,7 @@ LEFT, RIGHT = "192.0.2.1", "192.0.2.2"
 HERE, THERE = "10.1.0.1", "10.2.0.1"
 SPI, PORT, SIZE = 0x2000, 7007, 100
 PACKET = 20 + 8 + SIZE
+UDP_SEGMENT = 103
 
 
 def topology():
@@ -306,6 +307,33 @@ def all_limits():
         pair.silence(2)
 
 
+def in_a_burst(soft, hard):
+    """Limits in packets and bytes, both met by one GSO packet: each event once, and what is
+    beyond the hard ones stays here."""
+    with Pair() as pair:
+        pair.inbound()
+        pair.switch(soft_packets=soft, soft_bytes=soft * PACKET, hard_packets=hard,
+                    hard_bytes=hard * PACKET)
+        pair.sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, SIZE)
+        pair.sender.sendto(b"".join(n.to_bytes(4, "big") + bytes(SIZE - 4) for n in range(20)),
+                           (THERE, PORT))
+        for _ in range(2):
+            same(expiry_of(pair.event("expire-ntf")), (SPI, OUT, 7, False), "soft")
+        same(expiry_of(pair.event("expire-ntf")), (SPI, OUT, 7, True), "hard")
+        pair.silence()
+        same(pair.received(20, 2), list(range(hard)), "datagrams")
+        same(pair.counted("life_hard"), 20 - hard, "life_hard")
+
+
+def both_in_seconds():
+    """A soft limit that is the hard one: both events, in this order."""
+    with Pair() as pair:
+        pair.switch(soft_seconds=1, hard_seconds=1)
+        for hard in (False, True):
+            same(expiry_of(pair.event("expire-ntf")), (SPI, OUT, 7, hard), "event")
+        pair.silence()
+
+
 # --- sequence numbers --------------------------------------------------------------
 
 def sequence_limits(esn):
@@ -477,6 +505,9 @@ def main():
     results.run("inbound limits in bytes", inbound_by_count, "bytes", PACKET)
     results.run("limits in seconds", by_seconds)
     results.run("three soft limits", all_limits)
+    results.run("all limits in one burst", in_a_burst, 5, 9)
+    results.run("soft and hard limits at once, in one burst", in_a_burst, 9, 9)
+    results.run("soft and hard limits at once, in seconds", both_in_seconds)
     results.run("the last sequence number of 32 bits", sequence_limits, False)
     results.run("the last sequence number of 64 bits", sequence_limits, True)
     results.run("ESN across 2^32", across_32_bits)

@@ -94,6 +94,16 @@ def sa_refusals():
         yield one(f"{name} key of 21", EINVAL,
                   f"{name} wants a key of {lengths} bytes{salt}, not 21",
                   GCM if combined else CBC, enc=moatnl.ENC[name], enc_key=bytes(21))
+    for name, icvs in (("aes-ccm", "16, 12 or 8"), ("aes-gmac", "16"),
+                       ("chacha20-poly1305", "16")):
+        length = {"aes-ccm": 19, "aes-gmac": 20}.get(name, 36)
+        yield one(f"{name} ICV of 10", EINVAL, f"{name} has an ICV of {icvs} bytes, not 10",
+                  GCM, enc=moatnl.ENC[name], enc_key=bytes(length), icv_len=10)
+    for auth, name, length in ((1, "hmac-md5", 16), (2, "hmac-sha1", 20), (4, "hmac-sha384", 48),
+                               (5, "hmac-sha512", 64), (6, "aes-xcbc", 16), (7, "aes-cmac", 16)):
+        yield one(f"{name} ICV of 10", EINVAL, f"{name} has an ICV of "
+                  f"{ {48: 24, 64: 32}.get(length, 12) } bytes, not 10", CBC, auth=auth,
+                  auth_key=bytes(length), icv_len=10)
     yield one("3des-cbc with two equal keys", EINVAL,
               "the crypto API calls this 3des-cbc key wrong or weak (error -22)",
               CBC, enc=moatnl.ENC["3des-cbc"], enc_key=bytes(range(8)) * 2 + bytes(8))
@@ -146,6 +156,12 @@ def chain_refusals(one):
     yield one("auth 999 of AH", EINVAL, "auth 999 is no integrity algorithm of AH", ah, auth=999)
     yield one("AH key one short", EINVAL, "hmac-sha256 wants a key of 32 bytes, not 31", ah,
               auth_key=KEY32[1:])
+    for length in (0, 16, 19, 21, 37):
+        yield one(f"AH with aes-gmac, key of {length}", EINVAL,
+                  f"aes-gmac wants a key of 20, 28 or 36 bytes with its salt, not {length}",
+                  ("ah-aes128gmac", (b"", bytes(20))), auth_key=bytes(length))
+    yield one("AH with aes-gmac, ICV of 12", EINVAL, "aes-gmac has an ICV of 16 bytes, not 12",
+              ("ah-aes128gmac", (b"", bytes(20))), icv_len=12)
     yield one("AH ICV of 20", EINVAL, "hmac-sha256 has an ICV of 16 or 12 bytes, not 20", ah,
               icv_len=20)
     yield one("AH in UDP", EINVAL, "UDP encapsulation is for ESP alone, not AH", ah,

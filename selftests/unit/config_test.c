@@ -405,6 +405,12 @@ static void test_ah(void **state)
 	EXPECT(WITH("ah = \"aescmac\""),
 	       "moat.conf:6: ah: \"aescmac\" has no number in IKEv1 and serves manual SAs "
 	       "only");
+	EXPECT(WITH("esp = [ \"aes128gcm16\", \"chacha20poly1305\" ]"),
+	       "moat.conf:6: esp: \"chacha20poly1305\" has no number in IKEv1 and serves "
+	       "manual SAs only");
+	EXPECT(WITH("esp = \"aes256-aescmac-modp2048\""),
+	       "moat.conf:6: esp: \"aes256-aescmac-modp2048\" has no number in IKEv1 and "
+	       "serves manual SAs only");
 }
 
 static void test_dpd(void **state)
