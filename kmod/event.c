@@ -59,14 +59,15 @@ void moat_event_acquire(const struct moat_policy *policy,
 	moat_event_end(&event, mn, err);
 }
 
-void moat_event_expire(const struct moat_sa *sa, bool hard)
+void moat_event_expire(struct moat_sa *sa, bool hard)
 {
 	struct moat_event event;
 	int err;
 
 	if (!moat_event_begin(&event, sa->mn, MOAT_CMD_EXPIRE_NTF))
 		return;
-	err = moat_nl_put_sa_id(event.msg, sa);
+	err = hard ? moat_nl_put_sa_end(event.msg, sa) :
+		     moat_nl_put_sa_id(event.msg, sa);
 	if (!err && hard)
 		err = nla_put_flag(event.msg, MOAT_A_MAIN_HARD);
 	moat_event_end(&event, sa->mn, err);

@@ -25,7 +25,7 @@ void moat_event_acquire(const struct moat_policy *policy,
  * @sa: SA
  * @hard: the hard one, else a soft one
  */
-void moat_event_expire(const struct moat_sa *sa, bool hard);
+void moat_event_expire(struct moat_sa *sa, bool hard);
 
 /**
  * moat_event_mapping() - The peer's NAT mapping changed.

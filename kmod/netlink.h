@@ -221,6 +221,9 @@ int moat_nl_put_sa_id(struct sk_buff *skb, const struct moat_sa *sa);
 int moat_nl_put_unknown(struct sk_buff *skb, const struct moat_sa_key *id,
 			const union nf_inet_addr *src);
 
+/** moat_nl_put_sa_end() - Which SA ends, and its last counters. */
+int moat_nl_put_sa_end(struct sk_buff *skb, struct moat_sa *sa);
+
 /** moat_nl_put_sa() - All about an SA but its keys; locked or RCU. */
 int moat_nl_put_sa(struct sk_buff *skb, struct moat_sa *sa);
 

@@ -316,6 +316,12 @@ static int moat_nl_put_encap(struct sk_buff *skb, const struct moat_sa *sa)
 				&peer.addr);
 }
 
+static int moat_nl_put_owner(struct sk_buff *skb, const struct moat_sa *sa)
+{
+	return sa->owner ? nla_put(skb, MOAT_A_SA_OWNER, sa->owner_len,
+				   sa->owner) : 0;
+}
+
 static int moat_nl_fill_sa(struct sk_buff *skb, struct moat_sa *sa)
 {
 	if (moat_nl_fill_sa_id(skb, sa))
@@ -325,14 +331,26 @@ static int moat_nl_fill_sa(struct sk_buff *skb, struct moat_sa *sa)
 	if (nla_put_u8(skb, MOAT_A_SA_MODE, sa->mode) ||
 	    (sa->esn && nla_put_flag(skb, MOAT_A_SA_ESN)) ||
 	    (sa->bundle && nla_put_u32(skb, MOAT_A_SA_BUNDLE, sa->bundle)) ||
-	    (sa->owner && nla_put(skb, MOAT_A_SA_OWNER, sa->owner_len,
-				  sa->owner)) ||
+	    moat_nl_put_owner(skb, sa) ||
 	    moat_nl_put_selector(skb, MOAT_A_SA_SELECTOR, &sa->selector) ||
 	    moat_nl_put_alg(skb, sa) || moat_nl_put_direction(skb, sa) ||
 	    moat_nl_put_encap(skb, sa) || moat_nl_put_life(skb, &moat_sa_lead(sa)->life) ||
 	    moat_nl_put_use(skb, sa))
 		return -EMSGSIZE;
 	return moat_nl_put_drops(skb, MOAT_A_SA_DROP, READ_ONCE(sa->drops));
+}
+
+int moat_nl_put_sa_end(struct sk_buff *skb, struct moat_sa *sa)
+{
+	struct nlattr *nest = nla_nest_start(skb, MOAT_A_MAIN_SA);
+	int err;
+
+	if (!nest)
+		return -EMSGSIZE;
+	err = moat_nl_fill_sa_id(skb, sa) ?: moat_nl_put_owner(skb, sa) ?:
+	      moat_nl_put_use(skb, sa) ?:
+	      moat_nl_put_drops(skb, MOAT_A_SA_DROP, READ_ONCE(sa->drops));
+	return moat_nl_close(skb, nest, err);
 }
 
 int moat_nl_put_sa(struct sk_buff *skb, struct moat_sa *sa)

@@ -243,7 +243,9 @@ def by_count(unit, soft, hard):
         pair.send(3)
         pair.silence(0.5)
         pair.send()
-        same(expiry_of(pair.event("expire-ntf")), (SPI, OUT, 7, True), "hard")
+        last = pair.event("expire-ntf")
+        same(expiry_of(last), (SPI, OUT, 7, True), "hard")
+        same((last["sa"][0]["packets"], last["sa"][0]["seq"]), (9, 9), "last counters")
         wait_for("the end of the SA", lambda: not pair.left.sas())
         same(pair.received(9), list(range(9)), "datagrams")
         same(pair.left.policy_of(7).get("spi"), None, "SA of the policy")
@@ -274,6 +276,7 @@ def inbound_by_count(unit, size):
              [("first-use-ntf", (SPI, IN, 7, False)),
               ("expire-ntf", (SPI, IN, 7, False)),
               ("expire-ntf", (SPI, IN, 7, True))], "events")
+        same(found[2][1]["sa"][0]["packets"], 3, "last count of packets")
         wait_for("the end of the SA", lambda: not pair.right.sas())
         check(not pair.right_events.next_event(0.5), "an event too many")
 
