@@ -184,7 +184,7 @@ def arrives(gw, tunnel, one, good):
     if good:
         got = gw.receive("lan", 1)
         check(got == [routed(one)], f"{len(got)} packets arrived by {tunnel.algorithm}, ports "
-              f"{tunnel.ports}, which dropped {tunnel.drops_in()} (in_icv: they had copies)")
+              f"{tunnel.encap}, which dropped {tunnel.drops_in()} (in_icv: they had copies)")
     else:
         wait_for("in_icv", lambda: tunnel.drops_in().get("in_icv"))
         same(tunnel.sa_in()["packets"], 0, "packets taken: they had copies")
