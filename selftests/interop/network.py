@@ -364,6 +364,8 @@ class Tcpdump:
 
 
 def without_state():
-    """ESP and AH packets that kernel XFRM at either gateway had no SA for."""
+    """ESP and AH packets that kernel XFRM at either gateway had no SA for, or only the
+    SPI that its daemon had reserved for one (XFRM calls that a failed acquire)."""
     counts = (run("cat", "/proc/net/xfrm_stat", ns=ns).split() for ns in ("gw-a", "gw-b"))
-    return sum(int(words[words.index("XfrmInNoStates") + 1]) for words in counts)
+    return sum(int(words[words.index(name) + 1]) for words in counts
+               for name in ("XfrmInNoStates", "XfrmAcquireError"))
