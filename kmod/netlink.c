@@ -35,6 +35,14 @@ const struct nla_policy moat_nl_sa_id[MOAT_A_SA_MAX + 1] = {
 	[MOAT_A_SA_DST] = { .type = NLA_BINARY, .len = 16 },
 };
 
+const struct nla_policy moat_nl_sa_owned[MOAT_A_SA_MAX + 1] = {
+	[MOAT_A_SA_DIRECTION] = { .type = NLA_U8 },
+	[MOAT_A_SA_PROTOCOL] = { .type = NLA_U8 },
+	[MOAT_A_SA_SPI] = { .type = NLA_U32 },
+	[MOAT_A_SA_DST] = { .type = NLA_BINARY, .len = 16 },
+	[MOAT_A_SA_OWNER] = { .type = NLA_BINARY, .len = MOAT_OWNER_MAX },
+};
+
 const struct nla_policy moat_nl_sa_new[MOAT_A_SA_MAX + 1] = {
 	[MOAT_A_SA_DIRECTION] = { .type = NLA_U8 },
 	[MOAT_A_SA_PROTOCOL] = { .type = NLA_U8 },
@@ -128,6 +136,10 @@ const struct nla_policy moat_nl_main_sa_move[MOAT_A_MAIN_MAX + 1] = {
 	[MOAT_A_MAIN_PORT] = { .type = NLA_U16 },
 };
 
+const struct nla_policy moat_nl_main_sa_owned[MOAT_A_MAIN_MAX + 1] = {
+	[MOAT_A_MAIN_SA] = NLA_POLICY_NESTED(moat_nl_sa_owned),
+};
+
 const struct nla_policy moat_nl_main_policy_new[MOAT_A_MAIN_MAX + 1] = {
 	[MOAT_A_MAIN_POLICY] = NLA_POLICY_NESTED(moat_nl_policy_new),
 };
@@ -217,6 +229,7 @@ static const struct genl_ops moat_genl_ops[] = {
 	MOAT_OP(FLOW_GET, flow, flow_get, NULL),
 	MOAT_OP(STATS_GET, none, stats_get, NULL),
 	MOAT_OP(SA_MOVE, sa_move, sa_move, NULL),
+	MOAT_OP(SA_SET, sa_owned, sa_set, NULL),
 };
 
 static const struct genl_multicast_group moat_genl_groups[] = {

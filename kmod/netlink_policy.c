@@ -512,7 +512,10 @@ static int moat_nl_put_answer(struct sk_buff *msg,
 	return 0;
 }
 
-/* NAT's part takes its time, so it comes before rcu_read_lock(). */
+/*
+ * NAT's part takes its time, so it comes before rcu_read_lock(). The lock is for
+ * the SA's owner.
+ */
 static int moat_nl_put_verdict(struct sk_buff *msg, struct moat_net *mn,
 			       const struct moat_flow *flow)
 {
@@ -530,6 +533,7 @@ static int moat_nl_put_verdict(struct sk_buff *msg, struct moat_net *mn,
 				       &known.after);
 	if (err)
 		return err;
+	mutex_lock(&mn->lock);
 	rcu_read_lock();
 	if (nat)
 		moat_nl_verdict_nat(mn, &known, &answer);
@@ -537,6 +541,7 @@ static int moat_nl_put_verdict(struct sk_buff *msg, struct moat_net *mn,
 		moat_nl_verdict(mn, flow, &answer);
 	err = moat_nl_put_answer(msg, &answer);
 	rcu_read_unlock();
+	mutex_unlock(&mn->lock);
 	return err;
 }
 

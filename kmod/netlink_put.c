@@ -318,6 +318,7 @@ static int moat_nl_put_encap(struct sk_buff *skb, const struct moat_sa *sa)
 
 static int moat_nl_put_owner(struct sk_buff *skb, const struct moat_sa *sa)
 {
+	lockdep_assert_held(&sa->mn->lock);
 	return sa->owner ? nla_put(skb, MOAT_A_SA_OWNER, sa->owner_len,
 				   sa->owner) : 0;
 }

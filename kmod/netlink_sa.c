@@ -138,13 +138,18 @@ static int moat_nl_sa_seq(struct moat_sa *sa, struct nlattr **tb,
 	return moat_nl_sa_replay(sa, tb[MOAT_A_SA_REPLAY], seq, extack);
 }
 
+/* Of an SA that nobody else has yet, or locked. */
 static int moat_nl_sa_owner(struct moat_sa *sa, const struct nlattr *attr)
 {
-	if (!attr || !nla_len(attr))
-		return 0;
-	sa->owner = nla_memdup(attr, GFP_KERNEL);
-	sa->owner_len = nla_len(attr);
-	return sa->owner ? 0 : -ENOMEM;
+	u16 len = attr ? nla_len(attr) : 0;
+	u8 *owner = len ? nla_memdup(attr, GFP_KERNEL) : NULL;
+
+	if (len && !owner)
+		return -ENOMEM;
+	kfree(sa->owner);
+	sa->owner = owner;
+	sa->owner_len = len;
+	return 0;
 }
 
 static int moat_nl_sa_ends(struct moat_sa *sa, struct nlattr **tb,
@@ -432,11 +437,12 @@ int moat_nl_sa_add(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* The SA that sa-get and sa-del name; locked. */
-static struct moat_sa *moat_nl_sa_find(struct moat_net *mn,
-				       struct genl_info *info)
+/* The SA that a request names, and what else it says of it; locked. */
+static struct moat_sa *moat_nl_sa_find_in(struct moat_net *mn,
+					  struct genl_info *info,
+					  const struct nla_policy *policy,
+					  struct nlattr **tb)
 {
-	struct nlattr *tb[MOAT_A_SA_MAX + 1];
 	struct moat_sa_key key;
 	struct moat_sa *sa;
 	int err;
@@ -444,8 +450,8 @@ static struct moat_sa *moat_nl_sa_find(struct moat_net *mn,
 	err = moat_nl_once(info, 0);
 	if (!err)
 		err = moat_nl_nest(tb, MOAT_A_SA_MAX,
-				   info->attrs[MOAT_A_MAIN_SA],
-				   moat_nl_sa_id, "sa", info->extack);
+				   info->attrs[MOAT_A_MAIN_SA], policy, "sa",
+				   info->extack);
 	if (!err && !tb[MOAT_A_SA_DIRECTION])
 		err = moat_nl_missing("sa.direction", info->extack);
 	if (!err)
@@ -459,6 +465,15 @@ static struct moat_sa *moat_nl_sa_find(struct moat_net *mn,
 			   key.direction == MOAT_DIRECTION_IN ? "inbound" :
 			   "outbound", be32_to_cpu(key.spi));
 	return ERR_PTR(-ENOENT);
+}
+
+/* The one that a request does nothing but name; locked. */
+static struct moat_sa *moat_nl_sa_find(struct moat_net *mn,
+				       struct genl_info *info)
+{
+	struct nlattr *tb[MOAT_A_SA_MAX + 1];
+
+	return moat_nl_sa_find_in(mn, info, moat_nl_sa_id, tb);
 }
 
 static int moat_nl_sa_answer(struct sk_buff *msg, struct genl_info *info)
@@ -594,6 +609,32 @@ int moat_nl_sa_move(struct sk_buff *skb, struct genl_info *info)
 
 	mutex_lock(&mn->lock);
 	err = moat_nl_sa_move_one(mn, info);
+	mutex_unlock(&mn->lock);
+	return err;
+}
+
+/* Locked. */
+static int moat_nl_sa_set_one(struct moat_net *mn, struct genl_info *info)
+{
+	struct nlattr *tb[MOAT_A_SA_MAX + 1];
+	struct moat_sa *sa = moat_nl_sa_find_in(mn, info, moat_nl_sa_owned, tb);
+
+	if (IS_ERR(sa))
+		return PTR_ERR(sa);
+	if (sa->state == MOAT_SA_STATE_RESERVED) {
+		NL_SET_ERR_MSG(info->extack, "a reserved SPI has no owner");
+		return -EINVAL;
+	}
+	return moat_nl_sa_owner(sa, tb[MOAT_A_SA_OWNER]);
+}
+
+int moat_nl_sa_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct moat_net *mn = moat_net(genl_info_net(info));
+	int err;
+
+	mutex_lock(&mn->lock);
+	err = moat_nl_sa_set_one(mn, info);
 	mutex_unlock(&mn->lock);
 	return err;
 }

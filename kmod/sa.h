@@ -104,7 +104,7 @@ enum moat_sa_flag {
  * @created: seconds since the epoch
  * @timer: next limit in seconds; expiry of a reserved SPI
  * @born: when @life begins, ktime_get_boottime_ns()
- * @owner: opaque to the kernel, echoed in dumps
+ * @owner: opaque to the kernel, echoed in dumps; under moat_net.lock
  * @owner_len: bytes
  * @bundle: number of its bundle, 0 is none
  * @above: ESP of a bundle: the SA of AH around it, with a reference; constant

@@ -210,6 +210,8 @@ def operations(nl):
         nl.request("policy-del", {"policy": {"id": 2}}),
         nl.request("policy-add", {"policy": moatnl.policy(
             2, "10.5.0.0/24", "10.6.0.0/24", action=moatnl.BYPASS)})]
+    owned = {"sa": {**ident(IN, 0x1000)["sa"], "owner": bytes(200)}}
+    yield "sa-set", asks(nl, "sa-set", owned), asks(nl, "sa-set", ident(IN, 0x1000))
     yield "sa-get", asks(nl, "sa-get", ident(IN, 0x1000)), None
     yield "sa-get, dump", lambda: nl.request("sa-get", flags=moatnl.NLM_F_DUMP), None
     yield "policy-get", asks(nl, "policy-get", {"policy": {"id": 1}}), None

@@ -20,7 +20,7 @@ GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 16, 3
 COMMANDS = ("spi-alloc sa-add sa-get sa-del sa-flush policy-add policy-set "
             "policy-switch policy-get policy-del policy-flush flow-get stats-get "
             "acquire-ntf expire-ntf mapping-ntf first-use-ntf sa-move "
-            "unknown-spi-ntf policy-gone-ntf").split()
+            "unknown-spi-ntf policy-gone-ntf sa-set").split()
 COMMAND = {name: i + 1 for i, name in enumerate(COMMANDS)}
 
 SELECTOR = ("local-addr:b local-prefix:1 remote-addr:b remote-prefix:1 protocol:1 "

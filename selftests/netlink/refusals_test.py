@@ -280,10 +280,10 @@ def spi_of_xfrm(nl):
 
 
 def test_sa_others(results, nl):
-    """sa-get, sa-del, spi-alloc."""
+    """sa-get, sa-del, sa-set, spi-alloc."""
     run = results.run
     name = {"direction": IN, "protocol": 50, "spi": 0x7777, "dst": OURS}
-    for command in ("sa-get", "sa-del"):
+    for command in ("sa-get", "sa-del", "sa-set"):
         run(f"{command}: no such SA", refused, nl, command, {"sa": name}, ENOENT,
             "no inbound SA with SPI 0x00007777 and this destination")
         run(f"{command}: other direction", refused, nl, command,
@@ -299,6 +299,13 @@ def test_sa_others(results, nl):
                 EINVAL, f"attribute sa.{key} is missing")
         run(f"{command}: with a key", refused, nl, command,
             {"sa": {**name, "enc-key": KEY16}}, EINVAL, "Unsupported attribute")
+    run("sa-set: owner too long", refused, nl, "sa-set",
+        {"sa": {**name, "spi": 0x1000, "owner": bytes(257)}}, ERANGE,
+        "Attribute failed policy validation")
+    spi = nl.request("spi-alloc", {"sa": {"protocol": 50, "dst": OURS}})[0]["sa"][0]["spi"]
+    run("sa-set: reserved", refused, nl, "sa-set", {"sa": {**name, "spi": spi}}, EINVAL,
+        "a reserved SPI has no owner")
+    nl.request("sa-del", {"sa": {**name, "spi": spi}})
     ask = {"protocol": 50, "dst": OURS}
     for what, values, sentence in (
             ("nothing", {}, "attribute sa is missing"),
