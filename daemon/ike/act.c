@@ -35,6 +35,7 @@ static void act_free(struct moat_act *act)
 	case MOAT_ACT_POLICY_SWITCH:
 	case MOAT_ACT_SA_DEL:
 	case MOAT_ACT_SA_UNUSED:
+	case MOAT_ACT_SA_SET:
 		moat_wipe(act->sa, moat_sa_params_count(act->sa) * sizeof(*act->sa));
 		free(act->sa);
 		break;

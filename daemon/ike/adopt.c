@@ -15,15 +15,20 @@
  * The blob: version, flags, lifetime in seconds, PFS group, when it was made in
  * milliseconds since the kernel's start, of each protocol of the child its number
  * and both SPIs, the beginning of its lower nonce (enough to tell who wins when
- * both sides begin at once; older blobs have none), the cookies of the ISAKMP SA that
- * it came from (older blobs have none), and the tunnel's name. Another version is
+ * both sides begin at once; older blobs have none), the cookies of the ISAKMP SAs that
+ * the peer has with us, the newest first, and the tunnel's name. Another version is
  * another daemon's: its SAs are deleted.
+ *
+ * ISAKMP SAs come and go while the SA stands, so its inbound one gets a new blob with
+ * each that is established, before any quick mode under it. It is a list, as the one
+ * before stays for some time, and as those of earlier daemons stay until the peer has
+ * been told. One that ended since then does no harm: the peer does not know it either.
  */
 #define OWNER_VERSION	2
 #define OWNER_INITIATOR 1
 #define OWNER_BUNDLE	2
 #define OWNER_NONCE	4
-#define OWNER_COOKIES	8
+#define OWNER_COOKIES	8 /* times their number, up to 7; older blobs have one or none */
 #define OWNER_HEAD	16
 #define OWNER_SA	9
 #define OWNER_NONCE_LEN 8
@@ -31,7 +36,7 @@
 /**
  * struct owner - a blob that was read
  * @sas: protocols and SPIs of the child that the SA belongs to
- * @nonce: points into the blob, as @cookies and @name behind it do
+ * @nonce: points into the blob, as @name does
  */
 struct owner {
 	bool initiator;
@@ -41,12 +46,34 @@ struct owner {
 	struct moat_child_sa sas[MOAT_BUNDLE_MAX];
 	unsigned int n_sas;
 	struct moat_view nonce;
-	struct moat_view cookies;
+	struct moat_cookies cookies[7];
+	unsigned int n_cookies;
 	struct moat_view name;
 };
 
+/* What the peer has with us: newest first, and behind them what it had before us. */
+static unsigned int list_cookies(const struct moat_child *child,
+				 struct moat_cookies list[MOAT_UNDER_MAX])
+{
+	const struct moat_tunnel *tunnel = child->pair->tunnel;
+	const struct moat_isakmp *sa;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH_REVERSE(sa, &tunnel->ike->isakmps, moat_isakmps, link)
+	{
+		if (n < MOAT_UNDER_MAX && sa->state == MOAT_QM_IDLE &&
+		    moat_tunnel_same_peer(sa->tunnel, tunnel))
+			list[n++] = sa->cky;
+	}
+	for (unsigned int i = 0; i < child->n_under && n < MOAT_UNDER_MAX; i++)
+		list[n++] = child->under[i];
+	return n;
+}
+
 void moat_owner_write(struct moat_sa_params *params, const struct moat_child *child)
 {
+	struct moat_cookies cookies[MOAT_UNDER_MAX];
+	unsigned int n = list_cookies(child, cookies);
 	const char *name = child->pair->tunnel->conf.name;
 	bool nonce = child->nonce.len >= OWNER_NONCE_LEN;
 	uint8_t *to = params->owner;
@@ -54,7 +81,7 @@ void moat_owner_write(struct moat_sa_params *params, const struct moat_child *ch
 	to[0] = OWNER_VERSION;
 	to[1] = (child->initiator ? OWNER_INITIATOR : 0) |
 		(child->n_sas > 1 ? OWNER_BUNDLE : 0) | (nonce ? OWNER_NONCE : 0) |
-		OWNER_COOKIES;
+		n * OWNER_COOKIES;
 	moat_set32(to + 2, child->life);
 	moat_set16(to + 6, child->sas[0].alg.group);
 	moat_set32(to + 8, (uint32_t)(child->begun_at >> 32));
@@ -69,9 +96,10 @@ void moat_owner_write(struct moat_sa_params *params, const struct moat_child *ch
 		memcpy(to, child->nonce.data, OWNER_NONCE_LEN);
 		to += OWNER_NONCE_LEN;
 	}
-	memcpy(to, child->under.i, MOAT_COOKIE_LEN);
-	memcpy(to + MOAT_COOKIE_LEN, child->under.r, MOAT_COOKIE_LEN);
-	to += 2 * MOAT_COOKIE_LEN;
+	for (unsigned int i = 0; i < n; i++, to += 2 * MOAT_COOKIE_LEN) {
+		memcpy(to, cookies[i].i, MOAT_COOKIE_LEN);
+		memcpy(to + MOAT_COOKIE_LEN, cookies[i].r, MOAT_COOKIE_LEN);
+	}
 	memcpy(to, name, strlen(name));
 	params->owner_len = (uint16_t)(to - params->owner + (ptrdiff_t)strlen(name));
 }
@@ -90,13 +118,12 @@ static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
 		.life = moat_get32(from + 2),
 		.group = moat_get16(from + 6),
 		.made = (uint64_t)moat_get32(from + 8) << 32 | moat_get32(from + 12),
+		.n_cookies = from[1] / OWNER_COOKIES % 8,
 	};
 	if (from[1] & OWNER_NONCE)
 		owner->nonce.len = OWNER_NONCE_LEN;
-	if (from[1] & OWNER_COOKIES)
-		owner->cookies.len = 2 * MOAT_COOKIE_LEN;
-	if (params->owner_len <
-	    OWNER_HEAD + owner->n_sas * OWNER_SA + owner->nonce.len + owner->cookies.len)
+	if (params->owner_len < OWNER_HEAD + owner->n_sas * OWNER_SA + owner->nonce.len +
+					owner->n_cookies * 2 * MOAT_COOKIE_LEN)
 		return false;
 	from += OWNER_HEAD;
 	for (unsigned int i = 0; i < owner->n_sas; i++, from += OWNER_SA) {
@@ -106,8 +133,10 @@ static bool owner_read(const struct moat_sa_params *params, struct owner *owner)
 	}
 	owner->nonce.data = from;
 	from += owner->nonce.len;
-	owner->cookies.data = from;
-	from += owner->cookies.len;
+	for (unsigned int i = 0; i < owner->n_cookies; i++, from += 2 * MOAT_COOKIE_LEN) {
+		memcpy(owner->cookies[i].i, from, MOAT_COOKIE_LEN);
+		memcpy(owner->cookies[i].r, from + MOAT_COOKIE_LEN, MOAT_COOKIE_LEN);
+	}
 	owner->name = moat_view(from, (size_t)(end - from));
 	return true;
 }
@@ -175,11 +204,6 @@ static struct moat_child *make_child(struct moat_pair *pair,
 	child->begun_at = owner->made;
 	if (owner->nonce.len)
 		moat_blob_set(&child->nonce, owner->nonce.data, owner->nonce.len);
-	if (owner->cookies.len) {
-		memcpy(child->under.i, owner->cookies.data, MOAT_COOKIE_LEN);
-		memcpy(child->under.r, owner->cookies.data + MOAT_COOKIE_LEN,
-		       MOAT_COOKIE_LEN);
-	}
 	child->udp = sa->encap[0];
 	child->port = sa->encap[in];
 	child->peer.port = sa->encap[!in];
@@ -210,6 +234,17 @@ static void take_algorithms(struct moat_child *child, const struct moat_event *e
 	}
 }
 
+/* Of the SA that moat_adopt_note() keeps up to date. */
+static void take_cookies(struct moat_child *child, const struct moat_sa_params *sa,
+			 const struct owner *owner)
+{
+	if (sa->direction != MOAT_DIRECTION_IN ||
+	    sa->protocol != moat_child_protocol(&child->sas[0]))
+		return;
+	for (unsigned int i = 0; i < owner->n_cookies && i < MOAT_UNDER_MAX; i++)
+		child->under[child->n_under++] = owner->cookies[i];
+}
+
 static void delete_sa(struct moat_ike *ike, const struct moat_sa_params *sa)
 {
 	struct moat_act *act = moat_act_new(ike->acts, MOAT_ACT_SA_DEL);
@@ -236,6 +271,7 @@ void moat_adopt(struct moat_ike *ike, const struct moat_event *event)
 	if (!child)
 		child = make_child(pair, sa, &owner);
 	take_algorithms(child, event, &owner);
+	take_cookies(child, sa, &owner);
 	if (in)
 		child->in_added = true;
 	else
@@ -295,7 +331,16 @@ static bool same_cookies(const struct moat_cookies *a, const struct moat_cookies
 	       !memcmp(a->r, b->r, MOAT_COOKIE_LEN);
 }
 
-/* Is anything of an earlier daemon that came from this ISAKMP SA yet to be replaced? */
+static bool names(const struct moat_child *child, const struct moat_cookies *cky)
+{
+	for (unsigned int i = 0; i < child->n_under; i++) {
+		if (same_cookies(&child->under[i], cky))
+			return true;
+	}
+	return false;
+}
+
+/* Is anything of an earlier daemon that names this ISAKMP SA yet to be replaced? */
 static bool hangs_on(const struct moat_tunnel *peer, const struct moat_cookies *cky)
 {
 	const struct moat_tunnel *tunnel;
@@ -306,8 +351,7 @@ static bool hangs_on(const struct moat_tunnel *peer, const struct moat_cookies *
 			continue;
 		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
 			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
-				if (child->adopted && !child->old &&
-				    same_cookies(&child->under, cky))
+				if (child->adopted && !child->old && names(child, cky))
 					return true;
 			}
 		}
@@ -315,8 +359,38 @@ static bool hangs_on(const struct moat_tunnel *peer, const struct moat_cookies *
 	return false;
 }
 
+static void note(const struct moat_child *child)
+{
+	struct moat_act *act =
+		moat_act_new(child->pair->tunnel->ike->acts, MOAT_ACT_SA_SET);
+
+	act->sa = moat_alloc(sizeof(*act->sa));
+	act->sa->direction = MOAT_DIRECTION_IN;
+	act->sa->protocol = moat_child_protocol(&child->sas[0]);
+	act->sa->spi = child->sas[0].spi_in;
+	act->sa->dst = child->local;
+	moat_owner_write(act->sa, child);
+}
+
+void moat_adopt_note(const struct moat_isakmp *sa)
+{
+	const struct moat_tunnel *tunnel;
+	const struct moat_child *child;
+
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
+				if (child->in_added)
+					note(child);
+			}
+		}
+	}
+}
+
 /*
- * The earlier daemon's ISAKMP SA is lost to us, and not to the peer. libreswan goes
+ * An ISAKMP SA of an earlier daemon is lost to us, and not to the peer. libreswan goes
  * on waiting under it for an answer to its dead peer detection, though it asks again
  * and is answered under the new one, and ends all SAs when none has come in time. Not
  * before there are others: peers may end IPsec SAs with the ISAKMP SA that they came
@@ -324,20 +398,22 @@ static bool hangs_on(const struct moat_tunnel *peer, const struct moat_cookies *
  */
 void moat_adopt_replaced(const struct moat_child *child)
 {
-	static const struct moat_cookies none;
 	struct moat_tunnel *tunnel = child->pair->tunnel;
 	struct moat_isakmp *sa = moat_isakmp_ready(tunnel);
 	char name[MOAT_ISAKMP_STRLEN];
 
-	if (!sa || !child->adopted || same_cookies(&child->under, &none) ||
-	    hangs_on(tunnel, &child->under))
-		return;
-	moat_info_delete_isakmp(sa, &child->under);
-	moat_act_log(
-		tunnel->ike->acts, MOAT_LOG_DEBUG, "ike-orphan", tunnel->conf.name,
-		"told the peer to delete the ISAKMP SA of the earlier daemon, cookies "
-		"%08x%08x:%08x%08x; %s",
-		moat_get32(child->under.i), moat_get32(child->under.i + 4),
-		moat_get32(child->under.r), moat_get32(child->under.r + 4),
-		moat_isakmp_name(sa, name));
+	for (unsigned int i = 0; sa && i < child->n_under; i++) {
+		const struct moat_cookies *cky = &child->under[i];
+
+		if (hangs_on(tunnel, cky))
+			continue;
+		moat_info_delete_isakmp(sa, cky);
+		moat_act_log(tunnel->ike->acts, MOAT_LOG_DEBUG, "ike-orphan",
+			     tunnel->conf.name,
+			     "told the peer to delete an ISAKMP SA of an earlier daemon, "
+			     "cookies %08x%08x:%08x%08x; %s",
+			     moat_get32(cky->i), moat_get32(cky->i + 4),
+			     moat_get32(cky->r), moat_get32(cky->r + 4),
+			     moat_isakmp_name(sa, name));
+	}
 }

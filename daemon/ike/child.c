@@ -87,7 +87,6 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	child->initiator = in->initiator;
 	child->begun = in->begun;
 	child->begun_at = in->begun_at;
-	child->under = in->sa->cky;
 	moat_blob_set(&child->nonce, low.data, low.len);
 	child->in = moat_child_params(child, MOAT_DIRECTION_IN, bytes);
 	child->out = moat_child_params(child, MOAT_DIRECTION_OUT, bytes);

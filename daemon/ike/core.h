@@ -358,6 +358,8 @@ struct moat_child_sa {
 };
 
 #define MOAT_BUNDLE_MAX 2
+/* An ISAKMP SA, the one that it replaces, and two of daemons that crashed in a row. */
+#define MOAT_UNDER_MAX 4
 
 /**
  * struct moat_child - a pair of IPsec SAs, or of bundles of AH over ESP
@@ -372,7 +374,8 @@ struct moat_child_sa {
  * @udp: in UDP, because of a NAT; @port is our own, @peer where the peer is now
  * @ending: moat_child_end() is at work
  * @adopted: an earlier daemon made it
- * @under: cookies of the ISAKMP SA that it came from, or zeros
+ * @under: of an adopted one: cookies of the ISAKMP SAs that the peer may have had
+ *	with an earlier daemon, @n_under of them
  * @begun: sequence at which its quick mode began; @completed likewise
  * @begun_at: the same by the clock
  * @switched_at: when the policy was switched to it
@@ -409,7 +412,8 @@ struct moat_child {
 	uint64_t switched_at;
 	uint64_t old_since;
 	uint64_t expires;
-	struct moat_cookies under;
+	struct moat_cookies under[MOAT_UNDER_MAX];
+	unsigned int n_under;
 	struct moat_blob nonce;
 	struct moat_sa_params *in;
 	struct moat_sa_params *out;
@@ -500,10 +504,12 @@ void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
 void moat_owner_write(struct moat_sa_params *params, const struct moat_child *child);
 void moat_adopt(struct moat_ike *ike, const struct moat_event *event);
 void moat_adopt_end(struct moat_ike *ike);
+/** moat_adopt_note() - an ISAKMP SA stands: later daemons shall know it by our SAs */
+void moat_adopt_note(const struct moat_isakmp *sa);
 /**
- * moat_adopt_replaced() - tell the peer that the ISAKMP SA of an adopted child is gone
+ * moat_adopt_replaced() - tell the peer that the ISAKMP SAs of an adopted child are gone
  *
- * Does nothing before all adopted children from it have been replaced.
+ * Of each of them nothing before all adopted children that name it have been replaced.
  */
 void moat_adopt_replaced(const struct moat_child *child);
 

@@ -292,6 +292,7 @@ enum moat_action_type {
 	MOAT_ACT_VERIFY,
 	MOAT_ACT_DECRYPT,
 	MOAT_ACT_SA_UNUSED,
+	MOAT_ACT_SA_SET,
 };
 
 enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
@@ -309,7 +310,7 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  * @sa: SA_ADD (inbound), POLICY_SWITCH (outbound; its policy is @sa.policy), one or
  *      a bundle; SA_DEL (only direction, protocol, dst, spi count; the kernel
  *      deletes the whole bundle); SA_UNUSED likewise, whether an outbound one has
- *      not carried a packet yet
+ *      not carried a packet yet; SA_SET likewise: it gets another owner
  * @move: send what an outbound SA in UDP seals to @peer; its policy follows
  * @policy: POLICY_ADD, POLICY_SET, POLICY_DEL (only id counts)
  * @done: result of up and down

@@ -472,6 +472,7 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 	moat_natt_established(sa);
 	moat_peer_use_address(sa->tunnel, &sa->remote.addr);
 	replace_old(sa);
+	moat_adopt_note(sa);
 	moat_dpd_start(sa);
 	/* A configuration that came meanwhile may have other credentials. */
 	if (sa->config != ike->configs)

@@ -73,7 +73,8 @@ static void ask_sa(struct moat_io *io, const struct moat_act *act,
 		moat_ipc_init(&msg, type, i == bundle ? act->token : 0);
 		msg.sa = act->sa[i];
 		msg.sa.policy = moat_policies_kernel(&io->policies, msg.sa.policy);
-		if (io->keylog && type != MOAT_IPC_SA_DEL && type != MOAT_IPC_SA_UNUSED)
+		if (io->keylog &&
+		    (type == MOAT_IPC_SA_ADD || type == MOAT_IPC_POLICY_SWITCH))
 			moat_keylog_sa(&act->sa[i]);
 		moat_channel_send(&io->kernel, &msg);
 	}
@@ -157,6 +158,9 @@ void moat_io_act(struct moat_io *io, const struct moat_act *act)
 		break;
 	case MOAT_ACT_SA_UNUSED:
 		ask_sa(io, act, MOAT_IPC_SA_UNUSED);
+		break;
+	case MOAT_ACT_SA_SET:
+		ask_sa(io, act, MOAT_IPC_SA_SET);
 		break;
 	case MOAT_ACT_SA_MOVE:
 		ask_move(io, act);

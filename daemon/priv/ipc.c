@@ -59,6 +59,7 @@ static const size_t lengths[MOAT_IPC_TYPES] = {
 	[MOAT_IPC_PING] = HEAD,
 	[MOAT_IPC_PONG] = HEAD,
 	[MOAT_IPC_SA_UNUSED] = UP_TO(sa),
+	[MOAT_IPC_SA_SET] = UP_TO(sa),
 };
 
 size_t moat_ipc_len(uint32_t type)

@@ -100,6 +100,7 @@ enum moat_ipc_type {
 	MOAT_IPC_PING,
 	MOAT_IPC_PONG,
 	MOAT_IPC_SA_UNUSED,
+	MOAT_IPC_SA_SET,
 	MOAT_IPC_TYPES,
 };
 

@@ -143,6 +143,29 @@ static void do_sa(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		out->why = moat_nl_error(kernel->nl);
 }
 
+/*
+ * Is the SA there, and ours to change? Whose limit came first, or an operator, is
+ * gone: then there is nothing to do, and nothing to complain of.
+ */
+static bool may_change(struct moat_kernel *kernel, const struct moat_nl_sa *key,
+		       struct moat_nl_sa *sa, struct outcome *out)
+{
+	const struct moat_known_policy *policy;
+	int err = moat_nl_sa_get(kernel->nl, key, sa);
+
+	if (err && err != -ENOENT)
+		out->why = moat_nl_error(kernel->nl);
+	if (err)
+		return false;
+	out->policy = sa->policy;
+	policy = moat_kernel_policy(kernel, sa->policy);
+	if (policy)
+		set_tunnel(out, policy);
+	else if (sa->state != MOAT_SA_STATE_RESERVED)
+		out->why = "it is no SA of this daemon";
+	return !out->why;
+}
+
 static void do_sa_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		      struct outcome *out)
 {
@@ -151,29 +174,39 @@ static void do_sa_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
 				  .dst = msg->sa.dst,
 				  .spi = msg->sa.spi };
 	struct moat_nl_sa sa;
-	const struct moat_known_policy *policy;
 	int err;
 
 	out->what = "sa-del";
-	err = moat_nl_sa_get(kernel->nl, &key, &sa);
-	/* Its limit came first, or an operator: it is gone, as was asked for. */
-	if (err == -ENOENT)
+	if (!may_change(kernel, &key, &sa, out))
 		return;
-	if (err) {
-		out->why = moat_nl_error(kernel->nl);
-		return;
-	}
-	out->policy = sa.policy;
-	policy = moat_kernel_policy(kernel, sa.policy);
-	if (!policy && sa.state != MOAT_SA_STATE_RESERVED) {
-		out->why = "it is no SA of this daemon";
-		return;
-	}
-	if (policy)
-		set_tunnel(out, policy);
 	moat_kernel_last_words(kernel, &sa);
 	err = moat_nl_sa_del(kernel->nl, &key);
 	if (err && err != -ENOENT)
+		out->why = moat_nl_error(kernel->nl);
+}
+
+/* A module that is older than this daemon goes on with the owner that it has. */
+static void do_sa_set(struct moat_kernel *kernel, const struct moat_ipc *msg,
+		      struct outcome *out)
+{
+	struct moat_nl_sa key = { .direction = msg->sa.direction,
+				  .protocol = msg->sa.protocol,
+				  .dst = msg->sa.dst,
+				  .spi = msg->sa.spi,
+				  .owner_len = msg->sa.owner_len };
+	struct moat_nl_sa sa;
+	int err;
+
+	out->what = "sa-set";
+	if (msg->sa.owner_len > MOAT_OWNER_MAX) {
+		out->why = "a length is wrong";
+		return;
+	}
+	if (!may_change(kernel, &key, &sa, out))
+		return;
+	memcpy(key.owner, msg->sa.owner, msg->sa.owner_len);
+	err = moat_nl_sa_set(kernel->nl, &key);
+	if (err && err != -ENOENT && err != -EOPNOTSUPP)
 		out->why = moat_nl_error(kernel->nl);
 }
 
@@ -358,6 +391,9 @@ void moat_kernel_request(struct moat_kernel *kernel, const struct moat_ipc *msg)
 		break;
 	case MOAT_IPC_SA_UNUSED:
 		do_sa_unused(kernel, msg, &out);
+		break;
+	case MOAT_IPC_SA_SET:
+		do_sa_set(kernel, msg, &out);
 		break;
 	case MOAT_IPC_SA_MOVE:
 		do_sa_move(kernel, msg, &out);

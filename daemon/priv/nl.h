@@ -167,6 +167,7 @@ int moat_nl_sa_add(struct moat_nl *nl, const struct moat_nl_sa *sas, unsigned in
 int moat_nl_sa_get(struct moat_nl *nl, const struct moat_nl_sa *key,
 		   struct moat_nl_sa *sa);
 int moat_nl_sa_del(struct moat_nl *nl, const struct moat_nl_sa *key);
+int moat_nl_sa_set(struct moat_nl *nl, const struct moat_nl_sa *sa);
 int moat_nl_sa_move(struct moat_nl *nl, const struct moat_nl_sa *key,
 		    const struct moat_endpoint *peer);
 int moat_nl_sa_flush(struct moat_nl *nl);

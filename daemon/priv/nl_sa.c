@@ -164,17 +164,28 @@ int moat_nl_get_counters(struct moat_nl_counters *counters, struct nlattr *nest,
 	return 0;
 }
 
-/** moat_nl_put_sa_key() - append what names an SA; 0 or a negative number */
-int moat_nl_put_sa_key(struct nl_msg *msg, const struct moat_nl_sa *sa)
+static int put_owner(struct nl_msg *msg, const struct moat_nl_sa *sa)
+{
+	return sa->owner_len ? nla_put(msg, MOAT_A_SA_OWNER, sa->owner_len, sa->owner)
+			     : 0;
+}
+
+static int put_name(struct nl_msg *msg, const struct moat_nl_sa *sa, bool owner)
 {
 	struct nlattr *nest = nla_nest_start(msg, MOAT_A_MAIN_SA | NLA_F_NESTED);
 
 	if (!nest || nla_put_u8(msg, MOAT_A_SA_DIRECTION, sa->direction) ||
 	    nla_put_u8(msg, MOAT_A_SA_PROTOCOL, sa->protocol) ||
 	    moat_nl_put_addr(msg, MOAT_A_SA_DST, &sa->dst) ||
-	    nla_put_u32(msg, MOAT_A_SA_SPI, sa->spi))
+	    nla_put_u32(msg, MOAT_A_SA_SPI, sa->spi) || (owner && put_owner(msg, sa)))
 		return -1;
 	return nla_nest_end(msg, nest);
+}
+
+/** moat_nl_put_sa_key() - append what names an SA; 0 or a negative number */
+int moat_nl_put_sa_key(struct nl_msg *msg, const struct moat_nl_sa *sa)
+{
+	return put_name(msg, sa, false);
 }
 
 static int put_limit(struct nl_msg *msg, int type, uint64_t value)
@@ -228,8 +239,7 @@ int moat_nl_put_sa(struct nl_msg *msg, const struct moat_nl_sa *sa)
 	     nla_put_u16(msg, MOAT_A_SA_ENCAP_SPORT, sa->encap_sport)) ||
 	    (sa->encap_dport &&
 	     nla_put_u16(msg, MOAT_A_SA_ENCAP_DPORT, sa->encap_dport)) ||
-	    put_limits(msg, sa) ||
-	    (sa->owner_len && nla_put(msg, MOAT_A_SA_OWNER, sa->owner_len, sa->owner)) ||
+	    put_limits(msg, sa) || put_owner(msg, sa) ||
 	    (sa->bundle && nla_put_u32(msg, MOAT_A_SA_BUNDLE, sa->bundle)) ||
 	    (sa->seq && nla_put_u64(msg, MOAT_A_SA_SEQ, sa->seq)))
 		return -1;
@@ -465,6 +475,16 @@ int moat_nl_sa_del(struct moat_nl *nl, const struct moat_nl_sa *key)
 	struct nl_msg *msg = moat_nl_request(nl, MOAT_CMD_SA_DEL, 0);
 
 	if (msg && moat_nl_put_sa_key(msg, key))
+		return moat_nl_fail(nl, msg, -ENOMEM, "out of memory");
+	return moat_nl_talk(nl, msg, NULL, NULL);
+}
+
+/** moat_nl_sa_set() - give the SA that @sa names the owner of @sa; 0 or an errno */
+int moat_nl_sa_set(struct moat_nl *nl, const struct moat_nl_sa *sa)
+{
+	struct nl_msg *msg = moat_nl_request(nl, MOAT_CMD_SA_SET, 0);
+
+	if (msg && put_name(msg, sa, true))
 		return moat_nl_fail(nl, msg, -ENOMEM, "out of memory");
 	return moat_nl_talk(nl, msg, NULL, NULL);
 }

@@ -208,8 +208,12 @@ static void tells_of_the_old_one(void **state)
 		sim_run(sim, 2 * SECOND);
 		sim_restart(sim, side);
 		sim_run(sim, 8 * SECOND);
-		/* Once: of an ISAKMP SA that all tunnels came from. */
-		assert_int_equal(sim_logged(sim, side, "ike-orphan"), told + 1);
+		/*
+		 * Once: of an ISAKMP SA that all tunnels came from. What side 1 had
+		 * with the first daemon of side 0 its SAs still name.
+		 */
+		assert_int_equal(sim_logged(sim, side, "ike-orphan"),
+				 told + 1 + (unsigned int)side);
 		assert_int_equal(sim_logged(sim, !side, "ike-deleted"), deleted + 1);
 		assert_int_equal(sim_isakmps(sim, 0), 1);
 		assert_int_equal(sim_isakmps(sim, 1), 1);
@@ -219,6 +223,60 @@ static void tells_of_the_old_one(void **state)
 		assert_whole(sim);
 	}
 	sim_free(sim);
+}
+
+/*
+ * A phase 1 under which no quick mode was completed yet is known to the next daemon
+ * all the same, and the one before it too as long as it stands.
+ */
+static void tells_of_a_fresh_one(int side, uint64_t ms, unsigned int stand)
+{
+	struct sim_options o = plain();
+	unsigned int made, told, deleted;
+	struct sim *sim;
+
+	o.traffic = 0;
+	o.ike_lifetime = 400;
+	sim = sim_start_steady(&o);
+	sim_traffic(sim, 50);
+	made = sim_logged(sim, 0, "ike-established");
+	while (sim_logged(sim, 0, "ike-established") == made)
+		sim_run(sim, 50);
+	sim_run(sim, ms);
+	assert_int_equal(sim_rekeys(sim, 0), 0);
+	assert_int_equal(sim_isakmps(sim, !side), stand);
+	told = sim_logged(sim, side, "ike-orphan");
+	deleted = sim_logged(sim, !side, "ike-deleted");
+	for (unsigned int crashes = 0; crashes < 2; crashes++) {
+		sim_crash(sim, side);
+		sim_run(sim, 2 * SECOND);
+		sim_restart(sim, side);
+		/* The second one comes before any quick mode under its phase 1. */
+		made = sim_logged(sim, side, "ike-established");
+		while (!crashes && sim_logged(sim, side, "ike-established") == made)
+			sim_run(sim, 1);
+		sim_run(sim, 20);
+		assert_int_equal(sim_logged(sim, side, "ike-orphan"), told);
+	}
+	sim_run(sim, 6 * SECOND);
+	/* Of the one before in any case: that it has ended, the SAs do not say. */
+	assert_int_equal(sim_logged(sim, side, "ike-orphan"), told + 3);
+	assert_int_equal(sim_logged(sim, !side, "ike-deleted"), deleted + stand + 1);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	sim_run(sim, 180 * SECOND);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	assert_whole(sim);
+	sim_free(sim);
+}
+
+static void tells_of_fresh_ones(void **state)
+{
+	(void)state;
+	for (int side = 0; side < 2; side++) {
+		tells_of_a_fresh_one(side, 2 * SECOND, 2);
+		tells_of_a_fresh_one(side, 20 * SECOND, 1);
+	}
 }
 
 static bool lose_informational(int from, uint8_t exchange, unsigned int nth)
@@ -313,6 +371,7 @@ int main(void)
 		cmocka_unit_test(peer_lost_them),
 		cmocka_unit_test(other_configuration),
 		cmocka_unit_test(tells_of_the_old_one),
+		cmocka_unit_test(tells_of_fresh_ones),
 		cmocka_unit_test(crashes_in_a_row),
 		cmocka_unit_test(two_that_live),
 		cmocka_unit_test(reboots_in_a_row),

@@ -233,6 +233,9 @@ static const char *do_kernel(struct sim *sim, struct sim_item *item, uint32_t *s
 			sim_kernel_move(out, &item->to);
 		return NULL;
 	}
+	case MOAT_ACT_SA_SET:
+		sim_kernel_set(kernel, sa);
+		return NULL;
 	case MOAT_ACT_SA_DEL:
 		sim_kernel_del(kernel, sa);
 		return NULL;
@@ -405,6 +408,7 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 	case MOAT_ACT_POLICY_SWITCH:
 	case MOAT_ACT_SA_DEL:
 	case MOAT_ACT_SA_UNUSED:
+	case MOAT_ACT_SA_SET:
 		item = for_kernel(sim, side, act);
 		item->data =
 			copy(act->sa, moat_sa_params_count(act->sa) * sizeof(*act->sa));

@@ -162,6 +162,17 @@ void sim_kernel_move(struct sim_sa *sa, const struct moat_endpoint *to)
 	sa->params.encap[1] = to->port;
 }
 
+void sim_kernel_set(struct sim_kernel *kernel, const struct moat_sa_params *params)
+{
+	struct sim_sa *sa =
+		sim_kernel_sa(kernel, params->direction, params->spi, &params->dst);
+
+	if (!sa)
+		return;
+	sa->params.owner_len = params->owner_len;
+	memcpy(sa->params.owner, params->owner, params->owner_len);
+}
+
 void sim_kernel_del(struct sim_kernel *kernel, const struct moat_sa_params *params)
 {
 	struct sim_sa *sa =

@@ -60,6 +60,8 @@ const char *sim_kernel_switch(struct sim_kernel *kernel, const struct moat_sa_pa
 			      uint64_t now);
 /** sim_kernel_move() - send to another mapping of the peer */
 void sim_kernel_move(struct sim_sa *sa, const struct moat_endpoint *to);
+/** sim_kernel_set() - another owner for an SA, if it is still there */
+void sim_kernel_set(struct sim_kernel *kernel, const struct moat_sa_params *sa);
 void sim_kernel_del(struct sim_kernel *kernel, const struct moat_sa_params *sa);
 const char *sim_kernel_policy_add(struct sim_kernel *kernel,
 				  const struct moat_policy_params *policy);
