@@ -266,6 +266,12 @@ static int explain(const struct closest *best, const struct moat_ike_want *want,
 	return -1;
 }
 
+/*
+ * A life in kilobytes (RFC 2409 appendix A) goes back as it was offered, and is the
+ * peer's to count: we offer none, count none, and follow when the peer replaces or
+ * deletes the ISAKMP SA, as it may at any time. Ours ends after its seconds, or after
+ * MOAT_EXCHANGES_MAX exchanges, long before any cipher has protected too much.
+ */
 static void take(const struct moat_ike_want *want, const struct moat_ike_alg *alg,
 		 const struct moat_proposal *p, const struct moat_transform *t,
 		 const struct seen *s, struct moat_ike_choice *choice)

@@ -64,7 +64,7 @@ struct moat_ike_want {
 /**
  * struct moat_ike_choice - the agreed transform of phase 1
  * @alg: algorithms
- * @life_seconds: the shorter of both sides'
+ * @life_seconds: the shorter of both sides'; kilobytes are the peer's to count
  * @shortened: ours is the shorter one, or the only one: the peer needs to be told
  * @proposal: number of the peer's proposal
  * @transform: the peer's transform; views point into its SA payload

@@ -187,8 +187,8 @@ static void ike_hex(const char *hex, const char *text)
 	parse_body(hex, &d, &sa);
 	ret = moat_ike_choose(&want, &sa, MOAT_SA_OFFER, &choice, &why);
 	if (!text) {
-		if (ret)
-			fail_msg("%s", why.text);
+		assert_string_equal(ret ? why.text : "fits", "fits");
+		assert_int_equal(choice.life_seconds, 28800);
 		return;
 	}
 	assert_int_equal(ret, -1);
@@ -202,10 +202,10 @@ static void test_ike_attributes(void **state)
 	(void)state;
 	/* the transform of `ike-scan --trans="(1=7,14=128,2=2,3=1,4=14)"` */
 	ike_hex(DOI "00 00 0024 01 01 00 01" IKE_T("001c", FINE), NULL);
-	/* both formats of the duration, and a second life in kilobytes */
+	/* both formats of the duration, and kilobytes, which are no seconds */
 	ike_hex(DOI "00 00 0048 01 01 00 01" IKE_T(
 			"0040", FINE
-			"800b0001 000c0004 00007080 800b0002 000c0008 0000000000100000 "
+			"800b0001 000c0004 00007080 800b0002 000c0008 0000000000001000 "
 			"800b0001 800c7080"),
 		NULL);
 	ike_hex(DOI "00 00 0028 01 01 00 01" IKE_T("0020", FINE "80020004"),
