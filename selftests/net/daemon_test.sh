@@ -295,10 +295,11 @@ reload_changes_only_what_changed()
 	[ "$before" = "$after" ]
 }
 
-# wait_some SECONDS COMMAND...
+# wait_some SECONDS COMMAND...: sooner than a periodic look would see to it; where
+# all waiting takes longer (WAIT_SECONDS), this too.
 wait_some()
 {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${WAIT_SECONDS:-30} / 30))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || { echo "not in time: $*"; return 1; }
