@@ -42,6 +42,8 @@ const char * const moat_drop_names[MOAT_DROP_MAX] = {
 	[MOAT_DROP_IN_ECN] = "in_ecn",
 	[MOAT_DROP_IN_DEVICE] = "in_device",
 	[MOAT_DROP_IN_DUMMY] = "in_dummy",
+	[MOAT_DROP_EARLY_FULL] = "early_full",
+	[MOAT_DROP_EARLY_DELETED] = "early_deleted",
 	[MOAT_DROP_LIFE_HARD] = "life_hard",
 	[MOAT_DROP_FRAGMENT] = "fragment",
 	[MOAT_DROP_OUT_FRAGMENT] = "out_fragment",
@@ -62,6 +64,7 @@ const char * const moat_total_names[MOAT_TOTAL_MAX] = {
 	[MOAT_TOTAL_KEEPALIVES] = "keepalives",
 	[MOAT_TOTAL_ICMP_REFUSED] = "icmp_refused",
 	[MOAT_TOTAL_ECN_ODD] = "ecn_odd",
+	[MOAT_TOTAL_EARLY] = "early",
 };
 
 /*

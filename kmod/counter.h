@@ -42,7 +42,7 @@ enum moat_drop {
 	/* inbound */
 	MOAT_DROP_IN_CLEAR,	/* arrived in clear, and a policy protects it */
 	MOAT_DROP_IN_SHORT,	/* shorter than its headers say */
-	MOAT_DROP_IN_STATE,	/* inbound SA is reserved, expired or deleted */
+	MOAT_DROP_IN_STATE,	/* inbound SA is expired or deleted */
 	MOAT_DROP_IN_ENCAP,	/* UDP encapsulation is not what its SA says */
 	MOAT_DROP_IN_REPLAY_LATE,	/* sequence number is left of the window */
 	MOAT_DROP_IN_REPLAY_DUP,	/* sequence number was seen before */
@@ -57,6 +57,8 @@ enum moat_drop {
 	MOAT_DROP_IN_DEVICE,	/* device of its SA is down or gone */
 	MOAT_DROP_IN_DUMMY,	/* dummy packet (RFC 4303 2.6) */
 	MOAT_DROP_IN_CHECKSUM,	/* UDP checksum is wrong, or with IPv6 missing */
+	MOAT_DROP_EARLY_FULL,	/* no room to hold it until its SA has keys */
+	MOAT_DROP_EARLY_DELETED,	/* held, and its reserved SPI or its device went away */
 
 	/* both */
 	MOAT_DROP_LIFE_HARD,	/* SA is at its hard limit */
@@ -82,6 +84,7 @@ enum moat_total {
 	MOAT_TOTAL_KEEPALIVES,	/* NAT keepalives swallowed */
 	MOAT_TOTAL_ICMP_REFUSED,	/* ICMP errors that quote what no SA has sent */
 	MOAT_TOTAL_ECN_ODD,	/* ECN marks that RFC 6040 has no router for */
+	MOAT_TOTAL_EARLY,	/* packets held until their inbound SA had keys */
 
 	MOAT_TOTAL_MAX
 };

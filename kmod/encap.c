@@ -18,6 +18,7 @@
 #include <net/udp.h>
 
 #include "compat.h"
+#include "early.h"
 #include "encap.h"
 #include "input.h"
 #include "netns.h"
@@ -132,8 +133,16 @@ static struct moat_sa *moat_encap_sa(struct moat_net *mn,
 {
 	if (!udp->spi || !moat_encap_port(mn, udp->dport))
 		return NULL;
-	return moat_sa_find_in(mn, udp->family, &udp->dst, IPPROTO_ESP,
-			       udp->spi);
+	return moat_sa_find_in(mn, udp->family, &udp->dst, &udp->src,
+			       IPPROTO_ESP, udp->spi);
+}
+
+/* Of a reserved SPI it is not known whether its SA will be in UDP. */
+static bool moat_encap_takes(const struct moat_sa *sa,
+			     const struct moat_encap_udp *udp)
+{
+	return sa->encap_dport == udp->dport ||
+	       (READ_ONCE(sa->early) && udp->dport == htons(MOAT_PORT_NAT_T));
 }
 
 bool moat_encap_arrives(struct moat_net *mn, const struct sk_buff *skb,
@@ -146,7 +155,7 @@ bool moat_encap_arrives(struct moat_net *mn, const struct sk_buff *skb,
 	    !moat_encap_read(skb, &udp))
 		return false;
 	sa = moat_encap_sa(mn, &udp);
-	return sa && sa->encap_dport == udp.dport;
+	return sa && moat_encap_takes(sa, &udp);
 }
 
 /*
@@ -224,26 +233,50 @@ static void moat_encap_open(struct moat_sa *sa, struct sk_buff *skb, int offset)
 		moat_encap_one(sa, skb, offset);
 }
 
+void moat_encap_early(struct moat_sa *sa, struct sk_buff *skb)
+{
+	struct moat_encap_udp udp = { .family = sa->key.family };
+
+	if (moat_encap_protocol(skb, udp.family, &udp.offset) == IPPROTO_UDP &&
+	    moat_encap_read(skb, &udp) && sa->encap_dport == udp.dport) {
+		moat_encap_open(sa, skb, udp.offset);
+	} else {
+		moat_drop(sa->mn, sa, NULL, MOAT_DROP_IN_ENCAP);
+		kfree_skb(skb);
+	}
+}
+
+/* The SA of a packet may be another one by now: find it, then open or hold it. */
+static void moat_encap_again(struct moat_net *mn, struct sk_buff *skb)
+{
+	bool v4 = skb->protocol == htons(ETH_P_IP);
+	struct moat_encap_udp udp = { .family = v4 ? AF_INET : AF_INET6 };
+	struct moat_sa *sa;
+
+	do {
+		sa = NULL;
+		if (moat_encap_protocol(skb, udp.family, &udp.offset) ==
+		    IPPROTO_UDP && moat_encap_read(skb, &udp))
+			sa = moat_encap_sa(mn, &udp);
+		if (!sa || !moat_encap_takes(sa, &udp)) {
+			moat_drop(mn, NULL, NULL, MOAT_DROP_IN_STATE);
+			kfree_skb(skb);
+			return;
+		}
+		if (!READ_ONCE(sa->early)) {
+			moat_encap_open(sa, skb, udp.offset);
+			return;
+		}
+	} while (!moat_early_hold(sa, skb));
+}
+
 /* Where a packet goes on that a later hook has queued (NFQUEUE). */
 static int moat_encap_requeued(struct net *net, struct sock *sk,
 			       struct sk_buff *skb)
 {
-	bool v4 = skb->protocol == htons(ETH_P_IP);
-	struct moat_encap_udp udp = { .family = v4 ? AF_INET : AF_INET6 };
-	struct moat_net *mn = moat_net(net);
-	struct moat_sa *sa = NULL;
-
 	local_bh_disable();
 	rcu_read_lock();
-	if (moat_encap_protocol(skb, udp.family, &udp.offset) == IPPROTO_UDP &&
-	    moat_encap_read(skb, &udp))
-		sa = moat_encap_sa(mn, &udp);
-	if (sa && sa->encap_dport == udp.dport) {
-		moat_encap_open(sa, skb, udp.offset);
-	} else {
-		moat_drop(mn, NULL, NULL, MOAT_DROP_IN_STATE);
-		kfree_skb(skb);
-	}
+	moat_encap_again(moat_net(net), skb);
 	rcu_read_unlock();
 	local_bh_enable();
 	return 0;
@@ -255,7 +288,11 @@ static unsigned int moat_encap_take(struct moat_sa *sa, struct sk_buff *skb,
 				    const struct nf_hook_state *state)
 {
 	if (moat_path_other_hooks(skb, state, moat_encap_hook,
-				  moat_encap_requeued) == 1)
+				  moat_encap_requeued) != 1)
+		return NF_STOLEN;
+	if (unlikely(READ_ONCE(sa->early)))
+		moat_encap_again(sa->mn, skb);
+	else
 		moat_encap_open(sa, skb, offset);
 	return NF_STOLEN;
 }
@@ -303,7 +340,7 @@ static unsigned int moat_encap_udp(struct moat_net *mn, struct sk_buff *skb,
 {
 	struct moat_sa *sa = moat_encap_sa(mn, udp);
 
-	if (sa && sa->encap_dport == udp->dport)
+	if (sa && moat_encap_takes(sa, udp))
 		return moat_encap_take(sa, skb, udp->offset, state);
 	if (sa && udp->dport == htons(MOAT_PORT_NAT_T))
 		return moat_encap_drop(mn, sa, MOAT_DROP_IN_ENCAP);

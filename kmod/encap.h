@@ -40,6 +40,15 @@ bool moat_encap_arrives(struct moat_net *mn, const struct sk_buff *skb,
 			u8 family);
 
 /**
+ * moat_encap_early() - Open a packet that came before its SA had keys.
+ * @sa: inbound SA, which has them now
+ * @skb: the packet, consumed; skb->data is its IP header
+ *
+ * Context: BH disabled, rcu_read_lock().
+ */
+void moat_encap_early(struct moat_sa *sa, struct sk_buff *skb);
+
+/**
  * moat_encap_push() - Write the UDP header.
  * @sa: outbound SA with UDP encapsulation
  * @skb: ESP packet with headroom; skb_transport_header() stays at ESP

@@ -16,6 +16,7 @@
 
 #include "chain.h"
 #include "device.h"
+#include "early.h"
 #include "encap.h"
 #include "event.h"
 #include "frag.h"
@@ -213,16 +214,19 @@ static struct moat_sa *moat_input_find(struct moat_net *mn,
 				       const struct sk_buff *skb, u8 family,
 				       u8 protocol)
 {
-	union nf_inet_addr dst = { };
+	union nf_inet_addr src = { }, dst = { };
 	struct ip_esp_hdr id;
 
-	if (family == AF_INET)
+	if (family == AF_INET) {
 		dst.ip = ip_hdr(skb)->daddr;
-	else
+		src.ip = ip_hdr(skb)->saddr;
+	} else {
 		dst.in6 = ipv6_hdr(skb)->daddr;
+		src.in6 = ipv6_hdr(skb)->saddr;
+	}
 	if (!moat_parse_id(skb, 0, protocol, &id))
 		return NULL;
-	return moat_sa_find_in(mn, family, &dst, protocol, id.spi);
+	return moat_sa_find_in(mn, family, &dst, &src, protocol, id.spi);
 }
 
 /* To the stack again, as a packet that arrived; taken unless it is dropped. */
@@ -377,6 +381,26 @@ static void moat_input_unknown(struct moat_net *mn, const struct sk_buff *skb,
 		moat_event_unknown_spi(mn, &id, &src);
 }
 
+/* A packet with no UDP header; consumes it. */
+static void moat_input_no_udp(struct moat_sa *sa, struct sk_buff *skb)
+{
+	if (sa->encap_sport || sa->above) {
+		moat_drop(sa->mn, sa, NULL, sa->above ? MOAT_DROP_IN_BUNDLE :
+							MOAT_DROP_IN_ENCAP);
+		kfree_skb(skb);
+	} else {
+		moat_input_sa(sa, skb, sa->key.family);
+	}
+}
+
+void moat_input_early(struct moat_sa *sa, struct sk_buff *skb)
+{
+	if (skb_network_offset(skb))
+		moat_input_no_udp(sa, skb);
+	else
+		moat_encap_early(sa, skb);
+}
+
 int moat_input_packet(struct sk_buff *skb, u8 family, u8 protocol)
 {
 	struct moat_net *mn = moat_net(dev_net(skb->dev));
@@ -384,18 +408,17 @@ int moat_input_packet(struct sk_buff *skb, u8 family, u8 protocol)
 
 	if (!pskb_may_pull(skb, sizeof(struct ip_esp_hdr)))
 		return -EINVAL;
-	sa = moat_input_find(mn, skb, family, protocol);
-	if (!sa) {
-		moat_input_unknown(mn, skb, family, protocol);
-		return -EINVAL;
-	}
-	if (sa->encap_sport || sa->above) {
-		moat_drop(sa->mn, sa, NULL, sa->above ? MOAT_DROP_IN_BUNDLE :
-							MOAT_DROP_IN_ENCAP);
-		kfree_skb(skb);
-	} else {
-		moat_input_sa(sa, skb, family);
-	}
+	do {
+		sa = moat_input_find(mn, skb, family, protocol);
+		if (!sa) {
+			moat_input_unknown(mn, skb, family, protocol);
+			return -EINVAL;
+		}
+		if (likely(!READ_ONCE(sa->early))) {
+			moat_input_no_udp(sa, skb);
+			return 0;
+		}
+	} while (!moat_early_hold(sa, skb));
 	return 0;
 }
 

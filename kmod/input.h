@@ -36,6 +36,15 @@ int moat_input_packet(struct sk_buff *skb, u8 family, u8 protocol);
 void moat_input_sa(struct moat_sa *sa, struct sk_buff *skb, u8 family);
 
 /**
+ * moat_input_early() - Open a packet that came before its SA had keys.
+ * @sa: inbound SA, which has them now
+ * @skb: the packet as moat_early_hold() got it, consumed
+ *
+ * Context: BH disabled, rcu_read_lock().
+ */
+void moat_input_early(struct moat_sa *sa, struct sk_buff *skb);
+
+/**
  * moat_input_hook() - First hook at PRE_ROUTING, IPv4 and IPv6.
  * @priv: unused
  * @skb: packet, out of an SA or in clear

@@ -55,6 +55,7 @@ struct xfrm_state;
  * @secpath: what a secpath of ours holds
  * @nat_seen: what NAT made of packets that were dropped for it
  * @held: packets held by all policies
+ * @early_bytes: truesize of the packets that wait for inbound SAs
  * @stats: counters, per CPU
  */
 struct moat_net {
@@ -88,6 +89,7 @@ struct moat_net {
 	struct xfrm_state *secpath;
 	struct moat_nat_seen nat_seen;
 	atomic_t held;
+	atomic_t early_bytes;
 	struct moat_stats __percpu *stats;
 };
 

@@ -6,6 +6,7 @@
 
 #include "db.h"
 #include "device.h"
+#include "early.h"
 #include "encap.h"
 #include "trace.h"
 
@@ -28,7 +29,8 @@ struct moat_sa *moat_sa_find(struct moat_net *mn,
 }
 
 struct moat_sa *moat_sa_find_in(struct moat_net *mn, u8 family,
-				const union nf_inet_addr *dst, u8 protocol,
+				const union nf_inet_addr *dst,
+				const union nf_inet_addr *src, u8 protocol,
 				__be32 spi)
 {
 	const struct moat_sa_key key = {
@@ -40,7 +42,8 @@ struct moat_sa *moat_sa_find_in(struct moat_net *mn, u8 family,
 	};
 	struct moat_sa *sa = rhashtable_lookup(&mn->sas, &key, moat_sa_params);
 
-	if (sa && READ_ONCE(sa->state) == MOAT_SA_STATE_RESERVED)
+	if (sa && READ_ONCE(sa->state) == MOAT_SA_STATE_RESERVED &&
+	    !moat_ends_known(mn, family, dst, src))
 		return NULL;
 	return sa;
 }
@@ -95,6 +98,7 @@ struct moat_sa *moat_sa_alloc(struct moat_net *mn,
 	sa->shape.dscp = MOAT_DSCP_COPY;
 	atomic_inc(&mn->objects);
 	moat_ring_init(&sa->ring);
+	skb_queue_head_init(&sa->early_queue);
 	INIT_LIST_HEAD(&sa->policy_node);
 	timer_setup(&sa->timer, moat_life_timer, 0);
 	memset(&sa->life, 0xff, sizeof(sa->life));
@@ -150,10 +154,12 @@ static void moat_sa_replace(struct moat_sa *reserved, struct moat_sa *sa)
 	struct moat_net *mn = sa->mn;
 
 	sa->serial = reserved->serial;
+	sa->early = MOAT_EARLY_WAIT;
 	xa_store(&mn->serials, sa->serial, sa, GFP_KERNEL);
 	rhashtable_replace_fast(&mn->sas, &reserved->node, &sa->node,
 				moat_sa_params);
 	WRITE_ONCE(reserved->state, MOAT_SA_STATE_DEAD);
+	moat_early_move(reserved, sa);
 	moat_life_stop(reserved);
 	moat_sa_put(reserved);
 }
@@ -213,6 +219,8 @@ int moat_sa_insert(struct moat_net *mn, struct moat_sa **sas, unsigned int n,
 		moat_life_start(sas[i]);
 	}
 	mn->generation++;
+	for (i = 0; i < n; i++)
+		moat_early_release(sas[i]);
 	return 0;
 }
 
@@ -248,6 +256,7 @@ static void moat_sa_del_one(struct moat_sa *sa)
 	moat_encap_stop(sa);
 	moat_sa_leave_policy(sa);
 	moat_sa_remove(sa);
+	moat_early_drop(sa);
 	moat_life_stop(sa);
 	mn->generation++;
 	moat_sa_put(sa);

@@ -9,6 +9,7 @@
 #include <linux/llist.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
+#include <linux/skbuff.h>
 #include <linux/timer.h>
 #include <linux/moat.h>
 
@@ -79,6 +80,7 @@ enum moat_sa_flag {
  *	each packet whose crypto has not completed
  * @mode: enum moat_mode
  * @esn: 64-bit sequence numbers
+ * @early: enum moat_early; written under the lock of @early_queue
  * @policy_id: policy it serves, 0 is none; what an acquire named
  * @mn: its namespace, which outlives all its SAs
  * @alg: transform and lengths; unset while reserved
@@ -111,6 +113,7 @@ enum moat_sa_flag {
  * @below: AH of a bundle: the SA of ESP in it, which lives as long as this one
  *	is in the database
  * @drops: allocated at the first drop
+ * @early_queue: inbound: packets that came before the keys
  * @serial: key in moat_net.serials, what dumps are ordered by
  * @policy_node: outbound: in moat_policy.outbound, under moat_net.lock
  * @policy: outbound: its policy, under moat_net.lock; NULL once either is
@@ -135,6 +138,7 @@ struct moat_sa {
 	refcount_t ref;
 	u8 mode;
 	bool esn;
+	u8 early;
 	u32 policy_id;
 	struct moat_net *mn;
 	struct moat_alg alg;
@@ -169,6 +173,7 @@ struct moat_sa {
 	u32 bundle;
 	struct moat_sa *below;
 	struct moat_drops *drops;
+	struct sk_buff_head early_queue;
 	unsigned long serial;
 	struct list_head policy_node;
 	struct moat_policy *policy;
@@ -194,16 +199,19 @@ struct moat_sa *moat_sa_find(struct moat_net *mn,
  * @mn: namespace
  * @family: AF_INET or AF_INET6
  * @dst: the packet's destination; unused words are 0
+ * @src: its source, likewise
  * @protocol: IPPROTO_ESP or IPPROTO_AH
  * @spi: as on the wire
  *
- * A reserved SPI is not found: no packet can be for it.
+ * A reserved SPI is found for packets between the endpoints of a policy: whoever
+ * we ask for an SA has one. moat_sa.early says whether the packet has to wait.
  *
  * Context: rcu_read_lock().
  * Return: the SA without a reference, or NULL. Its state may be DEAD.
  */
 struct moat_sa *moat_sa_find_in(struct moat_net *mn, u8 family,
-				const union nf_inet_addr *dst, u8 protocol,
+				const union nf_inet_addr *dst,
+				const union nf_inet_addr *src, u8 protocol,
 				__be32 spi);
 
 /**

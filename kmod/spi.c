@@ -5,6 +5,7 @@
 #include <net/xfrm.h>
 
 #include "db.h"
+#include "early.h"
 
 /* SPIs tried in a row from a random one on. */
 #define MOAT_SPI_TRIES 256
@@ -62,6 +63,7 @@ int moat_spi_alloc(struct moat_net *mn, struct moat_sa_key *key, u32 min,
 	if (!sa)
 		return -ENOMEM;
 	sa->life.hard_seconds = MOAT_SPI_RESERVED_SECONDS;
+	sa->early = MOAT_EARLY_WAIT;
 	err = moat_sa_insert(mn, &sa, 1, extack);
 	if (err)
 		moat_sa_put(sa);
