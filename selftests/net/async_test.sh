@@ -49,7 +49,7 @@ for port in (5001, 5002):
     last[s] = -1
 open(sys.argv[2], "w")
 while got < 2 * packets:
-    ready = select.select(20)
+    ready = select.select(20 * int(sys.argv[4]))
     if not ready:
         break
     for key, _ in ready:
@@ -78,7 +78,7 @@ run()
 {
 	pair_policies && pair_sas "$@" || return 1
 	rm -f "$work/ready"
-	in_ns host-b python3 "$work/receive" $packets "$work/ready" "$work/count" \
+	in_ns host-b python3 "$work/receive" $packets "$work/ready" "$work/count" $slow \
 		>"$work/result" &
 	receiver=$!
 	# no function: its process would be the shell's

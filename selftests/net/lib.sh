@@ -18,15 +18,19 @@ topo_names="host-a gw-a gw-b host-b"
 
 # --- waiting -----------------------------------------------------------------
 
+# On the debug kernel everything takes so many times as long.
+slow=${MOAT_SLOW:-1}
+
 # wait_for SENTENCE COMMAND...: poll until COMMAND succeeds, WAIT_SECONDS at most.
 # Programs start slowly in an emulated guest; a sleep is always too long or too short.
 wait_for()
 {
-	local sentence=$1 end=$((SECONDS + ${WAIT_SECONDS:-30}))
+	local sentence=$1 seconds=$((${WAIT_SECONDS:-30} * slow))
+	local end=$((SECONDS + seconds))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if [ $SECONDS -ge $end ]; then
-			echo "waited ${WAIT_SECONDS:-30} s in vain for $sentence ($*)" >&2
+			echo "waited $seconds s in vain for $sentence ($*)" >&2
 			return 1
 		fi
 		sleep 0.05
