@@ -174,6 +174,17 @@ struct sk_buff *moat_nl_reply(struct genl_info *info, u8 cmd, void **hdr)
 	return NULL;
 }
 
+int moat_nl_answer(struct genl_info *info, struct sk_buff *msg, void *hdr,
+		   int err)
+{
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+}
+
 int moat_nl_stats_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct moat_stats *sum;

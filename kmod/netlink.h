@@ -253,6 +253,18 @@ int moat_nl_put_bypass(struct sk_buff *skb, const struct moat_selector *sel,
  */
 struct sk_buff *moat_nl_reply(struct genl_info *info, u8 cmd, void **hdr);
 
+/**
+ * moat_nl_answer() - Send an answer, or give it up.
+ * @info: request
+ * @msg: from moat_nl_reply(), consumed; @hdr likewise
+ * @hdr: its header
+ * @err: what came of filling it
+ *
+ * Return: @err, or what came of sending.
+ */
+int moat_nl_answer(struct genl_info *info, struct sk_buff *msg, void *hdr,
+		   int err);
+
 /* Requests. */
 int moat_nl_spi_alloc(struct sk_buff *skb, struct genl_info *info);
 int moat_nl_sa_add(struct sk_buff *skb, struct genl_info *info);

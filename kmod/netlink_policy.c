@@ -346,13 +346,8 @@ int moat_nl_policy_get(struct sk_buff *skb, struct genl_info *info)
 	msg = moat_nl_reply(info, MOAT_CMD_POLICY_GET, &hdr);
 	if (!msg)
 		return -ENOMEM;
-	err = moat_nl_policy_answer(msg, info);
-	if (err) {
-		nlmsg_free(msg);
-		return err;
-	}
-	genlmsg_end(msg, hdr);
-	return genlmsg_reply(msg, info);
+	return moat_nl_answer(info, msg, hdr,
+			      moat_nl_policy_answer(msg, info));
 }
 
 int moat_nl_policy_del(struct sk_buff *skb, struct genl_info *info)
@@ -566,11 +561,6 @@ int moat_nl_flow_get(struct sk_buff *skb, struct genl_info *info)
 	msg = moat_nl_reply(info, MOAT_CMD_FLOW_GET, &hdr);
 	if (!msg)
 		return -ENOMEM;
-	err = moat_nl_put_verdict(msg, mn, &flow);
-	if (err) {
-		nlmsg_free(msg);
-		return err;
-	}
-	genlmsg_end(msg, hdr);
-	return genlmsg_reply(msg, info);
+	return moat_nl_answer(info, msg, hdr,
+			      moat_nl_put_verdict(msg, mn, &flow));
 }

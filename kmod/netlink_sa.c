@@ -493,18 +493,12 @@ int moat_nl_sa_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct sk_buff *msg;
 	void *hdr;
-	int err;
 
 	msg = moat_nl_reply(info, MOAT_CMD_SA_GET, &hdr);
 	if (!msg)
 		return -ENOMEM;
-	err = moat_nl_sa_answer(msg, info);
-	if (err) {
-		nlmsg_free(msg);
-		return err;
-	}
-	genlmsg_end(msg, hdr);
-	return genlmsg_reply(msg, info);
+	return moat_nl_answer(info, msg, hdr,
+			      moat_nl_sa_answer(msg, info));
 }
 
 static int moat_nl_sa_dump_one(struct sk_buff *skb,
@@ -602,15 +596,22 @@ static int moat_nl_sa_move_one(struct moat_net *mn, struct genl_info *info)
 	return err ?: moat_mapping_move(sa, &to);
 }
 
-int moat_nl_sa_move(struct sk_buff *skb, struct genl_info *info)
+static int moat_nl_locked(struct genl_info *info,
+			  int (*change)(struct moat_net *mn,
+					struct genl_info *info))
 {
 	struct moat_net *mn = moat_net(genl_info_net(info));
 	int err;
 
 	mutex_lock(&mn->lock);
-	err = moat_nl_sa_move_one(mn, info);
+	err = change(mn, info);
 	mutex_unlock(&mn->lock);
 	return err;
+}
+
+int moat_nl_sa_move(struct sk_buff *skb, struct genl_info *info)
+{
+	return moat_nl_locked(info, moat_nl_sa_move_one);
 }
 
 /* Locked. */
@@ -630,13 +631,7 @@ static int moat_nl_sa_set_one(struct moat_net *mn, struct genl_info *info)
 
 int moat_nl_sa_set(struct sk_buff *skb, struct genl_info *info)
 {
-	struct moat_net *mn = moat_net(genl_info_net(info));
-	int err;
-
-	mutex_lock(&mn->lock);
-	err = moat_nl_sa_set_one(mn, info);
-	mutex_unlock(&mn->lock);
-	return err;
+	return moat_nl_locked(info, moat_nl_sa_set_one);
 }
 
 int moat_nl_sa_flush(struct sk_buff *skb, struct genl_info *info)

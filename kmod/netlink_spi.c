@@ -65,10 +65,5 @@ int moat_nl_spi_alloc(struct sk_buff *skb, struct genl_info *info)
 	if (!err)
 		err = moat_nl_put_sa_id(msg, moat_sa_find(mn, &key));
 	mutex_unlock(&mn->lock);
-	if (err) {
-		nlmsg_free(msg);
-		return err;
-	}
-	genlmsg_end(msg, hdr);
-	return genlmsg_reply(msg, info);
+	return moat_nl_answer(info, msg, hdr, err);
 }

@@ -364,11 +364,7 @@ static void note(const struct moat_child *child)
 	struct moat_act *act =
 		moat_act_new(child->pair->tunnel->ike->acts, MOAT_ACT_SA_SET);
 
-	act->sa = moat_alloc(sizeof(*act->sa));
-	act->sa->direction = MOAT_DIRECTION_IN;
-	act->sa->protocol = moat_child_protocol(&child->sas[0]);
-	act->sa->spi = child->sas[0].spi_in;
-	act->sa->dst = child->local;
+	moat_child_name_sa(act, child, MOAT_DIRECTION_IN);
 	moat_owner_write(act->sa, child);
 }
 

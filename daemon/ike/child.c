@@ -414,15 +414,9 @@ static void go_back(struct moat_child *child)
 static void delete_sa(struct moat_child *child, uint8_t direction)
 {
 	struct moat_act *act = moat_act_new(core(child)->acts, MOAT_ACT_SA_DEL);
-	bool in = direction == MOAT_DIRECTION_IN;
-
-	act->sa = moat_alloc(sizeof(*act->sa));
-	act->sa->direction = direction;
 	/* The kernel deletes the rest of a bundle with it. */
-	act->sa->protocol = moat_child_protocol(&child->sas[0]);
-	act->sa->spi = in ? child->sas[0].spi_in : child->sas[0].spi_out;
-	act->sa->dst = in ? child->local : child->remote;
-	if (in)
+	moat_child_name_sa(act, child, direction);
+	if (direction == MOAT_DIRECTION_IN)
 		child->in_added = false;
 	else
 		child->switched = false;

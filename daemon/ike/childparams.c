@@ -81,6 +81,18 @@ int moat_child_keys(struct moat_sa_params *params, const struct moat_child_sa *s
 	return failed;
 }
 
+void moat_child_name_sa(struct moat_act *act, const struct moat_child *child,
+			uint8_t direction)
+{
+	bool in = direction == MOAT_DIRECTION_IN;
+
+	act->sa = moat_alloc(sizeof(*act->sa));
+	act->sa->direction = direction;
+	act->sa->protocol = moat_child_protocol(&child->sas[0]);
+	act->sa->spi = in ? child->sas[0].spi_in : child->sas[0].spi_out;
+	act->sa->dst = in ? child->local : child->remote;
+}
+
 void moat_child_print(const struct moat_child *child, char text[MOAT_CHILD_STRLEN])
 {
 	char alg[64];

@@ -48,11 +48,7 @@ static void ask_unused(struct moat_child *child)
 	struct moat_act *act =
 		moat_act_new(child->pair->tunnel->ike->acts, MOAT_ACT_SA_UNUSED);
 
-	act->sa = moat_alloc(sizeof(*act->sa));
-	act->sa->direction = MOAT_DIRECTION_OUT;
-	act->sa->protocol = moat_child_protocol(&child->sas[0]);
-	act->sa->spi = child->sas[0].spi_out;
-	act->sa->dst = child->remote;
+	moat_child_name_sa(act, child, MOAT_DIRECTION_OUT);
 	moat_core_ask(child->pair->tunnel->ike, act, child, unused_answer);
 }
 

@@ -447,6 +447,9 @@ struct moat_child_input {
 struct moat_child *moat_child_alloc(struct moat_pair *pair);
 /** moat_child_resume() - an adopted child is complete: from here on it lives */
 void moat_child_resume(struct moat_child *child, bool current);
+/** moat_child_name_sa() - the action is about this SA, or the bundle that it leads */
+void moat_child_name_sa(struct moat_act *act, const struct moat_child *child,
+			uint8_t direction);
 /** moat_child_params() - an array, one for each protocol, without keys */
 struct moat_sa_params *moat_child_params(const struct moat_child *child,
 					 uint8_t direction, uint64_t bytes);

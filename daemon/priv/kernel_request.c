@@ -143,6 +143,15 @@ static void do_sa(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		out->why = moat_nl_error(kernel->nl);
 }
 
+/* The SA that a request is about. */
+static struct moat_nl_sa named(const struct moat_ipc *msg)
+{
+	return (struct moat_nl_sa){ .direction = msg->sa.direction,
+				    .protocol = msg->sa.protocol,
+				    .dst = msg->sa.dst,
+				    .spi = msg->sa.spi };
+}
+
 /*
  * Is the SA there, and ours to change? Whose limit came first, or an operator, is
  * gone: then there is nothing to do, and nothing to complain of.
@@ -169,10 +178,7 @@ static bool may_change(struct moat_kernel *kernel, const struct moat_nl_sa *key,
 static void do_sa_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		      struct outcome *out)
 {
-	struct moat_nl_sa key = { .direction = msg->sa.direction,
-				  .protocol = msg->sa.protocol,
-				  .dst = msg->sa.dst,
-				  .spi = msg->sa.spi };
+	struct moat_nl_sa key = named(msg);
 	struct moat_nl_sa sa;
 	int err;
 
@@ -189,11 +195,7 @@ static void do_sa_del(struct moat_kernel *kernel, const struct moat_ipc *msg,
 static void do_sa_set(struct moat_kernel *kernel, const struct moat_ipc *msg,
 		      struct outcome *out)
 {
-	struct moat_nl_sa key = { .direction = msg->sa.direction,
-				  .protocol = msg->sa.protocol,
-				  .dst = msg->sa.dst,
-				  .spi = msg->sa.spi,
-				  .owner_len = msg->sa.owner_len };
+	struct moat_nl_sa key = named(msg);
 	struct moat_nl_sa sa;
 	int err;
 
@@ -204,6 +206,7 @@ static void do_sa_set(struct moat_kernel *kernel, const struct moat_ipc *msg,
 	}
 	if (!may_change(kernel, &key, &sa, out))
 		return;
+	key.owner_len = msg->sa.owner_len;
 	memcpy(key.owner, msg->sa.owner, msg->sa.owner_len);
 	err = moat_nl_sa_set(kernel->nl, &key);
 	if (err && err != -ENOENT && err != -EOPNOTSUPP)
@@ -214,10 +217,7 @@ static void do_sa_set(struct moat_kernel *kernel, const struct moat_ipc *msg,
 static void do_sa_unused(struct moat_kernel *kernel, const struct moat_ipc *msg,
 			 struct outcome *out)
 {
-	struct moat_nl_sa key = { .direction = MOAT_DIRECTION_OUT,
-				  .protocol = msg->sa.protocol,
-				  .dst = msg->sa.dst,
-				  .spi = msg->sa.spi };
+	struct moat_nl_sa key = named(msg);
 	struct moat_nl_sa sa;
 
 	out->unused = !moat_nl_sa_get(kernel->nl, &key, &sa) && !sa.packets;
