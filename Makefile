@@ -213,10 +213,11 @@ kselftest: linux-source build/tests/interop/flow
 check:
 	@scripts/check-runner
 
-# What runs in guests, on a kernel that checks itself.
+# What runs in guests, on a kernel that checks itself: one at a time for each CPU here.
 check-debug:
 	@scripts/debug-kernel >/dev/null
-	@scripts/check-runner debug-proof debug-moatd debug-kernel debug-soak debug-faults
+	@MOAT_JOBS=$${MOAT_JOBS:-$$(nproc)} scripts/check-runner debug-kernel debug-packet \
+		debug-moatd debug-soak debug-faults debug-proof
 
 # Pairwise over all algorithms and groups too, in two guests at once.
 interop:
