@@ -10,6 +10,7 @@
 
 #include "ike/saexplain.h"
 #include "sim.h"
+#include "sim_insider.h"
 #include "wire/isakmp.h"
 
 /* The vendor ids of RFC 3947, and of draft 03. */
@@ -386,6 +387,35 @@ static void not_drawn_away(void **state)
 	sim_free(sim);
 }
 
+static bool first_message_6(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 1 && exchange == MOAT_X_MAIN && nth == 3;
+}
+
+/* A notification in clear from elsewhere is not the peer's: it ends no attempt. */
+static void not_told_from_elsewhere(void **state)
+{
+	struct sim_options o = natted(true, false);
+	struct sim *sim = sim_new(&o);
+	struct moat_ike1_out out;
+
+	(void)state;
+	sim_set_filter(sim, first_message_6);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 3);
+	moat_ike1_begin(&out, TAILQ_FIRST(&sim_core(sim, 0)->isakmps), MOAT_X_INFORMATIONAL,
+			1, false);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_NO_PROPOSAL_CHOSEN,
+			  moat_view(NULL, 0), moat_view(NULL, 0));
+	sim_inject_at(sim, 0, 7777, out.buf, moat_build_finish(&out.b));
+	assert_int_equal(sim_logged(sim, 0, "ike-no-proposal"), 0);
+	sim_run(sim, 5000);
+	assert_up(sim);
+	sim_free(sim);
+}
+
 static void transport(void **state)
 {
 	(void)state;
@@ -442,6 +472,7 @@ int main(void)
 		cmocka_unit_test(rebound),	cmocka_unit_test(rekeyed),
 		cmocka_unit_test(not_fooled),	cmocka_unit_test(transport),
 		cmocka_unit_test(bad_networks), cmocka_unit_test(not_drawn_away),
+		cmocka_unit_test(not_told_from_elsewhere),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

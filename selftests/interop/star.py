@@ -82,7 +82,10 @@ class Placed:
 
 
 class Strongswan(Placed, peers.Strongswan):
-    """strongSwan at its spoke."""
+    """strongSwan at its spoke, with a trap: no SA is no way in clear."""
+
+    CHILD = peers.Strongswan.CHILD.replace("mode =", "start_action = trap\n"
+                                           "                mode =")
 
     def rekey(self):
         """Both phases."""
@@ -91,11 +94,16 @@ class Strongswan(Placed, peers.Strongswan):
 
 
 class Libreswan(Placed, peers.Libreswan):
-    """libreswan at its spoke. It cannot be asked for a rekey of phase 1 with IKEv1
-    ("cannot force rekey"): that comes by itself every 15 s."""
+    """libreswan at its spoke, with a trap, too. It cannot be asked for a rekey of phase 1
+    with IKEv1 ("cannot force rekey"): that comes by itself every 15 s."""
 
     CONF = peers.Libreswan.CONF.replace("auto=ignore", "ikelifetime=60s\n    rekeymargin=45s"
                                         "\n    rekeyfuzz=0%%\n    auto=ignore")
+
+    def load(self, row):
+        """The connection, and its trap."""
+        super().load(row)
+        self._whack("--name", "net", "--route")
 
     def rekey(self):
         """Both phases."""
