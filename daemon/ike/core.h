@@ -17,7 +17,10 @@
 #include "ike/keys.h"
 #include "ike/proposal.h"
 
-#define MOAT_NONCE_LEN 32
+#define MOAT_NONCE_LEN	 32
+#define MOAT_IPPROTO_UDP 17
+#define MOAT_IPPROTO_ESP 50
+#define MOAT_IPPROTO_AH	 51
 
 #define MOAT_SECOND 1000ull
 

@@ -9,8 +9,6 @@
 #include "ike/core.h"
 
 #define MOAT_MESSAGE_MAX   8192
-#define MOAT_IPPROTO_ESP   50
-#define MOAT_IPPROTO_AH	   51
 #define MOAT_ANSWERING_MAX 4	/* quick modes of the peer at once, per pair */
 #define MOAT_EXCHANGES_MAX 4096 /* under one ISAKMP SA */
 

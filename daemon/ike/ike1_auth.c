@@ -294,6 +294,36 @@ static int verify_hash(struct moat_isakmp *sa, const uint8_t *hash,
 	return -1;
 }
 
+/* RFC 2407 4.6.2: of no protocol, or UDP of IKE (4500 since NAT-T); peers send 17/0, too.
+ */
+static bool names_a_host(const struct moat_id *peer)
+{
+	if (peer->protocol != MOAT_IPPROTO_UDP)
+		return !peer->protocol && !peer->port;
+	return !peer->port || peer->port == MOAT_IKE_PORT ||
+	       peer->port == MOAT_NAT_T_PORT;
+}
+
+/* Of a peer that has proved who it is: is it the one that was meant? */
+static bool right_identity(const struct moat_isakmp *sa,
+			   const struct moat_identity *wanted, const struct moat_id *peer,
+			   struct moat_mismatch *why)
+{
+	if (!same_identity(wanted, peer)) {
+		explain_identity(sa, peer, why);
+		return false;
+	}
+	if (names_a_host(peer))
+		return true;
+	snprintf(
+		why->text, sizeof(why->text),
+		"the peer's identity is for protocol %u port %u, but that of phase 1 has "
+		"no protocol and port, or UDP port 500 (RFC 2407 4.6.2)",
+		peer->protocol, peer->port);
+	why->key = MOAT_CONF_REMOTE_ID;
+	return false;
+}
+
 /* The one place where a peer's authentication is verified. */
 int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_view proof)
 {
@@ -318,10 +348,8 @@ int moat_auth_verify(struct moat_isakmp *sa, unsigned int number, struct moat_vi
 	}
 	if (moat_id_parse(moat_blob_view(&sa->ids[!ours(sa)]), &peer, NULL))
 		return -1;
-	if (!same_identity(&wanted, &peer)) {
-		explain_identity(sa, &peer, &why);
+	if (!right_identity(sa, &wanted, &peer, &why))
 		return wrong(sa, number, MOAT_N_INVALID_ID_INFORMATION, &why);
-	}
 	sa->verified = true;
 	return 0;
 }

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOAT_IPPROTO_UDP 17
-
 static bool same_identity(const struct moat_identity *a, const struct moat_identity *b)
 {
 	return a->type == b->type && a->len == b->len &&

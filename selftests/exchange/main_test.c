@@ -10,6 +10,7 @@
 
 #include "ike/core.h"
 #include "sim_case.h"
+#include "sim_insider.h"
 
 /*
  * The ladder of the seed: message, payloads and states, word by word; and when
@@ -336,6 +337,39 @@ static void wrong_identity(void **state)
 	}
 }
 
+/* Which protocol and port may stand in an identity of phase 1. */
+static void identity_port(void **state)
+{
+	static const struct {
+		uint8_t octets[3]; /* protocol, port */
+		bool good;
+	} cases[] = {
+		{ { 0, 0, 0 }, true },	      { { 17, 0, 0 }, true },
+		{ { 17, 0x01, 0xf4 }, true }, { { 17, 0x11, 0x94 }, true },
+		{ { 6, 0x01, 0xf4 }, false }, { { 0, 0x01, 0xf4 }, false },
+		{ { 17, 0, 80 }, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = sim_new(&o);
+		struct moat_isakmp *sa;
+
+		sim_run(sim, 100);
+		sim_up(sim, 0);
+		sa = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+		moat_ike1_id_body(&sa->tunnel->conf.local_id, &sa->ids[0]);
+		memcpy(sa->ids[0].data + 1, cases[i].octets, 3);
+		sim_run(sim, 60000);
+		assert_int_equal(sim_done(sim, 0), cases[i].good);
+		if (!cases[i].good)
+			assert_non_null(strstr(sim_log_text(sim, 1, "ike-auth-failed"),
+					       "identity is for protocol"));
+		sim_free(sim);
+	}
+}
+
 /* An identity that only begins as the configured one does is another. */
 static void longer_identity(void **state)
 {
@@ -634,6 +668,7 @@ int main(void)
 		cmocka_unit_test(ipv6),
 		cmocka_unit_test(wrong_psk),
 		cmocka_unit_test(wrong_identity),
+		cmocka_unit_test(identity_port),
 		cmocka_unit_test(longer_identity),
 		cmocka_unit_test(tampered_offer),
 		cmocka_unit_test(no_secret),

@@ -405,8 +405,8 @@ static void not_told_from_elsewhere(void **state)
 	sim_up(sim, 0);
 	sim_run(sim, 500);
 	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 3);
-	moat_ike1_begin(&out, TAILQ_FIRST(&sim_core(sim, 0)->isakmps), MOAT_X_INFORMATIONAL,
-			1, false);
+	moat_ike1_begin(&out, TAILQ_FIRST(&sim_core(sim, 0)->isakmps),
+			MOAT_X_INFORMATIONAL, 1, false);
 	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_NO_PROPOSAL_CHOSEN,
 			  moat_view(NULL, 0), moat_view(NULL, 0));
 	sim_inject_at(sim, 0, 7777, out.buf, moat_build_finish(&out.b));
@@ -466,12 +466,18 @@ static void bad_networks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(found),	cmocka_unit_test(as_configured),
-		cmocka_unit_test(draft),	cmocka_unit_test(each_draft),
-		cmocka_unit_test(modes),	cmocka_unit_test(no_ah),
-		cmocka_unit_test(rebound),	cmocka_unit_test(rekeyed),
-		cmocka_unit_test(not_fooled),	cmocka_unit_test(transport),
-		cmocka_unit_test(bad_networks), cmocka_unit_test(not_drawn_away),
+		cmocka_unit_test(found),
+		cmocka_unit_test(as_configured),
+		cmocka_unit_test(draft),
+		cmocka_unit_test(each_draft),
+		cmocka_unit_test(modes),
+		cmocka_unit_test(no_ah),
+		cmocka_unit_test(rebound),
+		cmocka_unit_test(rekeyed),
+		cmocka_unit_test(not_fooled),
+		cmocka_unit_test(transport),
+		cmocka_unit_test(bad_networks),
+		cmocka_unit_test(not_drawn_away),
 		cmocka_unit_test(not_told_from_elsewhere),
 	};
 
