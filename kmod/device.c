@@ -222,12 +222,14 @@ static struct dst_entry *moat_device_route(struct net *net,
 		.daddr = flow->remote.ip,
 		.saddr = flow->local.ip,
 		.flowi4_proto = flow->protocol,
+		.flowi4_mark = flow->mark,
 		.flowi4_flags = FLOWI_FLAG_ANYSRC,
 	};
 	struct flowi6 fl6 = {
 		.daddr = flow->remote.in6,
 		.saddr = flow->local.in6,
 		.flowi6_proto = flow->protocol,
+		.flowi6_mark = flow->mark,
 	};
 	struct rtable *rt;
 

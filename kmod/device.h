@@ -53,7 +53,7 @@ void moat_device_name(const struct moat_policy *policy, char *name);
 /**
  * moat_device_towards() - By which of our devices a packet would leave.
  * @mn: namespace
- * @flow: packet
+ * @flow: packet; its ports and the device it came by are not looked at
  *
  * Context: process, rcu_read_lock().
  * Return: moat_device.id, 0 for none or one created from elsewhere.

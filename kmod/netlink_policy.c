@@ -445,25 +445,41 @@ struct moat_nl_flow_answer {
 	struct moat_policy *policy;
 };
 
-/* As the hooks, or as the device that the packet would be routed to. */
+/* What one of our devices makes of it: nothing leaves there but protected. */
+static void moat_nl_verdict_device(struct moat_net *mn,
+				   const struct moat_flow *routed,
+				   struct moat_nl_flow_answer *answer)
+{
+	answer->verdict = moat_classify(mn, routed, &answer->policy);
+	if (answer->verdict == MOAT_VERDICT_CLEAR) {
+		answer->verdict = MOAT_VERDICT_DISCARD;
+		answer->why = MOAT_DROP_NO_POLICY;
+	} else if (answer->verdict == MOAT_VERDICT_BYPASS) {
+		answer->verdict = MOAT_VERDICT_DISCARD;
+	}
+}
+
+/*
+ * As the hooks, which hear what is routed to a device as well; then the device,
+ * whose policies count unless the packet was discarded already.
+ */
 static void moat_nl_verdict(struct moat_net *mn, const struct moat_flow *flow,
 			    struct moat_nl_flow_answer *answer)
 {
 	struct moat_flow routed = *flow;
 
-	routed.device = moat_device_towards(mn, flow);
 	answer->policy = NULL;
-	answer->verdict = moat_classify(mn, &routed, &answer->policy);
 	answer->why = MOAT_DROP_NONE;
-	if (answer->verdict == MOAT_VERDICT_DISCARD) {
-		answer->why = MOAT_DROP_DISCARD;
-	} else if (answer->verdict == MOAT_VERDICT_HOLD &&
-		   READ_ONCE(answer->policy->acquire_off)) {
+	answer->verdict = moat_classify(mn, flow, &answer->policy);
+	routed.device = moat_device_towards(mn, flow);
+	if (routed.device && answer->verdict != MOAT_VERDICT_DISCARD)
+		moat_nl_verdict_device(mn, &routed, answer);
+	if (answer->verdict == MOAT_VERDICT_HOLD &&
+	    READ_ONCE(answer->policy->acquire_off)) {
 		answer->verdict = MOAT_VERDICT_DISCARD;
 		answer->why = MOAT_DROP_NO_SA;
-	} else if (routed.device && answer->verdict == MOAT_VERDICT_CLEAR) {
-		answer->verdict = MOAT_VERDICT_DISCARD;
-		answer->why = MOAT_DROP_NO_POLICY;
+	} else if (answer->verdict == MOAT_VERDICT_DISCARD && !answer->why) {
+		answer->why = MOAT_DROP_DISCARD;
 	}
 }
 

@@ -114,15 +114,34 @@ def open_wire(ns, device):
     return Wire(ns, device)
 
 
+def asked(dst, *more):
+    """What the kernel would do with a packet from host-a."""
+    return json.loads(netns.run("ip", "netns", "exec", "gw-a", str(MOAT), "why", "10.1.0.2",
+                                dst, *more, "--json"))
+
+
 def why(ends):
     """The kernel says which policy a packet meets, as it is routed."""
-    def asked(dst):
-        return json.loads(netns.run("ip", "netns", "exec", "gw-a", str(MOAT), "why", "10.1.0.2",
-                                    dst, "--json"))
     answer = asked("10.2.0.2")
     same((answer["verdict"], answer["policy"]["id"], answer["policy"]["device"]),
          ("protect", 7, "moat0"), "what is routed to the device")
     same(asked("192.0.2.99")["verdict"], "clear", "what is not")
+
+    netns.ip("route add 203.0.113.0/24 dev moat0 table 50", "rule add fwmark 1 table 50",
+             ns="gw-a")
+    same([asked("203.0.113.9", *mark)["verdict"] for mark in ((), ("mark", "1"))],
+         ["clear", "protect"], "what is routed by its mark")
+    netns.ip("rule del fwmark 1 table 50", ns="gw-a")
+
+    ends.nl["gw-a"].request("policy-add", {"policy": moatnl.policy(
+        9, ANY[4], "10.2.0.0/24", action=moatnl.DISCARD)})
+    answer = asked("10.2.0.2")
+    same((answer["verdict"], answer["policy"]["id"]), ("discard", 9),
+         "what a policy without a device discards")
+    before = packets(ends.nl["gw-a"], 7)
+    netns.shell(f"! ip netns exec host-a ping -n -c 1 -W 1 {HOST_B[4]}")
+    same(packets(ends.nl["gw-a"], 7), before, "packets that met the device's policy")
+    ends.nl["gw-a"].request("policy-del", {"policy": {"id": 9}})
 
 
 def not_by_policy(ends):
