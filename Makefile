@@ -134,6 +134,7 @@ tests := $(patsubst selftests/%.c,$(B)/tests/%,$(test_sources))
 helpers = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c %_fuzzer.c,$(wildcard selftests/$(1)/*.c)))
 $(filter $(B)/tests/unit/%,$(tests)): $(call helpers,unit)
 $(B)/tests/unit/failure_test: $(B)/obj/daemon/io/failure.o
+$(B)/tests/unit/queue_test: $(patsubst %,$(B)/obj/daemon/io/%.o,worker channel x509)
 # It runs the programs.
 $(B)/tests/unit/cli_test: | $(programs)
 # The simulation checks certificates as the daemon does.

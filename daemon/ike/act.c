@@ -69,6 +69,7 @@ static void act_free(struct moat_act *act)
 	case MOAT_ACT_POLICY_ADD:
 	case MOAT_ACT_POLICY_SET:
 	case MOAT_ACT_POLICY_DEL:
+	case MOAT_ACT_FORGET:
 		break;
 	}
 	free(act);

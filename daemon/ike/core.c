@@ -51,6 +51,7 @@ void moat_core_forget(struct moat_ike *ike, const void *owner)
 		struct moat_wait *next = LIST_NEXT(wait, link);
 
 		if (wait->owner == owner) {
+			moat_act_new(ike->acts, MOAT_ACT_FORGET)->token = wait->token;
 			LIST_REMOVE(wait, link);
 			free(wait);
 		}

@@ -153,6 +153,7 @@ typedef void (*moat_answer_fn)(struct moat_ike *ike, void *owner,
  */
 void moat_core_ask(struct moat_ike *ike, struct moat_act *act, void *owner,
 		   moat_answer_fn answer);
+/** moat_core_forget() - @owner goes: no answers for it, and no work at the edges */
 void moat_core_forget(struct moat_ike *ike, const void *owner);
 
 /** moat_core_waits() - how many questions have no answer yet */

@@ -293,13 +293,17 @@ enum moat_action_type {
 	MOAT_ACT_DECRYPT,
 	MOAT_ACT_SA_UNUSED,
 	MOAT_ACT_SA_SET,
+	MOAT_ACT_FORGET,
 };
 
 enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
 
 /**
  * struct moat_act - one thing the edges shall do, in order
- * @token: non-zero where an answer is expected
+ * @token: non-zero where an answer is expected; of FORGET, which asks nothing, that of
+ *	an earlier action whose answer nobody waits for any more: DH, VERIFY and what
+ *	the keys process is asked need not be done then
+ * @unproven: of DH and VERIFY: for somebody who may be anybody, so all else goes first
  * @send: a message; @marker: put the non-ESP marker before it (port 4500);
  *        @keepalive: none, but the octet that keeps a NAT mapping alive
  * @skeyid: keys process: prf(psk of this peer, Ni | Nr); PSK looked up by remote
@@ -333,6 +337,7 @@ struct moat_act {
 	struct moat_act *next;
 	enum moat_action_type type;
 	uint32_t token;
+	bool unproven;
 	union {
 		struct {
 			struct moat_endpoint local;

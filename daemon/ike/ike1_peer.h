@@ -5,6 +5,11 @@
 
 #include "ike/ike1.h"
 
+/* ---- who it is, while phase 1 is under way: ike1_phase1.c ---- */
+
+/** moat_phase1_unproven() - may whoever began it be anybody? Then others go first */
+bool moat_phase1_unproven(const struct moat_isakmp *sa);
+
 /* ---- dead peer detection: ike1_dpd.c, RFC 3706 ---- */
 
 void moat_dpd_put_vendor(struct moat_build *b);

@@ -455,10 +455,18 @@ static void have_dh(struct moat_ike *ike, void *owner, const struct moat_event *
 		moat_main_have_values(sa);
 }
 
+/* In aggressive mode work begins for an address that may be forged. */
+bool moat_phase1_unproven(const struct moat_isakmp *sa)
+{
+	return !sa->initiator &&
+	       (sa->exchange == MOAT_X_AGGRESSIVE || sa->tunnel->conf.any);
+}
+
 void moat_phase1_generate(struct moat_isakmp *sa)
 {
 	struct moat_act *act = moat_act_new(sa->ike->acts, MOAT_ACT_DH_GENERATE);
 
+	act->unproven = moat_phase1_unproven(sa);
 	act->dh_generate.group = sa->alg.group;
 	sa->pending = 1;
 	moat_core_ask(sa->ike, act, sa, have_dh);
@@ -518,6 +526,7 @@ static void ask_secret(struct moat_isakmp *sa)
 	struct moat_act *act = moat_act_new(sa->ike->acts, MOAT_ACT_DH_SHARED);
 	const struct moat_blob *peer = &sa->ke[!ours(sa)];
 
+	act->unproven = moat_phase1_unproven(sa);
 	act->dh_shared.group = sa->alg.group;
 	act->dh_shared.secret = moat_dup(sa->dh_private.data, sa->dh_private.len);
 	act->dh_shared.secret_len = sa->dh_private.len;

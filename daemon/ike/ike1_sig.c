@@ -158,6 +158,7 @@ static void ask(struct moat_isakmp *sa, struct moat_view hash, struct moat_view 
 	struct moat_act *act = moat_act_new(sa->ike->acts, MOAT_ACT_VERIFY);
 	struct moat_verify *v = moat_alloc(sizeof(*v));
 
+	act->unproven = moat_phase1_unproven(sa);
 	act->verify = v;
 	v->creds = moat_creds_get(sa->tunnel->conf.creds);
 	v->wanted = *wanted;

@@ -138,6 +138,10 @@ void moat_io_act(struct moat_io *io, const struct moat_act *act)
 	case MOAT_ACT_VERIFY:
 		moat_workers_ask(io->workers, act);
 		break;
+	case MOAT_ACT_FORGET:
+		moat_workers_forget(io->workers, act->token);
+		moat_channel_forget(&io->keys, act->token);
+		break;
 	case MOAT_ACT_SIGN:
 		ask_signature(io, act);
 		break;

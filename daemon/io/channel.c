@@ -41,14 +41,19 @@ const struct moat_ipc *moat_letters_first(const struct moat_letters *letters)
 	return letter ? (const void *)letter->data : NULL;
 }
 
+static void free_letter(struct moat_letter *letter)
+{
+	/* Keys may be in it. */
+	explicit_bzero(letter->data, letter->len);
+	free(letter);
+}
+
 void moat_letters_drop(struct moat_letters *letters)
 {
 	struct moat_letter *letter = STAILQ_FIRST(letters);
 
 	STAILQ_REMOVE_HEAD(letters, next);
-	/* Keys may be in it. */
-	explicit_bzero(letter->data, letter->len);
-	free(letter);
+	free_letter(letter);
 }
 
 void moat_letters_free(struct moat_letters *letters)
@@ -178,6 +183,23 @@ void moat_channel_set(struct moat_channel *channel, int fd)
 	if (!channel->readable || !channel->writable)
 		abort();
 	event_add(channel->readable, NULL);
+}
+
+void moat_channel_forget(struct moat_channel *channel, uint32_t token)
+{
+	struct moat_letter *letter;
+
+	STAILQ_FOREACH(letter, &channel->queue, next) {
+		const struct moat_ipc *msg = (const void *)letter->data;
+
+		if (msg->token == token)
+			break;
+	}
+	if (!letter)
+		return;
+	STAILQ_REMOVE(&channel->queue, letter, moat_letter, next);
+	moat_channel_answered(channel, token);
+	free_letter(letter);
 }
 
 void moat_channel_send(struct moat_channel *channel, const struct moat_ipc *msg)

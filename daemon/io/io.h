@@ -168,6 +168,9 @@ void moat_channel_send(struct moat_channel *channel, const struct moat_ipc *msg)
 
 /** moat_channel_answered() - take a token off those that wait; false: not one of them */
 bool moat_channel_answered(struct moat_channel *channel, uint32_t token);
+
+/** moat_channel_forget() - a question that still waits for room is not sent */
+void moat_channel_forget(struct moat_channel *channel, uint32_t token);
 void moat_channel_close(struct moat_channel *channel);
 
 /** moat_letters_put() - append a copy of a message; moat_letters_free() wipes all */
@@ -219,6 +222,9 @@ struct moat_workers *moat_workers_new(struct moat_io *io);
 
 /** moat_workers_ask() - queue a MOAT_ACT_DH_* or MOAT_ACT_VERIFY */
 void moat_workers_ask(struct moat_workers *workers, const struct moat_act *act);
+
+/** moat_workers_forget() - a job that no thread has taken yet is not done */
+void moat_workers_forget(struct moat_workers *workers, uint32_t token);
 void moat_workers_free(struct moat_workers *workers);
 
 /* action.c */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * DH and the peer's certificates on worker threads: milliseconds that the core
- * must not wait for. A job
- * goes into one queue, its result into the other; an eventfd wakes the loop.
+ * must not wait for. A job goes into a queue, its result into another one; an
+ * eventfd wakes the loop.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -48,13 +48,15 @@ STAILQ_HEAD(jobs, job);
 
 /**
  * struct moat_workers - the threads
- * @lock: protects @queue, @done and @stop
+ * @lock: protects the queues and @stop
+ * @queue: what goes first; @unproven: what anybody can cause
  */
 struct moat_workers {
 	struct moat_io *io;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct jobs queue;
+	struct jobs unproven;
 	struct jobs done;
 	bool stop;
 	unsigned int n;
@@ -101,6 +103,17 @@ static void share(struct job *job)
 	job->priv_len = 0;
 }
 
+/* Context: @w->lock is held. */
+static struct job *next_job(struct moat_workers *w)
+{
+	struct jobs *jobs = STAILQ_EMPTY(&w->queue) ? &w->unproven : &w->queue;
+	struct job *job = STAILQ_FIRST(jobs);
+
+	if (job)
+		STAILQ_REMOVE_HEAD(jobs, next);
+	return job;
+}
+
 static void *work(void *arg)
 {
 	struct moat_workers *w = arg;
@@ -108,15 +121,15 @@ static void *work(void *arg)
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		struct job *job = STAILQ_FIRST(&w->queue);
+		struct job *job;
 
 		if (w->stop)
 			break;
+		job = next_job(w);
 		if (!job) {
 			pthread_cond_wait(&w->wake, &w->lock);
 			continue;
 		}
-		STAILQ_REMOVE_HEAD(&w->queue, next);
 		pthread_mutex_unlock(&w->lock);
 		if (job->verify)
 			job->ok = !moat_x509_verify(w->x509, job->verify, job->why,
@@ -182,6 +195,7 @@ struct moat_workers *moat_workers_new(struct moat_io *io)
 	w->x509 = moat_x509_new();
 	w->n = cpus < 2 ? 2 : cpus > WORKERS_MAX ? WORKERS_MAX : cpus;
 	STAILQ_INIT(&w->queue);
+	STAILQ_INIT(&w->unproven);
 	STAILQ_INIT(&w->done);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);
@@ -220,9 +234,42 @@ void moat_workers_ask(struct moat_workers *w, const struct moat_act *act)
 		memcpy(job->peer, act->dh_shared.peer, job->peer_len);
 	}
 	pthread_mutex_lock(&w->lock);
-	STAILQ_INSERT_TAIL(&w->queue, job, next);
+	if (!act->unproven)
+		STAILQ_INSERT_TAIL(&w->queue, job, next);
+	/* What was begun is finished first, or in a flood nothing ever would be. */
+	else if (act->type == MOAT_ACT_DH_GENERATE)
+		STAILQ_INSERT_TAIL(&w->unproven, job, next);
+	else
+		STAILQ_INSERT_HEAD(&w->unproven, job, next);
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
+}
+
+/* Context: the lock of @jobs is held. */
+static struct job *take_out(struct jobs *jobs, uint32_t token)
+{
+	struct job *job;
+
+	STAILQ_FOREACH(job, jobs, next) {
+		if (job->token == token) {
+			STAILQ_REMOVE(jobs, job, job, next);
+			return job;
+		}
+	}
+	return NULL;
+}
+
+void moat_workers_forget(struct moat_workers *w, uint32_t token)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&w->lock);
+	job = take_out(&w->unproven, token);
+	if (!job)
+		job = take_out(&w->queue, token);
+	pthread_mutex_unlock(&w->lock);
+	if (job)
+		free_job(job);
 }
 
 static void free_jobs(struct jobs *jobs)
@@ -244,6 +291,7 @@ void moat_workers_free(struct moat_workers *w)
 	for (unsigned int i = 0; i < w->n; i++)
 		pthread_join(w->threads[i], NULL);
 	free_jobs(&w->queue);
+	free_jobs(&w->unproven);
 	free_jobs(&w->done);
 	event_free(w->event);
 	close(w->eventfd);

@@ -53,6 +53,7 @@ struct node {
 	struct moat_config config;
 	struct moat_rsa_keys keys;
 	struct line logs[LOGS];
+	unsigned int unproven;
 	uint8_t first[2048];
 	size_t first_len;
 };
@@ -305,6 +306,7 @@ static void keep_log(struct node *node, const char *name, const char *text)
 
 static void act_on(struct hub *hub, unsigned int node, const struct moat_act *act)
 {
+	hub->nodes[node].unproven += act->unproven;
 	switch (act->type) {
 	case MOAT_ACT_SEND:
 		send_datagram(hub, node, act);
@@ -317,6 +319,8 @@ static void act_on(struct hub *hub, unsigned int node, const struct moat_act *ac
 	case MOAT_ACT_SIGN:
 	case MOAT_ACT_VERIFY:
 		ask_keys(hub, node, act);
+		break;
+	case MOAT_ACT_FORGET:
 		break;
 	case MOAT_ACT_LOG:
 		keep_log(&hub->nodes[node], act->log.name, act->log.text);
@@ -616,6 +620,11 @@ const char *hub_log(struct hub *hub, unsigned int node, const char *name)
 			return hub->nodes[node].logs[i].text;
 	}
 	return "";
+}
+
+unsigned int hub_unproven(struct hub *hub, unsigned int node)
+{
+	return hub->nodes[node].unproven;
 }
 
 bool hub_done(struct hub *hub)

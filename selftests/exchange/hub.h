@@ -44,6 +44,8 @@ const struct moat_policy_params *hub_policy(struct hub *hub, unsigned int node,
 					    uint8_t action, const char *remote);
 /** hub_log() - the last line of an event, "" for none */
 const char *hub_log(struct hub *hub, unsigned int node, const char *name);
+/** hub_unproven() - jobs of threads before which all else goes */
+unsigned int hub_unproven(struct hub *hub, unsigned int node);
 /** hub_done() - how the last hub_control() ended */
 bool hub_done(struct hub *hub);
 /** hub_wrong() - what a kernel has refused; NULL for nothing */

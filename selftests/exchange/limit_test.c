@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What strangers send must not fill the log: whatever they vary, and at whatever
- * pace they send, lines are bounded by time, and what is left out is counted.
+ * pace they send, lines are bounded by time, and what is left out is counted. Nor
+ * must what they have us compute pile up, or be in the way of others.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 #include <string.h>
 
 #include "ike/core.h"
-#include "sim.h"
+#include "sim_case.h"
 #include "sim_internal.h"
 
 #define MINUTE	    60000
@@ -27,6 +28,8 @@
  * @first: message 1 as the peer would send it
  * @names: kinds of lines, without the word about what was left out
  * @left_out: what that word has counted
+ * @work: Diffie-Hellman that was asked for and is still wanted; @most of it at once
+ * @unproven: how much of all of it could wait for others
  */
 struct flood {
 	struct sim *sim;
@@ -37,6 +40,7 @@ struct flood {
 	unsigned int lines[KINDS_MAX];
 	unsigned int reports;
 	unsigned int left_out;
+	unsigned int work, most, unproven;
 };
 
 static void note(struct flood *f, const struct moat_act *act)
@@ -56,6 +60,18 @@ static void note(struct flood *f, const struct moat_act *act)
 	f->lines[i]++;
 }
 
+/* Nothing of it is answered, so each half-open ISAKMP SA has one question. */
+static void note_work(struct flood *f, const struct moat_act *act)
+{
+	if (act->type == MOAT_ACT_FORGET)
+		f->work--;
+	if (act->type != MOAT_ACT_DH_GENERATE)
+		return;
+	f->unproven += act->unproven;
+	if (++f->work > f->most)
+		f->most = f->work;
+}
+
 static void step(struct flood *f, struct moat_event *event)
 {
 	struct moat_acts acts;
@@ -66,6 +82,7 @@ static void step(struct flood *f, struct moat_event *event)
 	for (const struct moat_act *act = acts.first; act; act = act->next) {
 		if (act->type == MOAT_ACT_LOG)
 			note(f, act);
+		note_work(f, act);
 	}
 	moat_acts_free(&acts);
 }
@@ -150,9 +167,10 @@ static const struct pattern {
 	{ unknown_cookies, true }, { the_same, true },
 };
 
-static void begin(struct flood *f)
+static void begin(struct flood *f, bool aggressive)
 {
 	struct sim_options o = {
+		.aggressive = aggressive,
 		.seed = 1,
 		.nets = 1,
 		.psk = { "a secret", "a secret" },
@@ -197,7 +215,7 @@ static void test_flood(void **state)
 			unsigned int sent, lines = 0;
 			struct flood f;
 
-			begin(&f);
+			begin(&f, false);
 			sent = flood(&f, &patterns[j], paces[i]);
 			for (unsigned int k = 0; k < KINDS_MAX && f.names[k]; k++) {
 				if (f.lines[k] > OF_A_KIND)
@@ -221,7 +239,7 @@ static void test_peers_are_heard(void **state)
 	struct flood f;
 
 	(void)state;
-	begin(&f);
+	begin(&f, false);
 	flood(&f, &patterns[1], 10);
 	sim_down(f.sim, 0);
 	sim_run(f.sim, 80000);
@@ -236,7 +254,7 @@ static void test_names_that_meet(void **state)
 	struct flood f;
 
 	(void)state;
-	begin(&f);
+	begin(&f, false);
 	ike = sim_core(f.sim, 1);
 	for (unsigned int i = 0; i < 1000; i++)
 		moat_limit_ok(ike, MOAT_BY_STRANGER, "spi-unknown", NULL);
@@ -255,7 +273,7 @@ static void test_many_kinds(void **state)
 	struct flood f;
 
 	(void)state;
-	begin(&f);
+	begin(&f, false);
 	ike = sim_core(f.sim, 1);
 	for (unsigned int i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		for (unsigned int j = 0; j < 21; j++)
@@ -267,6 +285,43 @@ static void test_many_kinds(void **state)
 	sim_free(f.sim);
 }
 
+/*
+ * Message 1 of aggressive mode has us compute for whoever forges an address: as much
+ * as there may be half open, however many come before a thread has time for it.
+ */
+static void test_work(void **state)
+{
+	struct flood f;
+
+	(void)state;
+	begin(&f, true);
+	for (unsigned int i = 0; i < 20000; i++)
+		as_the_peer(&f);
+	assert_int_equal(f.unproven, 20000);
+	assert_int_equal(f.work, MOAT_HALF_OPEN_MAX);
+	/* The new one comes, and then the old one goes. */
+	assert_true(f.most <= MOAT_HALF_OPEN_MAX + 1);
+	sim_free(f.sim);
+}
+
+/* Whose work may wait: what a message of aggressive mode causes, from anywhere. */
+static void test_whose_work(void **state)
+{
+	for (int aggressive = 0; aggressive < 2; aggressive++) {
+		struct flood f;
+
+		(void)state;
+		begin(&f, aggressive);
+		sim_assert_established(f.sim, 1);
+		/* Both phases with Diffie-Hellman: a value, and what it gives. */
+		assert_int_equal(f.sim->side[0].jobs, 4);
+		assert_int_equal(f.sim->side[0].unproven, 0);
+		assert_int_equal(f.sim->side[1].jobs, 4);
+		assert_int_equal(f.sim->side[1].unproven, aggressive ? 2 : 0);
+		sim_free(f.sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +329,8 @@ int main(void)
 		cmocka_unit_test(test_peers_are_heard),
 		cmocka_unit_test(test_names_that_meet),
 		cmocka_unit_test(test_many_kinds),
+		cmocka_unit_test(test_work),
+		cmocka_unit_test(test_whose_work),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

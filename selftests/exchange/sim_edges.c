@@ -375,10 +375,20 @@ static void trace(struct sim *sim, int side, const struct moat_act *act)
 		printf("# %8.3f %c      %s", sim->now / 1000.0, 'A' + side, line);
 }
 
+static void count_job(struct sim_side *side, const struct moat_act *act)
+{
+	if (act->type != MOAT_ACT_DH_GENERATE && act->type != MOAT_ACT_DH_SHARED &&
+	    act->type != MOAT_ACT_VERIFY)
+		return;
+	side->jobs++;
+	side->unproven += act->unproven;
+}
+
 void sim_act(struct sim *sim, int side, const struct moat_act *act)
 {
 	struct sim_item *item;
 
+	count_job(&sim->side[side], act);
 	switch (act->type) {
 	case MOAT_ACT_SEND:
 		sim_send(sim, side, act);
@@ -436,6 +446,8 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 		if (sim->options.verbose)
 			printf("# %8.3f %c LOG  %s: %s: %s\n", sim->now / 1000.0,
 			       'A' + side, act->log.name, act->log.tunnel, act->log.text);
+		break;
+	case MOAT_ACT_FORGET:
 		break;
 	case MOAT_ACT_KEYLOG:
 		sim->side[side].keys_named++;

@@ -61,12 +61,14 @@ struct sim_record {
  * @skew: of its clock, ms; @set_back: it once went back under this core, which so
  * counts less time than its kernel does
  * @starting: a new core meets the policies of its predecessor
+ * @jobs: what threads were asked; @unproven: what of it all else goes before
  */
 struct sim_side {
 	struct moat_ike *ike;
 	struct moat_addr addr;
 	unsigned int rebound;
 	unsigned int keepalives;
+	unsigned int jobs, unproven;
 	uint64_t unknown_at;
 	uint64_t random;
 	int64_t skew;

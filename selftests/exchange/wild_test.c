@@ -92,6 +92,9 @@ static void two_peers(void **state)
 
 	(void)state;
 	assert_int_equal(hub_tunnels(hub, 0), 3);
+	/* Before they had proved a name others' work went first: DH twice, VERIFY. */
+	assert_int_equal(hub_unproven(hub, 0), 2 * 3);
+	assert_int_equal(hub_unproven(hub, 1), 0);
 	assert_string_equal(hub_state(hub, 0, "roam"), "up");
 	assert_string_equal(hub_state(hub, 0, "roam:1"), "up");
 	assert_string_equal(hub_state(hub, 0, "roam:2"), "up");
