@@ -150,10 +150,16 @@ static void too_late(struct moat_ike *ike, void *owner)
 	moat_fragment_forget(sa);
 }
 
+/* It takes the place of the part with its number: an honest repetition fits always. */
+static size_t octets_with(const struct moat_parts *parts, const struct moat_fragment *f)
+{
+	return parts->octets - parts->part[f->number].len + f->data.len;
+}
+
 static struct moat_parts *parts_of(struct moat_isakmp *sa, const struct moat_fragment *f)
 {
 	if (sa->parts &&
-	    (sa->parts->id != f->id || sa->parts->octets + f->data.len > OCTETS_MAX))
+	    (sa->parts->id != f->id || octets_with(sa->parts, f) > OCTETS_MAX))
 		moat_fragment_forget(sa);
 	if (!sa->parts) {
 		sa->parts = moat_alloc(sizeof(*sa->parts));

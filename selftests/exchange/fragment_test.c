@@ -423,6 +423,9 @@ static void caps(void **state)
 		send_fragment(sim, 7, (uint8_t)(2 + i), false, 1000);
 		assert_int_equal(sim_burden(sim, 1).fragments, 1100 + 1000 * i);
 	}
+	/* A part that comes again takes the place of itself, however little is left. */
+	send_fragment(sim, 7, 2, false, 1000);
+	assert_int_equal(sim_burden(sim, 1).fragments, 8100);
 	send_fragment(sim, 7, 10, false, 1000);
 	assert_int_equal(sim_burden(sim, 1).fragments, 1000);
 	send_fragment(sim, 7, 11, false, MESSAGE + 1);
