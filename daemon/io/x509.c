@@ -22,10 +22,15 @@
 #define CHAIN_MAX 12
 #define STORES	  32
 
-/** struct crl - until when a CA's revocation list is fresh */
+/**
+ * struct crl - a revocation list
+ * @issuer: name of the CA whose certificates it is about
+ * @ours: a CA of ca has signed it; else one that a peer brings along may have
+ */
 struct crl {
+	gnutls_x509_crl_t list;
 	gnutls_datum_t issuer;
-	time_t until;
+	bool ours;
 };
 
 /**
@@ -76,8 +81,10 @@ static void empty(struct store *store)
 {
 	if (store->list)
 		gnutls_x509_trust_list_deinit(store->list, 1);
-	for (unsigned int i = 0; i < store->n_crls; i++)
+	for (unsigned int i = 0; i < store->n_crls; i++) {
+		gnutls_x509_crl_deinit(store->crls[i].list);
 		gnutls_free(store->crls[i].issuer.data);
+	}
 	free(store->crls);
 	*store = (struct store){ 0 };
 }
@@ -95,41 +102,43 @@ void moat_x509_free(struct moat_x509 *x509)
 /* ---- whom we trust ---- */
 
 /*
- * An old list still revokes what it names, so its age does not keep it out;
- * check_fresh() looks at that. One that no CA of ours has signed is left out.
+ * An old list still revokes what it names, so its age does not matter here. One by
+ * one: of two CAs with one name GnuTLS would look at the first alone.
  */
-static bool signed_by_ours(gnutls_x509_crl_t crl, gnutls_x509_crt_t *cas, unsigned int n)
+static bool signed_by(gnutls_x509_crl_t list, const gnutls_x509_crt_t *cas,
+		      unsigned int n)
 {
-	unsigned int status = ~0u;
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int status = ~0u;
 
-	return !gnutls_x509_crl_verify(crl, cas, n, GNUTLS_VERIFY_ALLOW_SIGN_WITH_SHA1,
-				       &status) &&
-	       !(status &
-		 ~(GNUTLS_CERT_INVALID | GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED));
+		if (!gnutls_x509_crl_verify(list, &cas[i], 1,
+					    GNUTLS_VERIFY_ALLOW_SIGN_WITH_SHA1,
+					    &status) &&
+		    !(status &
+		      ~(GNUTLS_CERT_INVALID | GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED)))
+			return true;
+	}
+	return false;
 }
 
-static void add_crl(struct store *store, gnutls_x509_crt_t *cas, unsigned int n,
+static void add_crl(struct store *store, const gnutls_x509_crt_t *cas, unsigned int n,
 		    const struct moat_der *der)
 {
 	gnutls_datum_t datum = { der->data, der->len };
-	struct crl entry = { { NULL, 0 }, 0 };
-	gnutls_x509_crl_t crl;
+	struct crl crl = { .ours = false };
 
-	if (gnutls_x509_crl_init(&crl))
+	if (gnutls_x509_crl_init(&crl.list))
 		abort();
-	if (gnutls_x509_crl_import(crl, &datum, GNUTLS_X509_FMT_DER) ||
-	    !signed_by_ours(crl, cas, n) ||
-	    gnutls_x509_crl_get_raw_issuer_dn(crl, &entry.issuer)) {
-		gnutls_x509_crl_deinit(crl);
+	if (gnutls_x509_crl_import(crl.list, &datum, GNUTLS_X509_FMT_DER) ||
+	    gnutls_x509_crl_get_raw_issuer_dn(crl.list, &crl.issuer)) {
+		gnutls_x509_crl_deinit(crl.list);
 		return;
 	}
-	entry.until = gnutls_x509_crl_get_next_update(crl);
-	store->crls = reallocarray(store->crls, store->n_crls + 1, sizeof(entry));
+	crl.ours = signed_by(crl.list, cas, n);
+	store->crls = reallocarray(store->crls, store->n_crls + 1, sizeof(crl));
 	if (!store->crls)
 		abort();
-	store->crls[store->n_crls++] = entry;
-	if (gnutls_x509_trust_list_add_crls(store->list, &crl, 1, 0, 0) != 1)
-		gnutls_x509_crl_deinit(crl);
+	store->crls[store->n_crls++] = crl;
 }
 
 static void fill(struct store *store, const struct moat_creds *creds)
@@ -314,7 +323,6 @@ static const char *path_problem(unsigned int status)
 		unsigned int bit;
 		const char *text;
 	} words[] = {
-		{ GNUTLS_CERT_REVOKED, "it is revoked (crl)" },
 		{ GNUTLS_CERT_SIGNER_NOT_FOUND,
 		  "no chain leads from it to a certificate of ca" },
 		{ GNUTLS_CERT_NOT_ACTIVATED,
@@ -335,32 +343,82 @@ static const char *path_problem(unsigned int status)
 	return "its signature, or that of one of its chain, is wrong";
 }
 
-/* Who has a CA's list, but no fresh one, cannot know what it revokes today. */
-static int check_fresh(struct job *job, const struct store *store, gnutls_x509_crt_t cert)
+/**
+ * struct revocation - what the lists of a certificate's CA say
+ * @any: there are some; @valid: one that this CA has signed
+ * @revoked: one names it
+ * @until: when the freshest was to be renewed
+ */
+struct revocation {
+	bool any, valid, revoked;
+	time_t until;
+};
+
+/* A list that claims to be of this CA counts when its key has signed it. */
+static void ask_list(const struct job *job, const struct crl *crl, gnutls_x509_crt_t cert,
+		     struct revocation *r)
 {
-	gnutls_datum_t issuer = { NULL, 0 };
-	time_t best = 0;
-	bool found = false;
+	time_t until;
+
+	r->any = true;
+	if (!crl->ours && !signed_by(crl->list, job->chain, job->n))
+		return;
+	r->valid = true;
+	r->revoked |= gnutls_x509_crt_check_revocation(cert, &crl->list, 1) != 0;
+	until = gnutls_x509_crl_get_next_update(crl->list);
+	/* -1: it says nothing about a next one. */
+	if (until == (time_t)-1)
+		until = INT64_MAX;
+	if (until > r->until)
+		r->until = until;
+}
+
+static struct revocation ask_lists(const struct job *job, const struct store *store,
+				   gnutls_x509_crt_t cert)
+{
+	struct revocation r = { .any = false };
+	gnutls_datum_t issuer;
 
 	if (gnutls_x509_crt_get_raw_issuer_dn(cert, &issuer))
-		return 0;
+		return r;
 	for (unsigned int i = 0; i < store->n_crls; i++) {
 		const struct crl *crl = &store->crls[i];
 
-		if (!moat_view_equal(moat_view(crl->issuer.data, crl->issuer.size),
-				     moat_view(issuer.data, issuer.size)))
-			continue;
-		found = true;
-		/* -1: it says nothing about a next one. */
-		if (crl->until == (time_t)-1 || crl->until > best)
-			best = crl->until == (time_t)-1 ? INT64_MAX : crl->until;
+		if (moat_view_equal(moat_view(crl->issuer.data, crl->issuer.size),
+				    moat_view(issuer.data, issuer.size)))
+			ask_list(job, crl, cert, &r);
 	}
 	gnutls_free(issuer.data);
-	if (!found || best > time(NULL))
-		return 0;
-	SAY(job, "the revocation list (crl) of the CA of the peer's certificate should "
-		 "have been renewed");
-	return -1;
+	return r;
+}
+
+/*
+ * Who has lists of a CA, but no fresh one that it has signed, cannot know what it
+ * revokes today. Who issued a certificate is known here, for the path is valid: a
+ * certificate that the peer added with that CA's name, but another key, has signed
+ * no list of it.
+ */
+static int check_revocation(struct job *job, const struct store *store)
+{
+	for (unsigned int i = 0; i < job->n; i++) {
+		struct revocation r = ask_lists(job, store, job->chain[i]);
+
+		if (!r.any || (r.valid && !r.revoked && r.until > time(NULL)))
+			continue;
+		if (r.revoked)
+			SAY(job,
+			    "the peer's certificate is not good: %s is revoked (crl)",
+			    i ? "a CA of its chain" : "it");
+		else
+			SAY(job,
+			    "the revocation list (crl) of the CA of the peer's "
+			    "certificate %s",
+			    r.valid ? "should have been renewed"
+				    : "is signed by none of ca, nor by a CA that the "
+				      "peer sent");
+		return -1;
+	}
+	return 0;
 }
 
 static int check_path(struct moat_x509 *x509, struct job *job)
@@ -369,7 +427,7 @@ static int check_path(struct moat_x509 *x509, struct job *job)
 	unsigned int flags = creds->weak ? GNUTLS_VERIFY_ALLOW_SIGN_WITH_SHA1 : 0;
 	const struct store *store;
 	unsigned int status = 0;
-	int ret = 0;
+	int ret;
 
 	if (!creds->part[MOAT_CREDS_CA].n)
 		return check_days(job);
@@ -377,11 +435,8 @@ static int check_path(struct moat_x509 *x509, struct job *job)
 	ret = gnutls_x509_trust_list_verify_crt2(
 		store->list, job->chain, job->n, NULL, 0,
 		flags | GNUTLS_VERIFY_ALLOW_UNSORTED_CHAIN, &status, NULL);
-	if (!ret && !status) {
-		for (unsigned int i = 0; i < job->n && !ret; i++)
-			ret = check_fresh(job, store, job->chain[i]);
-		return ret;
-	}
+	if (!ret && !status)
+		return check_revocation(job, store);
 	SAY(job, "the peer's certificate is not good: %s",
 	    ret ? gnutls_strerror(ret) : path_problem(status));
 	return -1;

@@ -275,6 +275,57 @@ static void refused_initiator(void **state)
 	sim_free(sim);
 }
 
+/*
+ * Revocation lists of the CA between the peer and our ca, which the peer brings along:
+ * what side 1 has against side 0, or NULL for nothing.
+ */
+static void lists_of_a_chain(void **state)
+{
+	static const struct {
+		const char *cert;
+		const char *crl;
+		const char *text;
+	} cases[] = {
+		{ "gw-a", "\"crl.pem\", \"sub-crl.pem\"", NULL },
+		{ "gw-a", "\"crl.pem\", \"sub-crl-revoked.pem\"",
+		  "not good: it is revoked (crl)" },
+		{ "gw-a", "\"sub-crl-revoked.pem\"", "not good: it is revoked (crl)" },
+		{ "gw-a-two", "\"sub-crl-revoked.pem\"",
+		  "not good: it is revoked (crl)" },
+		{ "gw-a", "\"sub-crl.pem\", \"sub-crl-revoked.pem\"",
+		  "not good: it is revoked (crl)" },
+		{ "gw-a", "\"sub-crl-old.pem\"", "should have been renewed" },
+		{ "gw-a", "\"sub-crl-old.pem\", \"sub-crl.pem\"", NULL },
+		{ "gw-a", "\"crl-no-sub.pem\", \"sub-crl.pem\"",
+		  "a CA of its chain is revoked (crl)" },
+		{ "gw-a", "\"crl-forged.pem\"", "is signed by none of ca" },
+		{ "gw-a", "\"crl-forged.pem\", \"crl.pem\"", NULL },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = signatures();
+		const char *text = cases[i].text;
+		char more[128];
+		struct sim *sim;
+
+		snprintf(more, sizeof(more), "ca = \"ca.pem\"\ncrl = [ %s ]",
+			 cases[i].crl);
+		o.cert[0] = cases[i].cert;
+		o.more[1] = more;
+		sim = start(&o);
+		if (!text && strcmp(sim_state(sim, 1), "up"))
+			fail_msg("case %u: %s", i,
+				 sim_log_text(sim, 1, "ike-auth-failed"));
+		if (text && (!strcmp(sim_state(sim, 1), "up") ||
+			     !strstr(sim_log_text(sim, 1, "ike-auth-failed"), text)))
+			fail_msg("case %u: %s, \"%s\" does not say \"%s\"", i,
+				 sim_state(sim, 1),
+				 sim_log_text(sim, 1, "ike-auth-failed"), text);
+		sim_free(sim);
+	}
+}
+
 /* A new revocation list changes no tunnel that is up, and counts from then on. */
 static void renewed_crl(void **state)
 {
@@ -449,9 +500,9 @@ int main(void)
 		cmocka_unit_test(main_mode),	    cmocka_unit_test(aggressive_mode),
 		cmocka_unit_test(identities),	    cmocka_unit_test(by_key_id),
 		cmocka_unit_test(refusals),	    cmocka_unit_test(refused_initiator),
-		cmocka_unit_test(renewed_crl),	    cmocka_unit_test(rough_network),
-		cmocka_unit_test(encrypted_nonces), cmocka_unit_test(wrong_key),
-		cmocka_unit_test(oracle),
+		cmocka_unit_test(lists_of_a_chain), cmocka_unit_test(renewed_crl),
+		cmocka_unit_test(rough_network),    cmocka_unit_test(encrypted_nonces),
+		cmocka_unit_test(wrong_key),	    cmocka_unit_test(oracle),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
