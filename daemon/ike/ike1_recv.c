@@ -274,8 +274,33 @@ int moat_ike1_wait(struct moat_ike1_in *in)
 	return -1;
 }
 
+/* What a message of phase 1 agrees on, and the check of its other payloads needs. */
+struct agreed {
+	struct moat_cookies cky;
+	struct moat_ike_alg alg;
+	uint32_t life;
+	struct moat_natt natt;
+	bool fragments;
+};
+
+static struct agreed agreed_on(const struct moat_isakmp *sa)
+{
+	return (struct agreed){ sa->cky, sa->alg, sa->life, sa->natt, sa->fragments };
+}
+
+/* It was refused, or waits: the next one in its place finds nothing of it. */
+static void forget_agreed(struct moat_isakmp *sa, const struct agreed *before)
+{
+	sa->cky = before->cky;
+	sa->alg = before->alg;
+	sa->life = before->life;
+	sa->natt = before->natt;
+	sa->fragments = before->fragments;
+}
+
 static void handle(struct moat_ike1_in *in)
 {
+	struct agreed before = agreed_on(in->sa);
 	uint8_t flags = in->hdr.flags;
 
 	/* RFC 2408 section 3.1: for informational messages that are not encrypted. */
@@ -309,6 +334,7 @@ static void handle(struct moat_ike1_in *in)
 	}
 	first_of_quick(in);
 	if (moat_ike1_payloads(in->row, &in->msg, &in->no) || in->row->verify(in)) {
+		forget_agreed(in->sa, &before);
 		if (in->no.why)
 			refused(in, MOAT_LOG_WARN);
 		if (in->row->state == MOAT_QUICK_NEW ||

@@ -123,6 +123,69 @@ static void stream_of_errors(void **state)
 	assert_in_range(forged_errors(1000), 2000, 2100);
 }
 
+/* Message 2 as somebody else writes it who saw message 1: one payload is too short. */
+static size_t forge_2(const uint8_t *sent, size_t len, uint8_t type,
+		      uint8_t message[2048])
+{
+	struct moat_hdr hdr = { .exchange = MOAT_X_AGGRESSIVE };
+	struct moat_message msg;
+	struct moat_build b;
+
+	memcpy(hdr.cookie_i, sent, MOAT_COOKIE_LEN);
+	memset(hdr.cookie_r, 0x5a, MOAT_COOKIE_LEN);
+	assert_int_equal(
+		moat_chain_parse(sent[16],
+				 moat_view(sent + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
+				 false, &msg, NULL),
+		0);
+	moat_build_start(&b, message, 2048, &hdr);
+	for (unsigned int i = 0; i < msg.count; i++) {
+		const struct moat_payload *p = &msg.payloads[i];
+
+		moat_build_payload(&b, p->type,
+				   moat_view(p->body.data,
+					     p->type == type ? 4 : p->body.len));
+	}
+	return moat_build_finish(&b);
+}
+
+static bool first_answer(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 1 && exchange == MOAT_X_AGGRESSIVE && nth == 1;
+}
+
+/* A message 2 that is refused leaves nothing of it behind: the right one is taken. */
+static void refused_2(void **state)
+{
+	static const uint8_t types[] = { MOAT_P_KE, MOAT_P_NONCE, MOAT_P_ID };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types); i++) {
+		struct sim_options o = sim_plain();
+		uint8_t message[2048];
+		const uint8_t *sent;
+		struct sim *sim;
+		size_t len;
+		int to;
+
+		o.aggressive = true;
+		sim = sim_new(&o);
+		sim_set_filter(sim, first_answer);
+		sim_run(sim, 100);
+		sim_up(sim, 0);
+		sim_run(sim, 500);
+		sent = sim_datagram(sim, 1, &len, &to);
+		assert_int_equal(to, 0);
+		len = forge_2(sent, len, types[i], message);
+		sim_inject(sim, 0, message, len);
+		assert_int_equal(sim_logged(sim, 0, "ike-refused"), 1);
+		sim_run(sim, 5000);
+		assert_int_equal(sim_done(sim, 0), 1);
+		sim_assert_established(sim, 1);
+		sim_free(sim);
+	}
+}
+
 static bool main_5(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 0 && exchange == MOAT_X_MAIN && nth >= 3;
@@ -200,9 +263,8 @@ static void repeated_for_ever(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(second_values),
-		cmocka_unit_test(stream_of_errors),
-		cmocka_unit_test(repeated_for_ever),
+		cmocka_unit_test(second_values), cmocka_unit_test(stream_of_errors),
+		cmocka_unit_test(refused_2),	 cmocka_unit_test(repeated_for_ever),
 		cmocka_unit_test(garbage_for_5),
 	};
 
