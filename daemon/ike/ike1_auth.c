@@ -236,7 +236,7 @@ const char *moat_auth_suspicion(const struct moat_isakmp *sa)
 	if (method(sa) == MOAT_METHOD_RSA_SIG)
 		return "one side has another shared secret, which no mistake in its "
 		       "configuration explains";
-	return "the pre-shared keys most likely differ";
+	return "the pre-shared keys most likely differ (secrets.conf of both sides)";
 }
 
 int moat_auth_stranger(struct moat_ike1_in *in, struct moat_view id)

@@ -104,21 +104,21 @@ static struct moat_isakmp *find_moved(const struct moat_ike1_in *in)
 static void undecryptable(struct moat_ike1_in *in)
 {
 	struct moat_isakmp *sa = in->sa;
-	char name[MOAT_ISAKMP_STRLEN];
+	struct moat_mismatch why = { .n_diff = 0 };
 
 	if (!moat_ike1_is_phase1(in->row->exchange) || !encrypted(in)) {
 		refused(in, MOAT_LOG_INFO);
 		return;
 	}
 	in->ike->refused[in->no.why]++;
+	snprintf(why.text, sizeof(why.text), "%s", moat_auth_suspicion(sa));
 	snprintf(sa->hint, sizeof(sa->hint), "%s", moat_auth_suspicion(sa));
 	if (sa->told)
 		return;
-	moat_act_log(
-		in->ike->acts, MOAT_LOG_WARN, "ike-auth-failed", sa->tunnel->conf.name,
-		"message %u does not decrypt to anything that makes sense (%s): %s; %s",
-		in->row->number, in->no.text, moat_auth_suspicion(sa),
-		moat_isakmp_name(sa, name));
+	moat_act_explain(in->ike->acts, "ike-auth-failed", &sa->tunnel->conf,
+			 &sa->remote.addr, &why,
+			 "message %u does not decrypt to anything that makes sense (%s)",
+			 in->row->number, in->no.text);
 	sa->told = true;
 	if (!sa->initiator)
 		moat_info_refuse_auth(sa, MOAT_N_AUTHENTICATION_FAILED);

@@ -151,30 +151,41 @@ void moat_isakmp_unsent(struct moat_ike *ike, const struct moat_event *event)
 		moat_ike1_give_up(ike, &sa->flight);
 }
 
-void moat_isakmp_fail(struct moat_isakmp *sa, const char *why)
+/* Anybody can begin with us; only our own attempts are worth a warning. */
+static void explain_failure(struct moat_isakmp *sa, const struct moat_mismatch *why)
 {
-	enum moat_cause cause = sa->ike->acts->cause;
-	struct moat_tunnel *tunnel = sa->tunnel;
+	struct moat_acts *acts = sa->ike->acts;
+	const char *state = moat_state_name(sa->state);
+	enum moat_cause cause = acts->cause;
 	char name[MOAT_ISAKMP_STRLEN];
-	char text[400];
 
-	snprintf(text, sizeof(text), "%s%s%s", why, sa->hint[0] ? "; " : "", sa->hint);
-	/* Anybody can begin with us; only our own attempts are worth a warning. */
-	if (!sa->initiator)
-		sa->ike->acts->cause = MOAT_BY_STRANGER;
-	moat_act_log(sa->ike->acts, sa->initiator ? MOAT_LOG_WARN : MOAT_LOG_INFO,
-		     "ike-failed", tunnel->conf.name,
-		     "phase 1 as %s failed in state %s: %s; %s",
-		     sa->initiator ? "initiator" : "responder",
-		     moat_state_name(sa->state), text, moat_isakmp_name(sa, name));
-	sa->ike->acts->cause = cause;
+	if (sa->initiator) {
+		moat_act_explain(acts, "ike-failed", &sa->tunnel->conf, &sa->remote.addr,
+				 why, "phase 1 as initiator failed in state %s", state);
+		return;
+	}
+	acts->cause = MOAT_BY_STRANGER;
+	moat_act_log(acts, MOAT_LOG_INFO, "ike-failed", sa->tunnel->conf.name,
+		     "phase 1 as responder failed in state %s: %s; %s", state, why->text,
+		     moat_isakmp_name(sa, name));
+	acts->cause = cause;
+}
+
+void moat_isakmp_fail(struct moat_isakmp *sa, const char *text)
+{
+	struct moat_tunnel *tunnel = sa->tunnel;
+	struct moat_mismatch why = { .n_diff = 0 };
+
+	snprintf(why.text, sizeof(why.text), "%s%s%s", text, sa->hint[0] ? "; " : "",
+		 sa->hint);
+	explain_failure(sa, &why);
 	moat_isakmp_remove(sa);
 	if (!sa->initiator)
 		return;
 	if (moat_isakmp_usable(tunnel))
 		moat_peer_connect(tunnel);
 	else if (!moat_isakmp_connecting(tunnel))
-		moat_peer_failed(tunnel, text);
+		moat_peer_failed(tunnel, why.text);
 }
 
 /*
