@@ -133,6 +133,10 @@ static const char *advice(const struct moat_isakmp *sa, uint16_t type,
 	case MOAT_N_INVALID_ID_INFORMATION:
 		*key = MOAT_CONF_LOCAL_ID;
 		return "compare our local-id with the peer's remote-id";
+	case MOAT_N_INVALID_EXCHANGE_TYPE:
+		*key = MOAT_CONF_EXCHANGE;
+		return "one side has main mode, the other one aggressive mode: compare "
+		       "exchange of both";
 	default:
 		return "its log says more";
 	}

@@ -296,6 +296,46 @@ void moat_phase1_reselect(struct moat_isakmp *sa)
 	sa->tunnel = best;
 }
 
+static struct moat_isakmp *half_open(const struct moat_ike1_in *in,
+				     struct moat_tunnel *tunnel)
+{
+	struct moat_isakmp *sa = moat_isakmp_new(tunnel, in->hdr.exchange, false);
+
+	sa->local = in->local;
+	sa->remote = in->remote;
+	sa->marker = in->marker;
+	memcpy(sa->cky.i, in->hdr.cookie_i, MOAT_COOKIE_LEN);
+	return sa;
+}
+
+/* Is the exchange all that its tunnel has otherwise? RFC 2408 section 5.2 */
+static bool refuse_exchange(struct moat_ike1_in *in, struct call call)
+{
+	struct moat_mismatch why = { .key = MOAT_CONF_EXCHANGE, .n_diff = 1 };
+	const char *theirs = moat_exchange_name(call.exchange);
+	struct moat_tunnel *tunnel;
+	const char *ours;
+
+	call.exchange = call.exchange == MOAT_X_MAIN ? MOAT_X_AGGRESSIVE : MOAT_X_MAIN;
+	tunnel = next_serving(in->ike, NULL, &call);
+	if (!tunnel)
+		return false;
+	ours = moat_exchange_name(call.exchange);
+	snprintf(why.text, sizeof(why.text),
+		 "the peer begins in %s mode, we have %s mode; to accept: set exchange = "
+		 "\"%s\"",
+		 theirs, ours, theirs);
+	why.diff[0].attribute = "exchange";
+	snprintf(why.diff[0].offered, sizeof(why.diff[0].offered), "%s", theirs);
+	snprintf(why.diff[0].ours, sizeof(why.diff[0].ours), "%s", ours);
+	moat_act_explain(in->ike->acts, "ike-wrong-exchange", &tunnel->conf,
+			 &in->remote.addr, &why, "phase 1");
+	in->sa = half_open(in, tunnel);
+	moat_info_refuse(in, MOAT_N_INVALID_EXCHANGE_TYPE);
+	moat_isakmp_remove(in->sa);
+	return true;
+}
+
 struct moat_isakmp *moat_phase1_accept(struct moat_ike1_in *in)
 {
 	struct moat_ike *ike = in->ike;
@@ -304,25 +344,19 @@ struct moat_isakmp *moat_phase1_accept(struct moat_ike1_in *in)
 	const char *exchange = moat_exchange_name(in->hdr.exchange);
 	char local[MOAT_ADDR_STRLEN];
 	char remote[MOAT_ADDR_STRLEN];
-	struct moat_isakmp *sa;
 
-	if (!tunnel) {
-		ike->refused[MOAT_REFUSE_UNKNOWN]++;
+	if (tunnel) {
+		limit_half_open(ike, &in->remote.addr, tunnel->conf.any);
+		return half_open(in, tunnel);
+	}
+	ike->refused[MOAT_REFUSE_UNKNOWN]++;
+	if (!refuse_exchange(in, call))
 		moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-unknown-peer", NULL,
 			     "message 1 of %s mode from %s to %s: no tunnel has these "
-			     "addresses and exchange = \"%s\", or the operator took it "
-			     "down",
+			     "addresses, or the operator took it down",
 			     exchange, moat_addr_str(&in->remote.addr, remote),
-			     moat_addr_str(&in->local.addr, local), exchange);
-		return NULL;
-	}
-	limit_half_open(ike, &in->remote.addr, tunnel->conf.any);
-	sa = moat_isakmp_new(tunnel, in->hdr.exchange, false);
-	sa->local = in->local;
-	sa->remote = in->remote;
-	sa->marker = in->marker;
-	memcpy(sa->cky.i, in->hdr.cookie_i, MOAT_COOKIE_LEN);
-	return sa;
+			     moat_addr_str(&in->local.addr, local));
+	return NULL;
 }
 
 /* ---- the proposals ---- */
