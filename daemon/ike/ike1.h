@@ -199,6 +199,8 @@ struct moat_isakmp {
  * @dead: removed; freed at the end of the step
  * @told: the reason of its failure is in the log
  * @counted: it counts in pair->answering
+ * @doubted: so many errors came while it waits for message 2 that name no quick
+ *	mode; @doubt is the last one that was explained
  * @notify: what to tell the peer about a message 1 that is refused
  * @child: the SAs, from message 2 on
  * @iv: of the next message
@@ -215,6 +217,8 @@ struct moat_quick {
 	bool dead;
 	bool told;
 	bool counted;
+	unsigned int doubted;
+	uint16_t doubt;
 	uint16_t notify;
 	struct moat_isakmp *sa;
 	struct moat_pair *pair;
@@ -665,6 +669,18 @@ void moat_quick_id_build(const struct moat_range *range, uint8_t protocol, uint1
 uint16_t moat_quick_id_port(const uint16_t range[2]);
 int moat_quick_id_parse(struct moat_view body, struct moat_range *range,
 			uint8_t *protocol, uint16_t *port, struct moat_refusal *no);
+
+/* ---- errors that the peer says of quick modes: ike1_refused.c ---- */
+
+/**
+ * moat_refused_handle() - explain an authentic error, end the quick modes it refuses
+ * @n: a notification below 16384 (RFC 2408 section 3.14.1)
+ */
+void moat_refused_handle(struct moat_isakmp *sa, const struct moat_notify *n);
+/** moat_refused_settle() - end the quick modes that were refused without their name */
+void moat_refused_settle(struct moat_isakmp *sa);
+/** moat_refused_leave() - a quick mode ends; what was meant for it counts no more */
+void moat_refused_leave(const struct moat_quick *quick);
 
 /* ---- informational exchange: ike1_info.c ---- */
 

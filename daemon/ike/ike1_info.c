@@ -202,59 +202,6 @@ int moat_info_verify(struct moat_ike1_in *in)
 	return 0;
 }
 
-/* Which of our quick modes does an error speak of? */
-static struct moat_quick *quick_of(struct moat_isakmp *sa, const struct moat_notify *n)
-{
-	struct moat_quick *only = NULL;
-	struct moat_quick *quick;
-	unsigned int count = 0;
-
-	LIST_FOREACH(quick, &sa->quicks, link) {
-		if (!quick->initiator || quick->state != MOAT_QUICK_SENT_1)
-			continue;
-		if (n->spi.len == 4 && moat_get32(n->spi.data) == quick->sas[0].spi_in)
-			return quick;
-		only = quick;
-		count++;
-	}
-	/* Some peers name no SPI: then it is clear when there is but one. */
-	return count == 1 ? only : NULL;
-}
-
-static void handle_error(struct moat_isakmp *sa, const struct moat_notify *n)
-{
-	struct moat_quick *quick = quick_of(sa, n);
-	struct moat_ike *ike = sa->ike;
-	struct moat_mismatch offered = { .text = "its log says more" };
-	const struct moat_tunnel_conf *conf = &sa->tunnel->conf;
-	char why[800];
-
-	if (quick)
-		conf = &quick->pair->tunnel->conf;
-	if (n->type == MOAT_N_NO_PROPOSAL_CHOSEN && quick) {
-		struct moat_sa_want want = moat_quick_want(conf, sa);
-
-		moat_sa_want_print(&want, &offered);
-		offered.key = conf->esp.count ? MOAT_CONF_ESP : MOAT_CONF_AH;
-	} else if (n->type == MOAT_N_INVALID_ID_INFORMATION && quick) {
-		snprintf(
-			offered.text, sizeof(offered.text),
-			"it has no such pair of networks; compare local-net and remote-net");
-		offered.key = MOAT_CONF_LOCAL_NET;
-	}
-	snprintf(why, sizeof(why), "the peer says %s (%u): %s", moat_notify_name(n->type),
-		 n->type, offered.text);
-	moat_act_explain(ike->acts,
-			 n->type == MOAT_N_NO_PROPOSAL_CHOSEN ? "quick-no-proposal"
-							      : "ike-notify",
-			 conf, &sa->remote.addr, &offered, "the peer says %s (%u)",
-			 moat_notify_name(n->type), n->type);
-	if (!quick)
-		return;
-	quick->told = true;
-	moat_quick_fail(quick, why);
-}
-
 static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)
 {
 	char name[MOAT_ISAKMP_STRLEN];
@@ -271,7 +218,7 @@ static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)
 	else if (moat_spi_refused(sa, &n))
 		return;
 	else if (n.type < NOTIFY_ERRORS)
-		handle_error(sa, &n);
+		moat_refused_handle(sa, &n);
 	else
 		moat_act_log(sa->ike->acts, MOAT_LOG_DEBUG, "ike-notify",
 			     sa->tunnel->conf.name, "the peer says %s (%u); %s",

@@ -560,6 +560,8 @@ int moat_quick_verify_2(struct moat_ike1_in *in)
 void moat_quick_answer_2(struct moat_ike1_in *in)
 {
 	derive(in->quick);
+	/* One less that a refusal can have meant. */
+	moat_refused_settle(in->sa);
 }
 
 /* ---- message 3 arrives ---- */

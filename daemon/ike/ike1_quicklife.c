@@ -113,6 +113,7 @@ void moat_quick_fail(struct moat_quick *quick, const char *why)
 
 	if (quick->dead)
 		return;
+	moat_refused_leave(quick);
 	remove_quick(quick);
 	if (pair && !quick->told)
 		moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "quick-failed",

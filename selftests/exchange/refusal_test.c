@@ -71,11 +71,165 @@ static void other_exchange(void **state)
 	}
 }
 
+static bool no_answers(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return from == 0 &&
+	       (exchange == MOAT_X_QUICK || exchange == MOAT_X_INFORMATIONAL);
+}
+
+static bool no_notifications(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return from == 0 && exchange == MOAT_X_INFORMATIONAL;
+}
+
+/* Side 0 refuses a quick mode; without an SPI, as libreswan, it does not say which. */
+static void refuse(struct sim *sim, uint32_t id, const void *spi, size_t len)
+{
+	struct moat_isakmp *sa = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+	struct moat_ike1_out out;
+
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, id);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_NO_PROPOSAL_CHOSEN,
+			  moat_view(spi, len), moat_view(NULL, 0));
+	sim_insider_send(sim, sa, &out, id, false);
+}
+
+/* Side 1 has begun all of its quick modes. */
+static struct sim *begun(const struct sim_options *o, sim_filter filter)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_set_filter(sim, filter);
+	sim_run(sim, 100);
+	sim_up(sim, 1);
+	for (int i = 0; i < 3000 && sim_sent(sim, 1, MOAT_X_QUICK) < o->nets * o->nets;
+	     i++)
+		sim_run(sim, 1);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_QUICK), o->nets * o->nets);
+	return sim;
+}
+
+/* As many refusals as quick modes are under way are meant for all of them. */
+static void all_refused(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		struct sim_options o = sim_plain();
+		struct moat_cookies cookies;
+		unsigned int count;
+		struct sim *sim;
+
+		o.nets = 1 + i / 2;
+		count = o.nets * o.nets;
+		sim = begun(&o, no_answers);
+		for (unsigned int k = 0; k < count; k++) {
+			assert_int_equal(sim_done(sim, 1), -1);
+			cookies = TAILQ_FIRST(&sim_core(sim, 0)->isakmps)->cky;
+			refuse(sim, 500 + k, &cookies, i % 2 ? sizeof(cookies) : 0);
+		}
+		sim_run(sim, 100);
+		assert_int_equal(sim_done(sim, 1), 0);
+		assert_says(sim, 1, "quick-no-proposal", "we offered");
+		assert_says(sim, 1, "quick-no-proposal", "aes128gcm16");
+		assert_says(sim, 1, "control-done", "we offered");
+		assert_int_equal(sim_logged(sim, 1, "quick-no-proposal"), 1);
+		assert_int_equal(sim_logged(sim, 1, "quick-failed"), 0);
+		sim_free(sim);
+	}
+}
+
+/* Of two tunnels each is explained with its own offer. */
+static void two_tunnels(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_isakmp *sa;
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 2;
+	o.split = true;
+	o.start[1] = MOAT_START_UP;
+	sim = sim_new(&o);
+	sim_set_filter(sim, no_answers);
+	for (int i = 0; i < 3000 && sim_sent(sim, 1, MOAT_X_QUICK) < 4; i++)
+		sim_run(sim, 1);
+	refuse(sim, 500, NULL, 0);
+	assert_int_equal(sim_logged(sim, 1, "quick-no-proposal"), 2);
+	assert_says(sim, 1, "quick-no-proposal", "not of which of 4 quick modes: we");
+	sa = TAILQ_FIRST(&sim_core(sim, 1)->isakmps);
+	assert_false(LIST_EMPTY(&sa->quicks));
+	for (uint32_t k = 1; k < 4; k++)
+		refuse(sim, 500 + k, NULL, 0);
+	assert_true(LIST_EMPTY(&sa->quicks));
+	assert_int_equal(sim_logged(sim, 1, "quick-no-proposal"), 2);
+	sim_free(sim);
+}
+
+/*
+ * One of three is refused. What has an answer is not in question any more, which
+ * shows whom it was meant for; and no refusal ends what was accepted.
+ */
+static void one_refused(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 3;
+	o.split = true;
+	for (int late = 0; late < 2; late++) {
+		sim = sim_new(&o);
+		sim_set_filter(sim, late ? no_answers : no_notifications);
+		sim_run(sim, 100);
+		/* Of its last network side 0 accepts nothing. */
+		TAILQ_LAST(&sim_core(sim, 0)->tunnels, moat_tunnels)->conf.esp.count = 0;
+		sim_up(sim, 1);
+		for (int i = 0; i < 3000 && sim_sent(sim, 1, MOAT_X_QUICK) < 3; i++)
+			sim_run(sim, 1);
+		refuse(sim, 500, NULL, 0);
+		assert_int_equal(sim_done(sim, 1), -1);
+		sim_set_filter(sim, no_notifications);
+		sim_run(sim, late ? 1500 : 500);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 2);
+		assert_int_equal(sim_done(sim, 1), 0);
+		assert_int_equal(sim_logged(sim, 1, "quick-no-proposal"), 1);
+		assert_int_equal(sim_logged(sim, 1, "quick-failed"), 0);
+		sim_free(sim);
+	}
+}
+
+/* What was meant for one that has ended since ends no other one. */
+static void none_left(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_isakmp *sa;
+	struct sim *sim;
+	uint8_t spi[4];
+
+	(void)state;
+	o.nets = 2;
+	sim = begun(&o, no_answers);
+	sa = TAILQ_FIRST(&sim_core(sim, 1)->isakmps);
+	for (uint32_t k = 0; k < 2; k++)
+		refuse(sim, 500 + k, NULL, 0);
+	for (uint32_t k = 0; k < 2; k++) {
+		moat_set32(spi, LIST_FIRST(&sa->quicks)->sas[0].spi_in);
+		refuse(sim, 600 + k, spi, sizeof(spi));
+	}
+	sim_set_filter(sim, no_notifications);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 2);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wrong_psk),
-		cmocka_unit_test(other_exchange),
+		cmocka_unit_test(wrong_psk),   cmocka_unit_test(other_exchange),
+		cmocka_unit_test(all_refused), cmocka_unit_test(two_tunnels),
+		cmocka_unit_test(one_refused), cmocka_unit_test(none_left),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
