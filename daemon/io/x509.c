@@ -331,6 +331,8 @@ static const char *path_problem(unsigned int status)
 		{ GNUTLS_CERT_SIGNER_NOT_CA, "its issuer is no CA" },
 		{ GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE,
 		  "its issuer may not issue it (constraints)" },
+		{ GNUTLS_CERT_UNKNOWN_CRIT_EXTENSIONS,
+		  "it, or one of its chain, has a critical extension that is not known" },
 		{ GNUTLS_CERT_INSECURE_ALGORITHM,
 		  "it is signed with an algorithm that is broken (weak = true takes "
 		  "SHA-1)" },
