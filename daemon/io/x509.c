@@ -529,6 +529,9 @@ static int check_signature(struct job *job)
 	if (!why && !moat_cert_usage(job->chain[0], GNUTLS_KEY_DIGITAL_SIGNATURE |
 							    GNUTLS_KEY_NON_REPUDIATION))
 		why = "its key usage does not allow digital signatures";
+	if (!why && !moat_cert_for_ike(job->chain[0]))
+		why = "its extended key usage is critical and does not allow IKE: it "
+		      "needs ipsecIKE (1.3.6.1.5.5.7.3.17)";
 	if (why) {
 		SAY(job, "the peer's certificate: %s", why);
 		return -1;

@@ -9,7 +9,11 @@
 
 #include "wire/isakmp.h"
 
-#define SANS_MAX 64
+#define SANS_MAX     64
+#define PURPOSES_MAX 64
+
+/* Of ISAKMP's early days: Cisco, Apple and others still ask for it. */
+#define IKE_INTERMEDIATE "1.3.6.1.5.5.8.2.2"
 
 static struct moat_view stripped(const gnutls_datum_t *number)
 {
@@ -52,6 +56,31 @@ bool moat_cert_usage(gnutls_x509_crt_t cert, unsigned int usage)
 	if (ret == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
 		return true;
 	return !ret && (allowed & usage);
+}
+
+bool moat_cert_for_ike(gnutls_x509_crt_t cert)
+{
+	static const char *const fit[] = { GNUTLS_KP_IPSEC_IKE, GNUTLS_KP_ANY,
+					   GNUTLS_KP_TLS_WWW_SERVER,
+					   GNUTLS_KP_TLS_WWW_CLIENT, IKE_INTERMEDIATE };
+	unsigned int critical = 0;
+
+	for (unsigned int i = 0; i < PURPOSES_MAX; i++) {
+		char oid[64];
+		size_t len = sizeof(oid);
+		int ret = gnutls_x509_crt_get_key_purpose_oid(cert, i, oid, &len,
+							      &critical);
+
+		if (ret == GNUTLS_E_SHORT_MEMORY_BUFFER)
+			continue;
+		if (ret < 0)
+			break;
+		for (size_t k = 0; k < sizeof(fit) / sizeof(fit[0]); k++) {
+			if (!strcmp(oid, fit[k]))
+				return true;
+		}
+	}
+	return !critical;
 }
 
 gnutls_datum_t moat_cert_dn(gnutls_x509_crt_t cert)

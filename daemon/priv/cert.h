@@ -32,6 +32,16 @@ const char *moat_cert_key(gnutls_x509_crt_t cert, bool weak, struct moat_cert_ke
 bool moat_cert_usage(gnutls_x509_crt_t cert, unsigned int usage);
 
 /**
+ * moat_cert_for_ike() - does its extended key usage leave room for IKE?
+ *
+ * RFC 4945 section 5.1.3.12: ipsecIKE or any. Many that serve have those of TLS, or
+ * iKEIntermediate, so these are as good; and only what is critical is a limit.
+ *
+ * Return: true also when there is none.
+ */
+bool moat_cert_for_ike(gnutls_x509_crt_t cert);
+
+/**
  * moat_cert_has_id() - does a certificate stand for this identity?
  *
  * A distinguished name is the subject's; addresses, FQDN and user@FQDN stand in

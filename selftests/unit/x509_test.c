@@ -264,6 +264,45 @@ static struct made gateway(void)
 	};
 }
 
+/* RFC 4945 section 5.1.3.12, and what is common beside it */
+static void purposes(void **state)
+{
+	static const struct {
+		const char *purpose, *also;
+		bool critical;
+		const char *words;
+	} cases[] = {
+		{ NULL, NULL, false, "good" },
+		{ GNUTLS_KP_IPSEC_IKE, NULL, true, "good" },
+		{ GNUTLS_KP_ANY, NULL, true, "good" },
+		{ GNUTLS_KP_TLS_WWW_SERVER, NULL, true, "good" },
+		{ GNUTLS_KP_TLS_WWW_CLIENT, NULL, true, "good" },
+		{ "1.3.6.1.5.5.8.2.2", NULL, true, "good" },
+		{ GNUTLS_KP_CODE_SIGNING, GNUTLS_KP_IPSEC_IKE, true, "good" },
+		{ GNUTLS_KP_CODE_SIGNING, NULL, false, "good" },
+		{ GNUTLS_KP_CODE_SIGNING, NULL, true, "extended key usage" },
+		{ GNUTLS_KP_EMAIL_PROTECTION, GNUTLS_KP_CODE_SIGNING, true,
+		  "extended key usage" },
+		/* As long as one of ours, and not it. */
+		{ "1.3.6.1.5.5.7.3.18", NULL, true, "extended key usage" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct made m = gateway();
+		struct der ca, der;
+
+		m.purpose = cases[i].purpose;
+		m.also = cases[i].also;
+		m.critical = cases[i].critical;
+		make_ca(&ca);
+		make(&m, &der);
+		expect(&(struct asked){ .chain = { &der }, .ca = &ca }, cases[i].words);
+		expect(&(struct asked){ .chain = { &der }, .pinned = &der },
+		       cases[i].words);
+	}
+}
+
 static void unknown_extension(void **state)
 {
 	struct made m = gateway();
@@ -328,6 +367,7 @@ static void stale_lists(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(purposes),
 		cmocka_unit_test(unknown_extension),
 		cmocka_unit_test(pinned_days),
 		cmocka_unit_test(stale_lists),
