@@ -24,6 +24,9 @@ const char *moat_life_duration(struct moat_life *life, uint64_t duration)
 	life->type = 0;
 	if (duration == 0)
 		return "a life duration of 0";
+	/* It would be replaced all the time. */
+	if (slot == &life->seconds && duration < MOAT_LIFE_MIN)
+		return "a life duration of less than 10 seconds";
 	if (!moat_keep(slot, duration))
 		return "two different life durations of one type";
 	return NULL;

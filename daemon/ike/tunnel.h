@@ -23,6 +23,9 @@
 /* Behind whatever may be configured: what is left for peers that are not there. */
 #define MOAT_PRIORITY_LAST 0x80000000u
 
+/* Seconds: a shorter lifetime is neither configured nor taken from a peer. */
+#define MOAT_LIFE_MIN 10
+
 enum moat_start { MOAT_START_TRAP, MOAT_START_UP, MOAT_START_NONE };
 enum moat_nat_t { MOAT_NAT_T_OFF, MOAT_NAT_T_AUTO, MOAT_NAT_T_FORCE };
 enum moat_phase1 { MOAT_EXCHANGE_MAIN, MOAT_EXCHANGE_AGGRESSIVE };

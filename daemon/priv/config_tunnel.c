@@ -112,12 +112,14 @@ static void read_number32(struct draft *draft, config_setting_t *setting, uint32
 /* Shorter ones would rekey all the time; longer ones serve nobody. */
 static void read_ike_lifetime(struct draft *draft, config_setting_t *setting)
 {
-	read_number32(draft, setting, 10, 30 * 86400, &draft->tunnel->ike_lifetime);
+	read_number32(draft, setting, MOAT_LIFE_MIN, 30 * 86400,
+		      &draft->tunnel->ike_lifetime);
 }
 
 static void read_lifetime(struct draft *draft, config_setting_t *setting)
 {
-	read_number32(draft, setting, 10, 30 * 86400, &draft->tunnel->lifetime);
+	read_number32(draft, setting, MOAT_LIFE_MIN, 30 * 86400,
+		      &draft->tunnel->lifetime);
 }
 
 static void read_lifebytes(struct draft *draft, config_setting_t *setting)

@@ -224,12 +224,52 @@ static void none_left(void **state)
 	sim_free(sim);
 }
 
+/* No life is shorter than what can be configured, whoever says so and where. */
+static void too_short(void **state)
+{
+	static const struct {
+		uint32_t ike, ike_1, life, life_1; /* of both sides, or of side 1 */
+		int side;
+		const char *event; /* NULL: it is taken */
+	} cases[] = {
+		{ .ike = 10 },
+		{ .life = 10 },
+		{ .ike_1 = 10, .life_1 = 10 },
+		{ .ike = 9, .side = 1, .event = "ike-no-proposal" },
+		{ .life = 9, .side = 1, .event = "quick-no-proposal" },
+		{ .ike_1 = 9, .event = "ike-notify" },
+		{ .life_1 = 9, .event = "quick-failed" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.ike_lifetime = cases[i].ike;
+		o.shorter_ike = cases[i].ike_1;
+		o.lifetime = cases[i].life;
+		o.shorter = cases[i].life_1;
+		sim = sim_new(&o);
+		sim_run(sim, 100);
+		sim_up(sim, 0);
+		sim_run(sim, 4000);
+		if (cases[i].event)
+			assert_says(sim, cases[i].side, cases[i].event,
+				    "a life duration of less than 10 seconds");
+		else
+			assert_int_equal(sim_done(sim, 0), 1);
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_psk),   cmocka_unit_test(other_exchange),
 		cmocka_unit_test(all_refused), cmocka_unit_test(two_tunnels),
 		cmocka_unit_test(one_refused), cmocka_unit_test(none_left),
+		cmocka_unit_test(too_short),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
