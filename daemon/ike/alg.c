@@ -229,6 +229,21 @@ void moat_sa_alg_print(const struct moat_sa_alg *alg, char *out, size_t size)
 		moat_text_add(&t, "-esn");
 }
 
+bool moat_ike_alg_same(const struct moat_ike_alg *a, const struct moat_ike_alg *b)
+{
+	return a->cipher == b->cipher && a->key_bits == b->key_bits &&
+	       a->hash == b->hash && a->group == b->group;
+}
+
+bool moat_ike_algs_have(const struct moat_ike_algs *list, const struct moat_ike_alg *alg)
+{
+	for (unsigned int i = 0; i < list->count; i++) {
+		if (moat_ike_alg_same(&list->alg[i], alg))
+			return true;
+	}
+	return false;
+}
+
 static void add_weak(struct moat_text *t, bool weak, const char *name)
 {
 	if (weak)

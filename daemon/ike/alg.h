@@ -148,6 +148,12 @@ struct moat_sa_algs {
 	struct moat_sa_alg alg[MOAT_ALGS_MAX];
 };
 
+/** moat_ike_alg_same() - are they the same in all that they name? */
+bool moat_ike_alg_same(const struct moat_ike_alg *a, const struct moat_ike_alg *b);
+
+/** moat_ike_algs_have() - is @alg one of the list? */
+bool moat_ike_algs_have(const struct moat_ike_algs *list, const struct moat_ike_alg *alg);
+
 /**
  * moat_ike_algs_add() - read one algorithm string of `ike = [...]`
  * @list: appended to; a string with several algorithms of a kind

@@ -40,7 +40,16 @@ void moat_identity_from_addr(const struct moat_addr *addr, struct moat_identity 
 	memcpy(id->data, addr->bytes, addr->len);
 }
 
-static bool same_identity(const struct moat_identity *a, const struct moat_identity *b)
+bool moat_conf_at(const struct moat_tunnel_conf *conf, const struct moat_addr *addr)
+{
+	for (unsigned int i = 0; i < conf->n_remote; i++) {
+		if (moat_addr_equal(&conf->remote[i], addr))
+			return true;
+	}
+	return false;
+}
+
+bool moat_identity_same(const struct moat_identity *a, const struct moat_identity *b)
 {
 	return a->type == b->type && a->len == b->len &&
 	       !memcmp(a->data, b->data, a->len);
@@ -51,11 +60,7 @@ static bool same_ike(const struct moat_ike_algs *a, const struct moat_ike_algs *
 	if (a->count != b->count)
 		return false;
 	for (unsigned int i = 0; i < a->count; i++) {
-		const struct moat_ike_alg *x = &a->alg[i];
-		const struct moat_ike_alg *y = &b->alg[i];
-
-		if (x->cipher != y->cipher || x->key_bits != y->key_bits ||
-		    x->hash != y->hash || x->group != y->group)
+		if (!moat_ike_alg_same(&a->alg[i], &b->alg[i]))
 			return false;
 	}
 	return true;
@@ -88,26 +93,33 @@ static bool same_ends(const struct moat_tunnel_conf *a, const struct moat_tunnel
 	return true;
 }
 
-static bool same_terms(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
-{
-	return a->action == b->action && a->any == b->any && a->peers == b->peers &&
-	       a->auth == b->auth && a->exchange == b->exchange && a->nat_t == b->nat_t &&
-	       a->fragmentation == b->fragmentation &&
-	       a->ike_lifetime == b->ike_lifetime && a->dpd == b->dpd &&
-	       a->dpd_timeout == b->dpd_timeout && same_ike(&a->ike, &b->ike);
-}
-
+/* Who the two sides are, where they are, and how they prove it. */
 static bool same_names(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
 {
-	return same_ends(a, b) && same_terms(a, b) &&
-	       same_identity(&a->local_id, &b->local_id) &&
-	       same_identity(&a->remote_id, &b->remote_id);
+	return a->action == b->action && a->any == b->any && a->auth == b->auth &&
+	       same_ends(a, b) && moat_identity_same(&a->local_id, &b->local_id) &&
+	       moat_identity_same(&a->remote_id, &b->remote_id);
 }
 
 bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
 			 const struct moat_tunnel_conf *b)
 {
-	return a == b || (moat_creds_same(a->creds, b->creds) && same_names(a, b));
+	return !a->any && moat_creds_same(a->creds, b->creds) && same_names(a, b);
+}
+
+bool moat_conf_same_offer(const struct moat_tunnel_conf *a,
+			  const struct moat_tunnel_conf *b)
+{
+	return a->exchange == b->exchange && same_ike(&a->ike, &b->ike);
+}
+
+/* What else phase 1 and its keeping go by. */
+static bool same_terms(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
+{
+	return a->peers == b->peers && a->nat_t == b->nat_t &&
+	       a->fragmentation == b->fragmentation &&
+	       a->ike_lifetime == b->ike_lifetime && a->dpd == b->dpd &&
+	       a->dpd_timeout == b->dpd_timeout && moat_conf_same_offer(a, b);
 }
 
 static bool same_selector(const struct moat_selector *a, const struct moat_selector *b)
@@ -141,13 +153,14 @@ static bool same_tunnel(const struct moat_tunnel_conf *a,
 
 bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
 {
-	return moat_conf_same_peer(a, b) && same_tunnel(a, b);
+	return moat_creds_same(a->creds, b->creds) && same_names(a, b) &&
+	       same_terms(a, b) && same_tunnel(a, b);
 }
 
 bool moat_conf_renewed(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
 {
 	return a->creds && b->creds && !moat_creds_same(a->creds, b->creds) && !a->any &&
-	       same_names(a, b) && same_tunnel(a, b);
+	       same_names(a, b) && same_terms(a, b) && same_tunnel(a, b);
 }
 
 static bool is_addr(const struct moat_identity *id, const struct moat_addr *addr)
@@ -157,14 +170,14 @@ static bool is_addr(const struct moat_identity *id, const struct moat_addr *addr
 	if (!id->type || !addr->len)
 		return !id->type;
 	moat_identity_from_addr(addr, &address);
-	return same_identity(id, &address);
+	return moat_identity_same(id, &address);
 }
 
 /* An identity that is the address moves with it. */
 static bool same_or_addr(const struct moat_identity *a, const struct moat_addr *a_addr,
 			 const struct moat_identity *b, const struct moat_addr *b_addr)
 {
-	return same_identity(a, b) || (is_addr(a, a_addr) && is_addr(b, b_addr));
+	return moat_identity_same(a, b) || (is_addr(a, a_addr) && is_addr(b, b_addr));
 }
 
 bool moat_conf_moved(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b)
@@ -173,8 +186,9 @@ bool moat_conf_moved(const struct moat_tunnel_conf *a, const struct moat_tunnel_
 	const struct moat_addr *a_peer = a->n_remote == 1 ? &a->remote[0] : &none;
 	const struct moat_addr *b_peer = b->n_remote == 1 ? &b->remote[0] : &none;
 
-	return !strcmp(a->name, b->name) && !a->any && !same_ends(a, b) &&
-	       same_terms(a, b) && moat_creds_same(a->creds, b->creds) &&
+	return !strcmp(a->name, b->name) && !a->any && !b->any && !same_ends(a, b) &&
+	       a->action == b->action && a->auth == b->auth && same_terms(a, b) &&
+	       moat_creds_same(a->creds, b->creds) &&
 	       same_or_addr(&a->local_id, &a->local, &b->local_id, &b->local) &&
 	       same_or_addr(&a->remote_id, a_peer, &b->remote_id, b_peer) &&
 	       same_tunnel(a, b);

@@ -216,6 +216,19 @@ struct moat_pair {
 };
 
 /**
+ * struct moat_terms - what the ISAKMP SAs of a peer go by, as all its tunnels need it
+ *
+ * Fields as in struct moat_tunnel_conf.
+ */
+struct moat_terms {
+	enum moat_nat_t nat_t;
+	bool fragmentation;
+	uint32_t ike_lifetime;
+	uint32_t dpd;
+	uint32_t dpd_timeout;
+};
+
+/**
  * struct moat_tunnel - a configured tunnel
  * @remote: which of its remotes is tried
  * @template: what it was made of, for a peer from anywhere; @number among those
@@ -229,6 +242,7 @@ struct moat_pair {
  * @spi_at: when an unknown SPI last made us do something
  * @made_at: when it was configured as it is
  * @renewed: a configuration came with other certificates or keys for it
+ * @terms: of phase 1, shared with the other tunnels of its peer
  */
 struct moat_tunnel {
 	TAILQ_ENTRY(moat_tunnel) link;
@@ -250,6 +264,7 @@ struct moat_tunnel {
 	uint64_t spi_at;
 	uint64_t made_at;
 	bool renewed;
+	struct moat_terms terms;
 };
 
 void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event);
@@ -270,10 +285,16 @@ void moat_tunnel_clear(struct moat_ike *ike, const struct moat_event *event);
 void moat_tunnel_rekey(struct moat_ike *ike, const struct moat_event *event);
 struct moat_tunnel *moat_tunnel_find(struct moat_ike *ike, const char *name);
 
-/** moat_tunnel_same_peer() - may two tunnels share an ISAKMP SA? */
+/** moat_tunnel_same_peer() - is the peer of one that of the other? */
 bool moat_tunnel_same_peer(const struct moat_tunnel *a, const struct moat_tunnel *b);
 /** moat_peer_has_children() - has a tunnel of this peer live IPsec SAs? */
 bool moat_peer_has_children(const struct moat_tunnel *tunnel);
+/** moat_tunnel_has_children() - has this one? */
+bool moat_tunnel_has_children(const struct moat_tunnel *tunnel);
+/** moat_peer_agree() - a configuration came: find the terms of all peers */
+void moat_peer_agree(struct moat_ike *ike);
+/** moat_peer_alone() - a new tunnel has its own terms until moat_peer_agree() */
+void moat_peer_alone(struct moat_tunnel *tunnel);
 /** moat_tunnel_persists() - shall it be up whether there is traffic or not? */
 bool moat_tunnel_persists(const struct moat_tunnel *tunnel);
 /** moat_peer_failed() - phase 1 failed for all tunnels that share it */
@@ -332,10 +353,6 @@ void moat_conf_copy(struct moat_tunnel_conf *to, const struct moat_tunnel_conf *
 void moat_conf_clear(struct moat_tunnel_conf *conf);
 /** moat_conf_same() - nothing differs that an SA or a policy depends on */
 bool moat_conf_same(const struct moat_tunnel_conf *a, const struct moat_tunnel_conf *b);
-/** moat_conf_same_peer() - nothing differs that phase 1 depends on */
-bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
-			 const struct moat_tunnel_conf *b);
-
 /** moat_conf_renewed() - only its certificates and keys differ */
 bool moat_conf_renewed(const struct moat_tunnel_conf *a,
 		       const struct moat_tunnel_conf *b);

@@ -113,7 +113,7 @@ static void doubt_others(const struct moat_isakmp *sa)
 
 	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
 		if (other == sa || other->state != MOAT_QM_IDLE || other->rekeying ||
-		    other->dpd.doubt || !other->dpd.spoken || !other->tunnel->conf.dpd ||
+		    other->dpd.doubt || !other->dpd.spoken || !other->tunnel->terms.dpd ||
 		    !moat_tunnel_same_peer(other->tunnel, sa->tunnel))
 			continue;
 		other->dpd.doubt = sa->ike->now;
@@ -123,7 +123,7 @@ static void doubt_others(const struct moat_isakmp *sa)
 
 uint32_t moat_dpd_ask(struct moat_isakmp *sa)
 {
-	if (!sa->dpd.spoken || !sa->tunnel->conf.dpd)
+	if (!sa->dpd.spoken || !sa->tunnel->terms.dpd)
 		return 0;
 	ask(sa);
 	return sa->dpd.asked;
@@ -132,12 +132,13 @@ uint32_t moat_dpd_ask(struct moat_isakmp *sa)
 static void due(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
-	const struct moat_tunnel_conf *conf = &sa->tunnel->conf;
-	uint64_t idle = conf->dpd * MOAT_SECOND;
-	uint64_t timeout = conf->dpd_timeout * MOAT_SECOND;
+	const struct moat_terms *terms = &sa->tunnel->terms;
+	uint64_t idle = terms->dpd * MOAT_SECOND;
+	uint64_t timeout = terms->dpd_timeout * MOAT_SECOND;
 	uint64_t quiet = ike->now - sa->heard_at;
 
-	if (doubted(sa))
+	/* A reload may have switched it off. */
+	if (!terms->dpd || doubted(sa))
 		return;
 	if (quiet < idle) {
 		moat_timer_after(ike, &sa->dpd.timer, idle - quiet);
@@ -157,7 +158,7 @@ static void due(struct moat_ike *ike, void *owner)
 static void silence_due(struct moat_ike *ike, void *owner)
 {
 	struct moat_tunnel *tunnel = owner;
-	uint64_t timeout = tunnel->conf.dpd_timeout * MOAT_SECOND;
+	uint64_t timeout = tunnel->terms.dpd_timeout * MOAT_SECOND;
 	uint64_t quiet = ike->now - tunnel->heard_at;
 
 	if (moat_isakmp_ready(tunnel) || !moat_peer_has_children(tunnel))
@@ -180,9 +181,9 @@ void moat_dpd_prepare(struct moat_tunnel *tunnel)
 
 void moat_dpd_watch(struct moat_tunnel *tunnel)
 {
-	if (tunnel->conf.dpd)
+	if (tunnel->terms.dpd)
 		moat_timer_after(tunnel->ike, &tunnel->silence,
-				 tunnel->conf.dpd_timeout * MOAT_SECOND);
+				 tunnel->terms.dpd_timeout * MOAT_SECOND);
 }
 
 void moat_dpd_start(struct moat_isakmp *sa)
@@ -191,11 +192,20 @@ void moat_dpd_start(struct moat_isakmp *sa)
 
 	sa->dpd.timer = (struct moat_timer){ .fire = due, .owner = sa };
 	doubt_others(sa);
-	if (!sa->dpd.spoken || !sa->tunnel->conf.dpd)
-		return;
 	moat_core_random(ike, &sa->dpd.asked, sizeof(sa->dpd.asked));
 	sa->dpd.asked >>= 1; /* it only grows */
-	moat_timer_after(ike, &sa->dpd.timer, sa->tunnel->conf.dpd * MOAT_SECOND);
+	if (sa->dpd.spoken && sa->tunnel->terms.dpd)
+		moat_timer_after(ike, &sa->dpd.timer,
+				 sa->tunnel->terms.dpd * MOAT_SECOND);
+}
+
+void moat_dpd_sooner(struct moat_isakmp *sa)
+{
+	uint64_t wait = sa->tunnel->terms.dpd * MOAT_SECOND;
+	const struct moat_timer *timer = &sa->dpd.timer;
+
+	if (sa->dpd.spoken && wait && (!timer->slot || timer->due > sa->ike->now + wait))
+		moat_timer_after(sa->ike, &sa->dpd.timer, wait);
 }
 
 /*

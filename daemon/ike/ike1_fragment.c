@@ -52,7 +52,7 @@ struct moat_parts {
 
 void moat_fragment_put_vendor(const struct moat_isakmp *sa, struct moat_build *b)
 {
-	if (sa->tunnel->conf.fragmentation && (sa->initiator || sa->fragments))
+	if (sa->tunnel->terms.fragmentation && (sa->initiator || sa->fragments))
 		moat_build_payload(b, MOAT_P_VENDOR, moat_view(vendor, sizeof(vendor)));
 }
 
@@ -62,7 +62,7 @@ void moat_fragment_take_vendor(const struct moat_ike1_in *in)
 	struct moat_view id =
 		moat_message_vendor(&in->msg, moat_view(vendor, VENDOR_NAMED));
 
-	sa->fragments = sa->tunnel->conf.fragmentation &&
+	sa->fragments = sa->tunnel->terms.fragmentation &&
 			(id.len == VENDOR_NAMED ||
 			 (id.len == VENDOR_LEN && id.data[VENDOR_NAMED] & 0x80));
 }
@@ -216,10 +216,10 @@ static int may_come(struct moat_ike1_in *in)
 	if (!memcmp(in->hdr.cookie_r, none, MOAT_COOKIE_LEN))
 		return moat_refuse(&in->no, MOAT_REFUSE_FRAGMENT,
 				   "a fragment of a first message");
-	if (!sa->tunnel->conf.fragmentation || !(sa->fragments || answer))
+	if (!sa->tunnel->terms.fragmentation || !(sa->fragments || answer))
 		return moat_refuse(&in->no, MOAT_REFUSE_FRAGMENT,
 				   "a fragment, which %s did not announce",
-				   sa->tunnel->conf.fragmentation ? "the peer" : "we");
+				   sa->tunnel->terms.fragmentation ? "the peer" : "we");
 	return 0;
 }
 

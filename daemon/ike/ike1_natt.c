@@ -61,7 +61,7 @@ static void put_vendor(struct moat_build *b, const struct vendor *vendor)
 
 void moat_natt_put_vendor(const struct moat_isakmp *sa, struct moat_build *b)
 {
-	if (sa->tunnel->conf.nat_t == MOAT_NAT_T_OFF)
+	if (sa->tunnel->terms.nat_t == MOAT_NAT_T_OFF)
 		return;
 	if (sa->initiator) {
 		for (unsigned int i = 0; i < VENDORS; i++)
@@ -76,7 +76,7 @@ void moat_natt_take_vendor(const struct moat_ike1_in *in)
 	struct moat_isakmp *sa = in->sa;
 
 	sa->natt.dialect = 0;
-	if (sa->tunnel->conf.nat_t == MOAT_NAT_T_OFF)
+	if (sa->tunnel->terms.nat_t == MOAT_NAT_T_OFF)
 		return;
 	for (unsigned int i = 0; i < VENDORS && !sa->natt.dialect; i++) {
 		struct moat_view id = moat_view(vendors[i].id, VENDOR_LEN);
@@ -117,7 +117,7 @@ static void put_discovery(const struct moat_isakmp *sa, struct moat_build *b,
 
 void moat_natt_put_discovery(const struct moat_isakmp *sa, struct moat_build *b)
 {
-	bool force = sa->tunnel->conf.nat_t == MOAT_NAT_T_FORCE;
+	bool force = sa->tunnel->terms.nat_t == MOAT_NAT_T_FORCE;
 
 	if (!spoken(sa))
 		return;
@@ -143,7 +143,7 @@ void moat_natt_take_discovery(const struct moat_ike1_in *in)
 	uint8_t type = moat_natt_draft(in->sa) ? MOAT_P_NAT_D_DRAFT : MOAT_P_NAT_D;
 	const struct moat_payload *p;
 	unsigned int count = 0;
-	bool force = in->sa->tunnel->conf.nat_t == MOAT_NAT_T_FORCE;
+	bool force = in->sa->tunnel->terms.nat_t == MOAT_NAT_T_FORCE;
 
 	if (!natt->dialect)
 		return;
@@ -285,7 +285,7 @@ void moat_natt_begin(struct moat_isakmp *sa)
 	const struct moat_isakmp *old = moat_isakmp_ready(sa->tunnel);
 	const struct moat_child *child = child_in_udp(sa->tunnel);
 
-	if (sa->tunnel->conf.nat_t == MOAT_NAT_T_OFF)
+	if (sa->tunnel->terms.nat_t == MOAT_NAT_T_OFF)
 		return;
 	if (old && old->marker) {
 		sa->local = old->local;

@@ -10,6 +10,23 @@
 /** moat_phase1_unproven() - may whoever began it be anybody? Then others go first */
 bool moat_phase1_unproven(const struct moat_isakmp *sa);
 
+/* ---- what the tunnels of a peer share: peer.c ---- */
+
+/**
+ * moat_peer_suits() - is an ISAKMP SA good enough for a tunnel of its peer?
+ *
+ * It came, or comes, by the exchange of this tunnel, and with algorithms of its list.
+ */
+bool moat_peer_suits(const struct moat_isakmp *sa, const struct moat_tunnel *tunnel);
+/**
+ * moat_peer_known() - do we have anything with the peer that @sa is made with?
+ *
+ * Under any tunnel, by its address or its name: peers tell us apart by either.
+ */
+bool moat_peer_known(const struct moat_isakmp *sa);
+/** moat_phase1_exchange() - main or aggressive, as on the wire */
+uint8_t moat_phase1_exchange(const struct moat_tunnel_conf *conf);
+
 /* ---- dead peer detection: ike1_dpd.c, RFC 3706 ---- */
 
 void moat_dpd_put_vendor(struct moat_build *b);
@@ -17,6 +34,8 @@ void moat_dpd_put_vendor(struct moat_build *b);
 void moat_dpd_take_vendor(const struct moat_ike1_in *in);
 /** moat_dpd_start() - phase 1 stands: from now on the peer is watched */
 void moat_dpd_start(struct moat_isakmp *sa);
+/** moat_dpd_sooner() - its terms may be others now: ask in time */
+void moat_dpd_sooner(struct moat_isakmp *sa);
 /**
  * moat_dpd_ask() - ask whether the peer is there, if it knows the question
  *

@@ -24,12 +24,12 @@ struct moat_ike_want moat_phase1_want(const struct moat_tunnel *tunnel)
 	return (struct moat_ike_want){
 		.algs = &conf->ike,
 		.method = conf->auth,
-		.life_seconds = conf->ike_lifetime,
+		.life_seconds = tunnel->terms.ike_lifetime,
 		.group = fixed ? conf->ike.alg[0].group : MOAT_GROUP_NONE,
 	};
 }
 
-static uint8_t exchange_of(const struct moat_tunnel_conf *conf)
+uint8_t moat_phase1_exchange(const struct moat_tunnel_conf *conf)
 {
 	return conf->exchange == MOAT_EXCHANGE_AGGRESSIVE ? MOAT_X_AGGRESSIVE
 							  : MOAT_X_MAIN;
@@ -117,7 +117,7 @@ void moat_phase1_start(struct moat_tunnel *tunnel)
 		moat_peer_failed(tunnel, why);
 		return;
 	}
-	sa = moat_isakmp_new(tunnel, exchange_of(&tunnel->conf), true);
+	sa = moat_isakmp_new(tunnel, moat_phase1_exchange(&tunnel->conf), true);
 	sa->local.addr = tunnel->conf.local;
 	sa->local.port = MOAT_IKE_PORT;
 	sa->remote.addr = tunnel->conf.remote[tunnel->remote % tunnel->conf.n_remote];
@@ -212,15 +212,11 @@ static bool serves(const struct moat_tunnel *tunnel, const struct call *call)
 	const struct moat_tunnel_conf *conf = &tunnel->conf;
 
 	if (tunnel->down || conf->action != MOAT_ACTION_PROTECT || tunnel->template ||
-	    exchange_of(conf) != call->exchange || !moat_auth_supported(conf->auth))
+	    moat_phase1_exchange(conf) != call->exchange ||
+	    !moat_auth_supported(conf->auth))
 		return false;
-	if (!moat_addr_equal(&conf->local, call->local))
-		return false;
-	for (unsigned int i = 0; i < conf->n_remote; i++) {
-		if (moat_addr_equal(&conf->remote[i], call->remote))
-			return true;
-	}
-	return conf->any;
+	return moat_addr_equal(&conf->local, call->local) &&
+	       (conf->any || moat_conf_at(conf, call->remote));
 }
 
 /* The tunnels that have the peer's address come before those for any. */
@@ -251,16 +247,8 @@ static struct call call_of(const struct moat_isakmp *sa)
 static bool may_have_chosen(const struct moat_tunnel *tunnel,
 			    const struct moat_isakmp *sa)
 {
-	const struct moat_ike_algs *ike = &tunnel->conf.ike;
-
-	for (unsigned int i = 0; i < ike->count; i++) {
-		const struct moat_ike_alg *alg = &ike->alg[i];
-
-		if (alg->cipher == sa->alg.cipher && alg->key_bits == sa->alg.key_bits &&
-		    alg->hash == sa->alg.hash && alg->group == sa->alg.group)
-			return tunnel->conf.auth == sa->tunnel->conf.auth;
-	}
-	return false;
+	return tunnel->conf.auth == sa->tunnel->conf.auth &&
+	       moat_ike_algs_have(&tunnel->conf.ike, &sa->alg);
 }
 
 /* How well a tunnel is meant for this peer: one that has its address, its name. */
@@ -592,8 +580,7 @@ void moat_phase1_put_contact(struct moat_isakmp *sa, struct moat_build *b)
 {
 	uint8_t spi[2 * MOAT_COOKIE_LEN];
 
-	if (!sa->initiator || moat_peer_has_children(sa->tunnel) ||
-	    moat_isakmp_ready(sa->tunnel))
+	if (!sa->initiator || moat_peer_known(sa))
 		return;
 	memcpy(spi, sa->cky.i, MOAT_COOKIE_LEN);
 	memcpy(spi + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN);

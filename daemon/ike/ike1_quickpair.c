@@ -57,20 +57,30 @@ static bool selector_fits(const struct moat_selector *have,
 	       moat_range_equal(&asked->remote, &have->remote);
 }
 
+static struct moat_pair *pair_of(const struct moat_tunnel *tunnel,
+				 const struct moat_selector *s, bool narrow)
+{
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		if (!tunnel->pairs[i].vacant &&
+		    selector_fits(&tunnel->pairs[i].selector, s, narrow))
+			return &tunnel->pairs[i];
+	}
+	return NULL;
+}
+
 static struct moat_pair *find_pair(struct moat_isakmp *sa, const struct moat_selector *s,
 				   bool narrow)
 {
 	struct moat_tunnel *tunnel;
 
 	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
-		if (tunnel->down || !moat_tunnel_same_peer(tunnel, sa->tunnel))
+		struct moat_pair *pair;
+
+		if (tunnel->down || !moat_peer_suits(sa, tunnel))
 			continue;
-		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-			if (!tunnel->pairs[i].vacant &&
-			    selector_fits(&tunnel->pairs[i].selector, s,
-					  narrow && tunnel->conf.narrow))
-				return &tunnel->pairs[i];
-		}
+		pair = pair_of(tunnel, s, narrow && tunnel->conf.narrow);
+		if (pair)
+			return pair;
 	}
 	return NULL;
 }
@@ -248,15 +258,92 @@ static void explain_tunnels(const struct moat_isakmp *sa, const struct moat_sele
 	}
 }
 
+/* A tunnel between these ends has just this pair, and is not for this ISAKMP SA. */
+static const struct moat_tunnel *elsewhere(const struct moat_isakmp *sa,
+					   const struct moat_selector *s)
+{
+	const struct moat_tunnel *tunnel;
+
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		const struct moat_tunnel_conf *conf = &tunnel->conf;
+
+		if (!tunnel->down && conf->action == MOAT_ACTION_PROTECT &&
+		    moat_addr_equal(&conf->local, &sa->local.addr) &&
+		    moat_conf_at(conf, &sa->remote.addr) &&
+		    !moat_peer_suits(sa, tunnel) && pair_of(tunnel, s, false))
+			break;
+	}
+	return tunnel;
+}
+
+/* What tunnel @a demands of phase 1 that was not so for tunnel @b. */
+static const char *other_peer(const struct moat_tunnel_conf *a,
+			      const struct moat_tunnel_conf *b, enum moat_conf_key *key)
+{
+	*key = MOAT_CONF_AUTH;
+	if (a->auth != b->auth)
+		return "auth";
+	*key = MOAT_CONF_LOCAL_ID;
+	if (!moat_identity_same(&a->local_id, &b->local_id))
+		return "local-id";
+	*key = MOAT_CONF_REMOTE_ID;
+	if (!moat_identity_same(&a->remote_id, &b->remote_id))
+		return "remote-id";
+	*key = MOAT_CONF_NONE;
+	return moat_creds_same(a->creds, b->creds)
+		       ? "remote"
+		       : "certificate, key, ca or word about weak ones";
+}
+
+static void explain_elsewhere(const struct moat_tunnel *tunnel,
+			      const struct moat_isakmp *sa, struct moat_mismatch *why)
+{
+	const struct moat_tunnel_conf *conf = &tunnel->conf;
+	struct moat_text t = { why->text, sizeof(why->text), 0 };
+	char alg[48];
+
+	moat_text_add(&t, "tunnel \"%s\" has just this pair, but ", conf->name);
+	if (!moat_tunnel_same_peer(tunnel, sa->tunnel)) {
+		moat_text_add(&t, "its %s",
+			      other_peer(conf, &sa->tunnel->conf, &why->key));
+		moat_text_add(&t,
+			      " is another one than that of tunnel \"%s\", for which "
+			      "phase 1 was",
+			      sa->tunnel->conf.name);
+	} else if (sa->exchange != moat_phase1_exchange(conf)) {
+		why->key = MOAT_CONF_EXCHANGE;
+		moat_text_add(&t,
+			      "it demands another exchange than %s mode, by which "
+			      "phase 1 was",
+			      moat_exchange_name(sa->exchange));
+	} else {
+		why->key = MOAT_CONF_IKE;
+		moat_ike_alg_print(&sa->alg, alg, sizeof(alg));
+		moat_text_add(&t,
+			      "its ike does not have %s, which protects this "
+			      "ISAKMP SA",
+			      alg);
+	}
+}
+
 static void explain(struct moat_ike1_in *in, const struct moat_selector *s,
 		    struct moat_mismatch *why)
 {
 	const struct moat_tunnel *closest = closest_tunnel(in->sa, s);
+	const struct moat_tunnel *other = elsewhere(in->sa, s);
 
-	if (!why->text[0] && closest)
+	in->quick->notify = MOAT_N_INVALID_ID_INFORMATION;
+	if (!why->text[0] && other) {
+		/* Of tunnels with others a peer learns nothing. */
+		if (moat_tunnel_same_peer(other, in->sa->tunnel))
+			in->quick->notify = MOAT_N_AUTHENTICATION_FAILED;
+		closest = other;
+		explain_elsewhere(other, in->sa, why);
+	} else if (!why->text[0] && closest) {
 		explain_pair(closest, s, why);
-	else if (!why->text[0])
+	} else if (!why->text[0]) {
 		explain_tunnels(in->sa, s, why);
+	}
 	moat_act_explain(in->ike->acts, "quick-no-pair", closest ? &closest->conf : NULL,
 			 &in->sa->remote.addr, why, "phase 2");
 }
@@ -274,6 +361,6 @@ struct moat_pair *moat_quick_pair(struct moat_ike1_in *in, const struct moat_sel
 	if (pair)
 		return pair;
 	explain(in, s, &why);
-	moat_quick_refuse(in, MOAT_N_INVALID_ID_INFORMATION);
+	moat_quick_refuse(in, in->quick->notify);
 	return NULL;
 }

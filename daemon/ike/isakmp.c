@@ -247,6 +247,18 @@ uint32_t moat_isakmp_message_id(struct moat_isakmp *sa)
 	return id;
 }
 
+static bool better(const struct moat_isakmp *a, const struct moat_isakmp *b,
+		   const struct moat_tunnel *tunnel)
+{
+	bool suits = moat_peer_suits(a, tunnel);
+
+	if (suits != moat_peer_suits(b, tunnel))
+		return suits;
+	if (a->outdated != b->outdated)
+		return b->outdated;
+	return a->established >= b->established;
+}
+
 struct moat_isakmp *moat_isakmp_ready(struct moat_tunnel *tunnel)
 {
 	struct moat_isakmp *best = NULL;
@@ -255,9 +267,7 @@ struct moat_isakmp *moat_isakmp_ready(struct moat_tunnel *tunnel)
 	TAILQ_FOREACH(sa, &tunnel->ike->isakmps, link) {
 		if (sa->state == MOAT_QM_IDLE &&
 		    moat_tunnel_same_peer(sa->tunnel, tunnel) &&
-		    (!best || best->outdated > sa->outdated ||
-		     (best->outdated == sa->outdated &&
-		      sa->established >= best->established)))
+		    (!best || better(sa, best, tunnel)))
 			best = sa;
 	}
 	return best;
@@ -267,7 +277,7 @@ struct moat_isakmp *moat_isakmp_usable(struct moat_tunnel *tunnel)
 {
 	struct moat_isakmp *sa = moat_isakmp_ready(tunnel);
 
-	return sa && !sa->outdated ? sa : NULL;
+	return sa && !sa->outdated && moat_peer_suits(sa, tunnel) ? sa : NULL;
 }
 
 struct moat_isakmp *moat_isakmp_connecting(struct moat_tunnel *tunnel)
@@ -292,17 +302,31 @@ static bool newer(const struct moat_isakmp *a, const struct moat_isakmp *b)
 	return memcmp(a->cky.i, b->cky.i, MOAT_COOKIE_LEN) > 0;
 }
 
-static bool has_newer(const struct moat_isakmp *sa)
+/* Is there a newer one than @sa for this tunnel? */
+static bool has_newer(const struct moat_isakmp *sa, const struct moat_tunnel *tunnel)
 {
 	const struct moat_isakmp *other;
 
 	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
 		if (other != sa && other->state == MOAT_QM_IDLE && !other->outdated &&
-		    moat_tunnel_same_peer(other->tunnel, sa->tunnel) &&
-		    (sa->outdated || newer(other, sa)))
+		    moat_peer_suits(other, tunnel) && (sa->outdated || newer(other, sa)))
 			return true;
 	}
 	return false;
+}
+
+/* Can @sa do for all tunnels what @old did? */
+static bool replaces(const struct moat_isakmp *sa, const struct moat_isakmp *old)
+{
+	const struct moat_tunnel *tunnel;
+
+	if (sa->state != MOAT_QM_IDLE || !moat_tunnel_same_peer(sa->tunnel, old->tunnel))
+		return false;
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (moat_peer_suits(old, tunnel) && !moat_peer_suits(sa, tunnel))
+			return false;
+	}
+	return true;
 }
 
 void moat_isakmp_close(struct moat_isakmp *sa, const char *why)
@@ -328,8 +352,7 @@ static void expire(struct moat_isakmp *sa)
 	char name[MOAT_ISAKMP_STRLEN];
 
 	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
-		if (other != sa && other->state == MOAT_QM_IDLE &&
-		    moat_tunnel_same_peer(other->tunnel, sa->tunnel))
+		if (other != sa && replaces(other, sa))
 			break;
 	}
 	if (other || !moat_peer_has_children(sa->tunnel)) {
@@ -358,10 +381,28 @@ static void life_over(struct moat_ike *ike, void *owner)
 		moat_isakmp_fail(sa, "it was not finished in time");
 }
 
-static void rekey(struct moat_isakmp *sa)
+static bool needs(const struct moat_tunnel *tunnel, const struct moat_isakmp *sa)
 {
-	struct moat_tunnel *tunnel = sa->tunnel;
+	return moat_peer_suits(sa, tunnel) && !has_newer(sa, tunnel) &&
+	       (moat_tunnel_has_children(tunnel) || moat_tunnel_persists(tunnel));
+}
 
+/* For whom is a new one to be made in the place of @sa? NULL for nobody. */
+static struct moat_tunnel *who_needs(const struct moat_isakmp *sa)
+{
+	struct moat_tunnel *tunnel;
+
+	if (needs(sa->tunnel, sa))
+		return sa->tunnel;
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (needs(tunnel, sa))
+			break;
+	}
+	return tunnel;
+}
+
+static void rekey(struct moat_isakmp *sa, struct moat_tunnel *tunnel)
+{
 	sa->rekeying = true;
 	if (!moat_isakmp_connecting(tunnel)) {
 		moat_act_log(
@@ -378,12 +419,11 @@ static void rekey(struct moat_isakmp *sa)
 static void rekey_due(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
-	struct moat_tunnel *tunnel = sa->tunnel;
-	bool replaced = has_newer(sa);
+	struct moat_tunnel *tunnel = who_needs(sa);
 
-	if (!replaced && (moat_peer_has_children(tunnel) || moat_tunnel_persists(tunnel)))
-		rekey(sa);
-	else if (sa->outdated && replaced)
+	if (tunnel)
+		rekey(sa, tunnel);
+	else if (sa->outdated && has_newer(sa, sa->tunnel))
 		moat_timer_after(ike, &sa->life_timer, REPLACED_LIFE);
 	else if (sa->outdated)
 		moat_isakmp_close(sa, "its credentials are no longer configured");
@@ -396,8 +436,7 @@ bool moat_isakmp_rekey(struct moat_tunnel *tunnel)
 
 	/* After both sides began at once there are two, and either is as good. */
 	TAILQ_FOREACH(sa, &tunnel->ike->isakmps, link) {
-		if (sa->state == MOAT_QM_IDLE &&
-		    moat_tunnel_same_peer(sa->tunnel, tunnel))
+		if (sa->state == MOAT_QM_IDLE && moat_peer_suits(sa, tunnel))
 			sa->rekeying = any = true;
 	}
 	if (any && !moat_isakmp_connecting(tunnel))
@@ -424,7 +463,7 @@ static void replace_old(struct moat_isakmp *sa)
 
 	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
 		if (other == sa || !other->rekeying || other->state != MOAT_QM_IDLE ||
-		    !moat_tunnel_same_peer(other->tunnel, sa->tunnel))
+		    !replaces(sa, other))
 			continue;
 		moat_timer_stop(&sa->ike->timers, &other->rekey_timer);
 		if (other->expires > sa->ike->now + REPLACED_LIFE)

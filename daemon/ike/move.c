@@ -40,15 +40,6 @@ void moat_child_move(struct moat_child *child, const struct moat_endpoint *to)
 
 /* ---- another address in the configuration ---- */
 
-static bool listed(const struct moat_tunnel_conf *conf, const struct moat_addr *addr)
-{
-	for (unsigned int i = 0; i < conf->n_remote; i++) {
-		if (moat_addr_equal(&conf->remote[i], addr))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Was it configured, and is no more? Where a NAT has moved the peer it was never
  * configured; there it was heard, and dead peer detection tells the rest.
@@ -57,7 +48,7 @@ static bool gone(const struct moat_tunnel_conf *from, const struct moat_tunnel_c
 		 const struct moat_addr *local, const struct moat_addr *remote)
 {
 	return !moat_addr_equal(local, &to->local) ||
-	       (listed(from, remote) && !listed(to, remote));
+	       (moat_conf_at(from, remote) && !moat_conf_at(to, remote));
 }
 
 static struct moat_tunnel_conf *new_ends(const struct moat_event *event,
@@ -90,8 +81,7 @@ static void leave_isakmps(struct moat_tunnel *tunnel, const struct moat_tunnel_c
 		    gone(&tunnel->conf, to, &sa->local.addr, &sa->remote.addr)) {
 			TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
 				if (other != tunnel && !other->down &&
-				    moat_tunnel_same_peer(other, tunnel) &&
-				    !new_ends(event, other))
+				    moat_peer_suits(sa, other) && !new_ends(event, other))
 					break;
 			}
 			if (other)

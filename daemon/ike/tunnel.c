@@ -35,17 +35,23 @@ struct moat_tunnel *moat_tunnel_find(struct moat_ike *ike, const char *name)
 	return NULL;
 }
 
+bool moat_tunnel_has_children(const struct moat_tunnel *tunnel)
+{
+	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+		if (tunnel->pairs[i].current)
+			return true;
+	}
+	return false;
+}
+
 bool moat_peer_has_children(const struct moat_tunnel *tunnel)
 {
 	const struct moat_tunnel *other;
 
 	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(other, tunnel))
-			continue;
-		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
-			if (other->pairs[i].current)
-				return true;
-		}
+		if (moat_tunnel_same_peer(other, tunnel) &&
+		    moat_tunnel_has_children(other))
+			return true;
 	}
 	return false;
 }
@@ -175,6 +181,7 @@ void moat_tunnel_failed(struct moat_tunnel *tunnel, const char *why)
 void moat_peer_failed(struct moat_tunnel *tunnel, const char *why)
 {
 	struct moat_tunnel *other;
+	bool others = false;
 
 	/* The peer may have another address. */
 	tunnel->remote++;
@@ -188,6 +195,10 @@ void moat_peer_failed(struct moat_tunnel *tunnel, const char *why)
 
 		if (other->down || !moat_tunnel_same_peer(other, tunnel))
 			continue;
+		if (!moat_conf_same_offer(&other->conf, &tunnel->conf)) {
+			others = true;
+			continue;
+		}
 		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
 			asked |= other->pairs[i].asked;
 			other->pairs[i].asked = false;
@@ -195,6 +206,9 @@ void moat_peer_failed(struct moat_tunnel *tunnel, const char *why)
 		if (asked)
 			moat_tunnel_failed(other, why);
 	}
+	/* Whoever offers something else may fare better. */
+	if (others)
+		moat_peer_connect(tunnel);
 }
 
 static void connect_all(struct moat_tunnel *tunnel)
@@ -283,25 +297,35 @@ static bool peer_used(const struct moat_tunnel *tunnel)
 	return false;
 }
 
-/* An ISAKMP SA that other tunnels use passes to one of them. */
+/* An ISAKMP SA that is good enough for another tunnel passes to that. */
+static struct moat_tunnel *heir(const struct moat_isakmp *sa)
+{
+	struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &sa->ike->tunnels, link) {
+		if (other != sa->tunnel && !other->down && moat_peer_suits(sa, other))
+			break;
+	}
+	return other;
+}
+
 static void leave_isakmps(struct moat_tunnel *tunnel, const char *why)
 {
 	struct moat_ike *ike = tunnel->ike;
 	struct moat_isakmp *sa = TAILQ_FIRST(&ike->isakmps);
 	bool used = peer_used(tunnel);
-	struct moat_tunnel *other;
 
 	while (sa) {
 		struct moat_isakmp *next = TAILQ_NEXT(sa, link);
+		struct moat_tunnel *other;
 
-		if (!used && moat_tunnel_same_peer(sa->tunnel, tunnel)) {
-			moat_isakmp_close(sa, why);
-		} else if (sa->tunnel == tunnel) {
-			TAILQ_FOREACH(other, &ike->tunnels, link) {
-				if (other != tunnel && !other->down &&
-				    moat_tunnel_same_peer(other, tunnel))
-					sa->tunnel = other;
-			}
+		if (sa->tunnel == tunnel ||
+		    (!used && moat_tunnel_same_peer(sa->tunnel, tunnel))) {
+			other = heir(sa);
+			if (other)
+				sa->tunnel = other;
+			else
+				moat_isakmp_close(sa, why);
 		}
 		sa = next;
 	}
@@ -406,6 +430,7 @@ struct moat_tunnel *moat_tunnel_alloc(struct moat_ike *ike,
 	tunnel->heard_at = ike->now;
 	tunnel->made_at = ike->now;
 	moat_dpd_prepare(tunnel);
+	moat_peer_alone(tunnel);
 	tunnel->pairs = moat_alloc(pairs * sizeof(*tunnel->pairs));
 	for (unsigned int i = 0; i < pairs; i++) {
 		struct moat_pair *pair = &tunnel->pairs[i];
@@ -576,6 +601,7 @@ void moat_tunnels_config(struct moat_ike *ike, const struct moat_event *event)
 	moat_wild_claim(ike);
 	tunnel = TAILQ_FIRST(&added);
 	TAILQ_CONCAT(&ike->tunnels, &added, link);
+	moat_peer_agree(ike);
 	ike->adopting = event->config.wait;
 	for (; tunnel && !ike->adopting; tunnel = TAILQ_NEXT(tunnel, link))
 		moat_tunnel_start(tunnel);

@@ -169,5 +169,20 @@ unsigned int moat_conf_line(const struct moat_tunnel_conf *conf, enum moat_conf_
 
 /** moat_identity_from_addr() - the identity that an address is */
 void moat_identity_from_addr(const struct moat_addr *addr, struct moat_identity *id);
+/** moat_identity_same() - are they the same, octet for octet? */
+bool moat_identity_same(const struct moat_identity *a, const struct moat_identity *b);
+
+/** moat_conf_at() - is @addr one of the peer's addresses? */
+bool moat_conf_at(const struct moat_tunnel_conf *conf, const struct moat_addr *addr);
+/**
+ * moat_conf_same_peer() - the same ends and identities, and the same proof of them
+ *
+ * Templates are for many peers: none is for that of another tunnel.
+ */
+bool moat_conf_same_peer(const struct moat_tunnel_conf *a,
+			 const struct moat_tunnel_conf *b);
+/** moat_conf_same_offer() - do they begin phase 1 by the same exchange and proposals? */
+bool moat_conf_same_offer(const struct moat_tunnel_conf *a,
+			  const struct moat_tunnel_conf *b);
 
 #endif

@@ -75,7 +75,7 @@ bool moat_ike_serves(const struct moat_ike *ike, unsigned int isakmp, unsigned i
 	const struct moat_isakmp *sa = isakmp_at(ike, isakmp);
 	const struct moat_tunnel *t = tunnel_at(ike, tunnel);
 
-	return sa && t && moat_tunnel_same_peer(sa->tunnel, t);
+	return sa && t && moat_peer_suits(sa, t);
 }
 
 bool moat_ike_tunnel(const struct moat_ike *ike, unsigned int index,

@@ -12,12 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same_identity(const struct moat_identity *a, const struct moat_identity *b)
-{
-	return a->type == b->type && a->len == b->len &&
-	       !memcmp(a->data, b->data, a->len);
-}
-
 /* A name is one peer's, wherever it is: its certificate has proved it. */
 static struct moat_tunnel *find(struct moat_tunnel *template,
 				const struct moat_identity *peer)
@@ -26,7 +20,7 @@ static struct moat_tunnel *find(struct moat_tunnel *template,
 
 	TAILQ_FOREACH(tunnel, &template->ike->tunnels, link) {
 		if (tunnel->template == template &&
-		    same_identity(&tunnel->conf.remote_id, peer))
+		    moat_identity_same(&tunnel->conf.remote_id, peer))
 			return tunnel;
 	}
 	return NULL;

@@ -229,6 +229,7 @@ void moat_config_finish(struct moat_config *config, struct moat_mistakes *mistak
 	moat_check_shadows(config, mistakes);
 	moat_check_lans(config, mistakes);
 	moat_check_swapped(config, mistakes);
+	moat_check_shared(config, mistakes);
 }
 
 static void load_file(struct moat_config *config, const char *name,

@@ -93,6 +93,9 @@ void moat_check_lans(const struct moat_config *config, struct moat_mistakes *mis
 /** moat_check_swapped() - refuse pairs that are each other's mirror, with one peer */
 void moat_check_swapped(const struct moat_config *config, struct moat_mistakes *mistakes);
 
+/** moat_check_shared() - warn of tunnels of one peer that want phase 1 otherwise */
+void moat_check_shared(const struct moat_config *config, struct moat_mistakes *mistakes);
+
 /**
  * moat_creds_read() - read the files of a tunnel's certificates, and check them
  * @tunnel: complete but for its credentials

@@ -483,13 +483,17 @@ static void flood(void **state)
 /* The tunnel of its address and name, the template of its name, the one for all. */
 static void by_identity(void **state)
 {
+	static const char none[] =
+		"no tunnel with this peer that is up has just this pair";
 	static const struct {
-		const char *id, *net, *tunnel;
+		const char *id, *net, *tunnel, *why;
 	} cases[] = {
-		{ "gw-b.example", "\"10.2.0.0/24\"", "branch" },
-		{ "192.0.2.2", "\"10.3.0.0/24\"", "other" },
-		{ "vpn@gw-b.example", "\"10.60.1.0/24\"", "admin:1" },
-		{ "dn:C=DE, O=Moat test, CN=gw-b", "\"10.50.1.0/24\"", "roam:1" },
+		{ "gw-b.example", "\"10.2.0.0/24\"", "branch",
+		  "tunnel \"other\" has just this pair, but its remote-id is another" },
+		{ "192.0.2.2", "\"10.3.0.0/24\"", "other", none },
+		{ "vpn@gw-b.example", "\"10.60.1.0/24\"", "admin:1", none },
+		{ "dn:C=DE, O=Moat test, CN=gw-b", "\"10.50.1.0/24\"", "roam:1",
+		  "tunnel \"branch\" has just this pair, but its remote-id is another" },
 	};
 
 	(void)state;
@@ -508,7 +512,7 @@ static void by_identity(void **state)
 		/* Not its tunnel, not its networks. */
 		peer(hub, 1, ONE, cases[i].id, cases[(i + 1) % 4].net, NULL);
 		up(hub, 1);
-		refused(hub, 1, "no tunnel with this peer that is up has just this pair");
+		refused(hub, 1, cases[i].why);
 		finish(hub);
 	}
 }

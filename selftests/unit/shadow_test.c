@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Marks in the configuration, and traffic that another tunnel takes. */
+/* Marks in the configuration, traffic that another tunnel takes, a peer of two tunnels. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -233,13 +233,57 @@ static void test_esn_contradicts(void **state)
 	expect_mistake(ESN("esp = \"aes256gcm16-esn-noesn\""), "");
 }
 
+/* One ISAKMP SA for tunnels that want it otherwise: what counts is said. */
+static void test_shared(void **state)
+{
+#define SAME "which has the same peer: one ISAKMP SA serves both, and "
+	static const char *const warnings[] = {
+		"moat.conf:3: tunnel \"b\": ike-lifetime is 7200 here, and 28800 in tunnel "
+		"\"a\" (moat.conf:2), " SAME "the shorter one counts",
+		"moat.conf:3: tunnel \"b\": dpd is 60 here, and 30 in tunnel \"a\" "
+		"(moat.conf:2), " SAME "the shorter one that is not 0 counts",
+		"moat.conf:3: tunnel \"b\": dpd-timeout is 200 here, and 120 in tunnel "
+		"\"a\" (moat.conf:2), " SAME "the shorter one counts",
+		"moat.conf:4: tunnel \"c\": nat-t is another one than that of tunnel \"a\" "
+		"(moat.conf:2), " SAME "\"force\" counts before \"auto\", that before "
+		"\"off\"",
+		"moat.conf:4: tunnel \"c\": fragmentation is another one than that of "
+		"tunnel \"a\" (moat.conf:2), " SAME "false counts",
+		"moat.conf:5: tunnel \"d\": ike is another list than that of tunnel \"a\" "
+		"(moat.conf:2), which has the same peer: an ISAKMP SA with algorithms that "
+		"only one of them has does not serve the other",
+	};
+
+	(void)state;
+	expect("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", "")
+		       TUNNEL("b", "10.1.0.0/24", "10.3.0.0/24",
+			      "ike-lifetime = 7200; dpd = 60; dpd-timeout = 200")
+			       TUNNEL("c", "10.1.0.0/24", "10.4.0.0/24",
+				      "nat-t = \"off\"; fragmentation = false")
+				       TUNNEL("d", "10.1.0.0/24", "10.5.0.0/24",
+					      "ike = [ \"aes256-sha512-ecp521\" ]") "}",
+	       warnings, 6);
+	/* Where the peers are two nothing is shared. */
+	expect("tunnels = {\n" TUNNEL("a", "10.1.0.0/24", "10.2.0.0/24", "") TUNNEL(
+		       "b", "10.1.0.0/24", "10.3.0.0/24",
+		       "dpd = 60; remote-id = \"b.example\"") "c = { local = \"192.0.2.1\"; remote = \"192.0.2.3\"; local-net "
+							      "= \"10.1.0.0/24\"; remote-net = \"10.4.0.0/24\"; dpd = 5 }\n"
+							      "d = { local = \"192.0.2.1\"; remote = [ \"d.example\", \"e.example\" ]; local-net "
+							      "= \"10.1.0.0/24\"; remote-net = \"10.5.0.0/24\"; dpd = 6; "
+							      "remote-id = \"x.example\" }\n"
+							      "e = { local = \"192.0.2.1\"; remote = [ \"d.example\", \"f.example\" ]; local-net "
+							      "= \"10.1.0.0/24\"; remote-net = \"10.6.0.0/24\"; dpd = 7; "
+							      "remote-id = \"x.example\" }\n}",
+	       NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shadowed),	cmocka_unit_test(test_lan_inside),
 		cmocka_unit_test(test_ports),		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_bad_mark),	cmocka_unit_test(test_swapped),
-		cmocka_unit_test(test_esn_contradicts),
+		cmocka_unit_test(test_esn_contradicts), cmocka_unit_test(test_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
