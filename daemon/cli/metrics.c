@@ -244,8 +244,7 @@ static void print_isakmp(const char *name, const json_t *tunnel)
 static const struct family families[] = {
 	{ "configured", "gauge", "The tunnel stands in the configuration.", false,
 	  print_configured },
-	{ "up", "gauge", "All of its pairs of networks that were asked for have SAs.",
-	  false, print_up },
+	{ "up", "gauge", "All of its pairs of networks have SAs.", false, print_up },
 	{ "pairs", "gauge", "Its pairs of networks.", false, print_pairs },
 	{ "pairs_up", "gauge", "Those of them that have SAs.", false, print_pairs_up },
 	{ "isakmp_sas", "gauge", "ISAKMP SAs with its peer, in any state.", false,

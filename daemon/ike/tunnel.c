@@ -627,6 +627,7 @@ const char *moat_tunnel_state(const struct moat_tunnel *tunnel)
 	unsigned int asked = 0;
 	unsigned int off = 0;
 	unsigned int refused = 0;
+	unsigned int waiting = 0;
 
 	if (tunnel->conf.any)
 		return tunnel->down		     ? "down"
@@ -643,9 +644,11 @@ const char *moat_tunnel_state(const struct moat_tunnel *tunnel)
 			asked++;
 		else if (pair->acquire_off && !pair->vacant)
 			off++;
+		else if (!pair->vacant)
+			waiting++;
 	}
 	if (up)
-		return asked || refused ? "partial" : "up";
+		return asked || refused || off || waiting ? "partial" : "up";
 	if (asked)
 		return "connecting";
 	return off || refused ? "down" : "waiting";
