@@ -226,6 +226,7 @@ static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)
 			     moat_isakmp_name(sa, name));
 }
 
+/* Of this peer alone: behind one NAT, at one address, are several. */
 static struct moat_isakmp *isakmp_of_spi(struct moat_isakmp *sa, const uint8_t *spi)
 {
 	struct moat_isakmp *other;
@@ -233,7 +234,7 @@ static struct moat_isakmp *isakmp_of_spi(struct moat_isakmp *sa, const uint8_t *
 	TAILQ_FOREACH(other, &sa->ike->isakmps, link) {
 		if (!memcmp(other->cky.i, spi, MOAT_COOKIE_LEN) &&
 		    !memcmp(other->cky.r, spi + MOAT_COOKIE_LEN, MOAT_COOKIE_LEN) &&
-		    moat_addr_equal(&other->remote.addr, &sa->remote.addr) &&
+		    moat_tunnel_same_peer(other->tunnel, sa->tunnel) &&
 		    other->state == MOAT_QM_IDLE)
 			return other;
 	}

@@ -8,7 +8,7 @@
 
 #include "hub.h"
 #include "ike/dh.h"
-#include "ike/keys.h"
+#include "ike/ike1.h"
 #include "io/x509.h"
 #include "priv/config.h"
 #include "priv/keys_rsa.h"
@@ -491,6 +491,20 @@ void hub_control(struct hub *hub, unsigned int node, enum moat_event_type type,
 	event.control.tunnel = tunnel;
 	event.control.request = ++hub->requests;
 	step(hub, node, &event);
+}
+
+void hub_delete(struct hub *hub, unsigned int number, const struct moat_cookies *cky)
+{
+	struct moat_ike *ike = hub->nodes[number].ike;
+	struct moat_acts acts;
+
+	moat_acts_init(&acts);
+	ike->acts = &acts;
+	moat_info_delete_isakmp(TAILQ_FIRST(&ike->isakmps), cky);
+	ike->acts = NULL;
+	for (struct moat_act *act = acts.first; act; act = act->next)
+		act_on(hub, number, act);
+	moat_acts_free(&acts);
 }
 
 void hub_stranger(struct hub *hub, const char *addr, uint32_t cookie)

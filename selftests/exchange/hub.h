@@ -8,6 +8,7 @@
 #define MOAT_HUB_H
 
 #include "ike/ike.h"
+#include "ike/keys.h"
 
 #define HUB_NODES 4
 
@@ -27,6 +28,8 @@ void hub_reboot(struct hub *hub, unsigned int node);
 void hub_control(struct hub *hub, unsigned int node, enum moat_event_type type,
 		 const char *tunnel);
 void hub_run(struct hub *hub, uint64_t ms);
+/** hub_delete() - a node tells node 0 under its ISAKMP SA that this one has ended */
+void hub_delete(struct hub *hub, unsigned int node, const struct moat_cookies *cky);
 /** hub_stranger() - message 1 of node 1 comes to node 0 from @addr, with other cookies */
 void hub_stranger(struct hub *hub, const char *addr, uint32_t cookie);
 

@@ -365,17 +365,18 @@ static void delete_of_another(void **state)
 	struct moat_isakmp *from = isakmp(sim, 0);
 	struct moat_isakmp *theirs = isakmp(sim, 1);
 	struct moat_isakmp *other = calloc(1, sizeof(*other));
+	struct moat_tunnel tunnel = *theirs->tunnel;
 
 	(void)state;
 	assert_non_null(other);
-	/* A second one, of a peer elsewhere, for as long as this test looks. */
+	/* A second one, of a peer with another name, for as long as this test looks. */
+	tunnel.conf.remote_id.data[0] ^= 1;
 	other->ike = theirs->ike;
-	other->tunnel = theirs->tunnel;
+	other->tunnel = &tunnel;
 	other->state = MOAT_QM_IDLE;
 	other->cky = theirs->cky;
 	other->cky.i[0] ^= 1;
 	other->remote = theirs->remote;
-	other->remote.addr.bytes[other->remote.addr.len - 1] ^= 1;
 	TAILQ_INSERT_TAIL(&sim_core(sim, 1)->isakmps, other, link);
 	delete_isakmp(sim, from, other, 5);
 	assert_int_equal(sim_logged(sim, 1, "ike-deleted"), 0);

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ike/ike1.h"
+
 #include "hub.h"
 
 #define HERE "192.0.2.1"
@@ -270,6 +272,31 @@ static void one_nat(void **state)
 	assert_string_equal(hub_state(hub, 0, "roam:1"), "up");
 	hub_run(hub, 3 * 3600 * 1000ull);
 	assert_string_equal(hub_state(hub, 0, "roam:1"), "up");
+	finish(hub);
+}
+
+/* A peer deletes its own ISAKMP SAs, and none of who is behind the same NAT. */
+static void neighbours(void **state)
+{
+	struct hub *hub = start(ROAM);
+	struct moat_cookies cky[2];
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		hub_nat(hub, 1 + i, "203.0.113.1", 1 + i);
+		peer(hub, 1 + i, i ? "192.168.1.6" : "192.168.1.5",
+		     i ? "vpn@gw-b.example" : "gw-b.example",
+		     i ? "\"10.50.2.0/24\"" : "\"10.50.1.0/24\"", NULL);
+		up(hub, 1 + i);
+		cky[i] = TAILQ_FIRST(&hub_core(hub, 1 + i)->isakmps)->cky;
+	}
+	assert_int_equal(hub_isakmps(hub, 0), 2);
+	hub_delete(hub, 1, &cky[1]);
+	hub_run(hub, 1000);
+	assert_int_equal(hub_isakmps(hub, 0), 2);
+	hub_delete(hub, 1, &cky[0]);
+	hub_run(hub, 1000);
+	assert_int_equal(hub_isakmps(hub, 0), 1);
 	finish(hub);
 }
 
@@ -624,17 +651,27 @@ static void not_with_a_secret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_peers),	 cmocka_unit_test(rekeys),
-		cmocka_unit_test(strangers),	 cmocka_unit_test(networks),
-		cmocka_unit_test(own_address),	 cmocka_unit_test(within),
-
-		cmocka_unit_test(one_nat),	 cmocka_unit_test(moved),
-		cmocka_unit_test(twice),	 cmocka_unit_test(silent),
-		cmocka_unit_test(operator_asks), cmocka_unit_test(reload),
-		cmocka_unit_test(restless),	 cmocka_unit_test(limits),
-		cmocka_unit_test(flood),	 cmocka_unit_test(by_identity),
-		cmocka_unit_test(nearest),	 cmocka_unit_test(by_proposal),
-		cmocka_unit_test(by_its_own_ca), cmocka_unit_test(not_with_a_secret),
+		cmocka_unit_test(two_peers),
+		cmocka_unit_test(rekeys),
+		cmocka_unit_test(strangers),
+		cmocka_unit_test(networks),
+		cmocka_unit_test(own_address),
+		cmocka_unit_test(within),
+		cmocka_unit_test(one_nat),
+		cmocka_unit_test(neighbours),
+		cmocka_unit_test(moved),
+		cmocka_unit_test(twice),
+		cmocka_unit_test(silent),
+		cmocka_unit_test(operator_asks),
+		cmocka_unit_test(reload),
+		cmocka_unit_test(restless),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(flood),
+		cmocka_unit_test(by_identity),
+		cmocka_unit_test(nearest),
+		cmocka_unit_test(by_proposal),
+		cmocka_unit_test(by_its_own_ca),
+		cmocka_unit_test(not_with_a_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
