@@ -75,6 +75,7 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	struct moat_view low = lower(in->ni, in->nr) ? in->ni : in->nr;
 	uint64_t bytes = in->life_kilobytes * 1024;
 
+	child->isakmp = in->sa->id;
 	child->n_sas = in->n_sas;
 	memcpy(child->sas, in->sas, in->n_sas * sizeof(*in->sas));
 	child->local = in->sa->local.addr;

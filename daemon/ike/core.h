@@ -402,12 +402,14 @@ struct moat_child_sa {
  * @switched_at: when the policy was switched to it
  * @nonce: the lower of its two nonces
  * @quick: the quick mode that makes it, while there is one
+ * @isakmp: id of the ISAKMP SA under which that was; 0 for an earlier daemon's
  * @in: parameters of the inbound SAs until the kernel has them; @out likewise
  */
 struct moat_child {
 	TAILQ_ENTRY(moat_child) link;
 	struct moat_pair *pair;
 	struct moat_quick *quick;
+	uint32_t isakmp;
 	struct moat_child_sa sas[MOAT_BUNDLE_MAX];
 	unsigned int n_sas;
 	struct moat_addr local;

@@ -11,6 +11,7 @@
 #define SIMULTANEOUS	 (60 * MOAT_SECOND)
 #define REKEY_MARGIN_MAX (300 * MOAT_SECOND)
 #define LEAVING_LIFE	 (3 * MOAT_SECOND)
+#define KEPT_MAX	 4 /* of one peer, and those that something hangs on */
 
 static void rekey_due(struct moat_ike *ike, void *owner);
 static void life_over(struct moat_ike *ike, void *owner);
@@ -471,6 +472,58 @@ static void replace_old(struct moat_isakmp *sa)
 	}
 }
 
+/* A quick mode that has ended as responder is over: nobody asks for its answers. */
+static bool has_quick(const struct moat_isakmp *sa)
+{
+	const struct moat_quick *quick;
+
+	LIST_FOREACH(quick, &sa->quicks, link) {
+		if (quick->initiator || quick->state != MOAT_QUICK_DONE)
+			return true;
+	}
+	return false;
+}
+
+/* strongSwan takes IPsec SAs down with the ISAKMP SA that they were made under. */
+static bool has_child(const struct moat_isakmp *sa)
+{
+	const struct moat_tunnel *tunnel;
+	const struct moat_child *child;
+
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
+				if (child->isakmp == sa->id && !child->old &&
+				    !child->redundant)
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+/*
+ * A peer that crashes again and again leaves one each time, for as long as it lives;
+ * dead peer detection, which would tell, may be off. Its newest ones are enough.
+ */
+static void end_spare(const struct moat_isakmp *sa)
+{
+	struct moat_isakmp *other = TAILQ_LAST(&sa->ike->isakmps, moat_isakmps);
+	unsigned int n = 0;
+
+	while (other) {
+		struct moat_isakmp *before = TAILQ_PREV(other, moat_isakmps, link);
+
+		if (other->state == MOAT_QM_IDLE &&
+		    moat_tunnel_same_peer(other->tunnel, sa->tunnel) && ++n > KEPT_MAX &&
+		    other != sa && !has_quick(other) && !has_child(other))
+			moat_isakmp_close(other, "the peer has newer ones");
+		other = before;
+	}
+}
+
 void moat_isakmp_name_key(struct moat_isakmp *sa)
 {
 	struct moat_act *act;
@@ -522,6 +575,7 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 	moat_natt_established(sa);
 	moat_peer_use_address(sa->tunnel, &sa->remote.addr);
 	replace_old(sa);
+	end_spare(sa);
 	moat_adopt_note(sa);
 	moat_dpd_start(sa);
 	/* A configuration that came meanwhile may have other credentials. */

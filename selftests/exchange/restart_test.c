@@ -361,6 +361,51 @@ static void reboots_in_a_row(void **state)
 	sim_free(sim);
 }
 
+/* A peer that crashes all the time, and that nobody asks whether it lives. */
+static void again_and_again(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	unsigned int most = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 100; i++) {
+		sim_crash(sim, 0);
+		sim_run(sim, 100);
+		sim_restart(sim, 0);
+		sim_run(sim, 2 * SECOND);
+		if (sim_isakmps(sim, 1) > most)
+			most = sim_isakmps(sim, 1);
+	}
+	assert_int_equal(most, 4);
+	assert_string_equal(sim_state(sim, 1), "up");
+	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
+	sim_free(sim);
+}
+
+/* Many of one peer that all have SAs, as those that keep them apart make them. */
+static void each_with_its_sas(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_isakmp *sa;
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 3;
+	sim = sim_new(&o);
+	sim_run(sim, 100);
+	for (unsigned int i = 0; i < 9; i++) {
+		sim_acquire(sim, 0, i);
+		sim_run(sim, 2 * SECOND);
+		/* The next pair shall have another one. */
+		TAILQ_FOREACH(sa, &sim_core(sim, 0)->isakmps, link)
+			sa->outdated = true;
+	}
+	assert_int_equal(sim_isakmps(sim, 0), 9);
+	assert_int_equal(sim_isakmps(sim, 1), 9);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +420,8 @@ int main(void)
 		cmocka_unit_test(crashes_in_a_row),
 		cmocka_unit_test(two_that_live),
 		cmocka_unit_test(reboots_in_a_row),
+		cmocka_unit_test(again_and_again),
+		cmocka_unit_test(each_with_its_sas),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
