@@ -556,47 +556,6 @@ size_t moat_fragment_octets(const struct moat_isakmp *sa);
 /** moat_fragment_forget() - drop what is not complete */
 void moat_fragment_forget(struct moat_isakmp *sa);
 
-/* ---- NAT traversal: ike1_natt.c ---- */
-
-/** moat_natt_udp() - is a NAT between us, and so ESP in UDP? */
-bool moat_natt_udp(const struct moat_isakmp *sa);
-/** moat_natt_draft() - do we speak the drafts, with their numbers? */
-bool moat_natt_draft(const struct moat_isakmp *sa);
-/** moat_natt_put_vendor() - what we can, in messages 1 and 2 */
-void moat_natt_put_vendor(const struct moat_isakmp *sa, struct moat_build *b);
-void moat_natt_take_vendor(const struct moat_ike1_in *in);
-/** moat_natt_put_discovery() - NAT-D, once the hash is agreed on */
-void moat_natt_put_discovery(const struct moat_isakmp *sa, struct moat_build *b);
-void moat_natt_take_discovery(const struct moat_ike1_in *in);
-/** moat_natt_put_originals() - NAT-OA, in transport mode: both ends as we know them */
-void moat_natt_put_originals(const struct moat_quick *quick, struct moat_build *b);
-/**
- * moat_natt_take_originals() - read NAT-OA
- * @in: message of quick mode
- * @of: gets the address of the initiator, and of the responder, as the peer knows them
- * @given: whether it told
- *
- * Nothing but moat_natt_translate() needs them: the module makes checksums anew.
- *
- * Return: 0, or -1 with the reason in @in
- */
-int moat_natt_take_originals(struct moat_ike1_in *in, struct moat_addr of[2],
-			     bool *given);
-/** moat_natt_translate() - IDs of hosts behind a NAT as the other side knows them */
-int moat_natt_translate(struct moat_ike1_in *in, struct moat_selector *s);
-/** moat_natt_float() - the initiator goes on at port 4500 when there is a NAT */
-void moat_natt_float(struct moat_isakmp *sa);
-/** moat_natt_begin() - a new phase 1 goes the way of the old one */
-void moat_natt_begin(struct moat_isakmp *sa);
-/** moat_natt_established() - say what was found; keepalives begin */
-void moat_natt_established(struct moat_isakmp *sa);
-/** moat_natt_may_move() - may this peer's address or port change? */
-bool moat_natt_may_move(const struct moat_isakmp *sa);
-/** moat_natt_moved() - an authentic message came from elsewhere */
-void moat_natt_moved(const struct moat_ike1_in *in);
-/** moat_natt_mapping() - so did an authentic packet, says the kernel */
-void moat_natt_mapping(struct moat_ike *ike, const struct moat_event *event);
-
 /* ---- main mode: ike1_main.c ---- */
 
 void moat_main_begin(struct moat_isakmp *sa);
