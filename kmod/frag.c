@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A later fragment has no ports, so a policy that selects by them would not
- * meet it (RFC 4301 7, appendix D). The kernel's own reassembly puts such
- * packets together, as for conntrack, but in queues of ours: what came out of
- * an SA is never completed by what arrived in clear.
+ * meet it (RFC 4301 7, appendix D), nor can it be told from a part of IKE. The
+ * kernel's own reassembly puts such packets together, as for conntrack, but in
+ * queues of ours: what came out of an SA is never completed by what arrived in
+ * clear.
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -63,6 +64,14 @@ static int moat_frag_gather6(struct net *net, struct sk_buff *skb, u32 user)
 	return 0;
 }
 
+static int moat_frag_gather_user(struct moat_net *mn, struct sk_buff *skb,
+				 u8 family, u32 user)
+{
+	if (family == AF_INET)
+		return moat_frag_gather4(mn->net, skb, user);
+	return moat_frag_gather6(mn->net, skb, user);
+}
+
 int moat_frag_gather(struct moat_net *mn, struct sk_buff *skb, u8 family,
 		     enum moat_frag_where where)
 {
@@ -70,9 +79,25 @@ int moat_frag_gather(struct moat_net *mn, struct sk_buff *skb, u8 family,
 
 	if (!READ_ONCE(mn->whole[family == AF_INET6]))
 		return 0;
+	return moat_frag_gather_user(mn, skb, family, user);
+}
+
+/* Most packets are not: what their first header says is enough. */
+static bool moat_frag_is(const struct sk_buff *skb, u8 family)
+{
 	if (family == AF_INET)
-		return moat_frag_gather4(mn->net, skb, user);
-	return moat_frag_gather6(mn->net, skb, user);
+		return ip_is_fragment(ip_hdr(skb));
+	return ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr) && moat_frag_is6(skb);
+}
+
+int moat_frag_gather_ends(struct moat_net *mn, struct sk_buff *skb,
+			  const struct moat_flow *flow)
+{
+	if (!moat_frag_is(skb, flow->family) ||
+	    !moat_ends_known(mn, flow->family, &flow->local, &flow->remote))
+		return 0;
+	return moat_frag_gather_user(mn, skb, flow->family,
+				     MOAT_FRAG_USER + MOAT_FRAG_IN) ?: 1;
 }
 
 int moat_frag_gather_sa(const struct moat_sa *sa, struct sk_buff *skb,
@@ -80,10 +105,9 @@ int moat_frag_gather_sa(const struct moat_sa *sa, struct sk_buff *skb,
 {
 	u32 user = MOAT_FRAG_USER_SA | (u32)sa->serial;
 
-	if (family == AF_INET) {
+	if (family == AF_INET)
 		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-		return moat_frag_gather4(sa->mn->net, skb, user);
-	}
-	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
-	return moat_frag_gather6(sa->mn->net, skb, user);
+	else
+		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+	return moat_frag_gather_user(sa->mn, skb, family, user);
 }

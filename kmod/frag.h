@@ -5,6 +5,7 @@
 
 #include <linux/skbuff.h>
 
+struct moat_flow;
 struct moat_net;
 struct moat_sa;
 
@@ -31,6 +32,23 @@ enum moat_frag_where {
  */
 int moat_frag_gather(struct moat_net *mn, struct sk_buff *skb, u8 family,
 		     enum moat_frag_where where);
+
+/**
+ * moat_frag_gather_ends() - Put a packet together that came in clear from a peer.
+ * @mn: namespace
+ * @skb: packet, as for moat_frag_gather()
+ * @flow: what its headers say, inbound
+ *
+ * Does nothing unless it is a fragment and goes from one end of a policy's
+ * tunnel to the other. Between them IKE passes, and later fragments have no ports:
+ * what passed as a part of IKE could complete a packet that an SA protects.
+ *
+ * Context: rcu_read_lock(); any BH state.
+ * Return: 0: nothing was done; 1: the packet is another one now, so @flow is old;
+ * or an error as moat_frag_gather().
+ */
+int moat_frag_gather_ends(struct moat_net *mn, struct sk_buff *skb,
+			  const struct moat_flow *flow);
 
 /**
  * moat_frag_gather_sa() - Put a packet together that came out of an SA.

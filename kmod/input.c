@@ -432,15 +432,26 @@ static bool moat_input_foreign(const struct sk_buff *skb)
 }
 
 /*
- * A later fragment of what may be an IKE message has no ports to tell. It can
- * do no harm: without its first fragment it is never put together.
+ * The headers of a packet in clear, whole where fragments could not be judged.
+ * -EINPROGRESS: it waits for others, else 0 or *why it is dropped.
  */
-static bool moat_input_fragment(const struct moat_net *mn,
-				const struct moat_flow *flow)
+static int moat_input_read(struct moat_net *mn, struct sk_buff *skb, u8 family,
+			   struct moat_flow *flow, enum moat_drop *why)
 {
-	return flow->protocol == IPPROTO_UDP && !flow->local_port &&
-	       !flow->remote_port &&
-	       moat_ends_known(mn, flow->family, &flow->local, &flow->remote);
+	int err = moat_frag_gather(mn, skb, family, MOAT_FRAG_IN);
+
+	*why = MOAT_DROP_FRAGMENT;
+	if (err)
+		return err;
+	*why = MOAT_DROP_IN_SHORT;
+	err = moat_parse_flow(skb, family, false, flow);
+	if (err)
+		return err;
+	err = moat_frag_gather_ends(mn, skb, flow);
+	if (err > 0)
+		return moat_parse_flow(skb, family, false, flow);
+	*why = MOAT_DROP_FRAGMENT;
+	return err;
 }
 
 unsigned int moat_input_hook(void *priv, struct sk_buff *skb,
@@ -456,14 +467,10 @@ unsigned int moat_input_hook(void *priv, struct sk_buff *skb,
 	if (moat_mark_take(skb) || !READ_ONCE(mn->policy_count) ||
 	    moat_input_foreign(skb))
 		return NF_ACCEPT;
-	err = moat_frag_gather(mn, skb, family, MOAT_FRAG_IN);
+	err = moat_input_read(mn, skb, family, &flow, &why);
 	if (err == -EINPROGRESS)
 		return NF_STOLEN;
-	why = MOAT_DROP_FRAGMENT;
 	if (err)
-		goto drop;
-	why = MOAT_DROP_IN_SHORT;
-	if (moat_parse_flow(skb, family, false, &flow))
 		goto drop;
 	switch (moat_verdict(mn, skb, false, &flow, &policy)) {
 	case MOAT_VERDICT_PROTECT:
@@ -476,8 +483,7 @@ unsigned int moat_input_hook(void *priv, struct sk_buff *skb,
 	default:
 		return NF_ACCEPT;
 	}
-	if (moat_input_fragment(mn, &flow) ||
-	    moat_encap_arrives(mn, skb, family))
+	if (moat_encap_arrives(mn, skb, family))
 		return NF_ACCEPT;
 drop:
 	moat_drop(mn, NULL, policy, why);
