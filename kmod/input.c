@@ -300,6 +300,31 @@ static enum moat_drop moat_input_check(struct moat_sa *sa,
 	return why ?: moat_replay_check(&sa->replay, sa->esn, low, seq);
 }
 
+/*
+ * Where the last of the headers names what is behind them. Not IP6CB(skb)->nhoff: at
+ * LOCAL_IN, from where ESP in UDP comes, IPv6 has not looked at extension headers yet.
+ */
+static unsigned int moat_input_next6(const u8 *head, unsigned int head_len)
+{
+	unsigned int next = offsetof(struct ipv6hdr, nexthdr);
+	unsigned int at = sizeof(struct ipv6hdr);
+	const struct ipv6_opt_hdr *ext;
+	u8 type;
+
+	while (at < head_len) {
+		type = head[next];
+		next = at;
+		ext = (const struct ipv6_opt_hdr *)(head + at);
+		if (type == NEXTHDR_FRAGMENT)
+			at += sizeof(struct frag_hdr);
+		else if (type == NEXTHDR_AUTH)
+			at += ipv6_authlen(ext);
+		else
+			at += ipv6_optlen(ext);
+	}
+	return next;
+}
+
 /* What a job remembers of the headers before ESP or AH; UDP is none of them. */
 static void moat_input_outer(struct moat_job *job, u8 family)
 {
@@ -312,7 +337,8 @@ static void moat_input_outer(struct moat_job *job, u8 family)
 		job->head_len -= sizeof(struct udphdr);
 	job->next_offset = family == AF_INET ?
 			   offsetof(struct iphdr, protocol) :
-			   IP6CB(skb)->nhoff;
+			   moat_input_next6(skb_network_header(skb),
+					    job->head_len);
 }
 
 void moat_input_sa(struct moat_sa *sa, struct sk_buff *skb, u8 family)

@@ -19,13 +19,16 @@ import netns
 from gateway import LAYER, OURS, PEERS, is_esp
 from ktap import Results, check, same, wait_for
 from scapy.layers.inet import IP, UDP, fragment
-from scapy.layers.inet6 import IPv6ExtHdrFragment
+from scapy.layers.inet6 import (HBHOptUnknown, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+                                IPv6ExtHdrHopByHop, PadN)
 from scapy.packet import Raw
 
 ALGORITHM, PORT = "aes128gcm16", 4500
 SPI_IN, SPI_OUT = 0xc0ffee01, 0xc0ffee02
 KIND = {4: socket.AF_INET, 6: socket.AF_INET6}
 BITS = {4: 32, 6: 128}
+OPTIONS = [PadN(optdata=bytes(4))]
+UNKNOWN = [HBHOptUnknown(otype=0x1e, optdata=bytes(12))]     # to be skipped
 
 
 class Hosts:
@@ -125,6 +128,23 @@ def more(gw, **expected):
     same(grown(), expected, "counters")
 
 
+# --- in UDP --------------------------------------------------------------------
+
+def headers_before_udp(gw, port):
+    """IPv6 headers that somebody put there stay before what comes out; what is behind them
+    is what the peer has sealed."""
+    hosts = Hosts(gw, 6, moatnl.TRANSPORT, port)
+    rows = [(), (IPv6ExtHdrDestOpt(options=OPTIONS),),
+            (IPv6ExtHdrDestOpt(options=OPTIONS), IPv6ExtHdrDestOpt(options=UNKNOWN)),
+            (IPv6ExtHdrHopByHop(options=OPTIONS), IPv6ExtHdrDestOpt(options=OPTIONS))]
+    with hosts.socket() as sock:
+        for seq, options in enumerate(rows, 1):
+            sent = b"number %d" % seq
+            hosts.send(seq, hosts.datagram(sent)[40:], options=options)
+            same(sock.recv(100), sent, f"behind {len(options)} headers")
+    same(hosts.accepted(), (len(rows), {}), "packets, drops")
+
+
 # --- in clear, between endpoints -------------------------------------------------
 
 def clear_joins_nothing(gw, family):
@@ -180,6 +200,8 @@ def cases():
     for family in (4, 6):
         yield f"clear fragments join nothing, IPv{family}", clear_joins_nothing, family
         yield f"whole in clear, IPv{family}", whole_in_clear, family
+    for port in (PORT, 6500):
+        yield f"IPv6 headers before UDP, port {port}", headers_before_udp, port
 
 
 def main():
