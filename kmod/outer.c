@@ -17,13 +17,21 @@
 #include "outer.h"
 #include "parse.h"
 
+static unsigned int moat_outer_udp(const struct moat_sa *sa)
+{
+	return sa->encap_sport ? sizeof(struct udphdr) : 0;
+}
+
 unsigned int moat_outer_len(const struct moat_sa *sa)
 {
-	unsigned int len = sa->encap_sport ? sizeof(struct udphdr) : 0;
+	return moat_outer_udp(sa) + (sa->key.family == AF_INET ?
+				     sizeof(struct iphdr) :
+				     sizeof(struct ipv6hdr));
+}
 
-	if (sa->key.family == AF_INET)
-		return len + sizeof(struct iphdr);
-	return len + sizeof(struct ipv6hdr);
+unsigned int moat_outer_before(const struct moat_sa *sa, unsigned int head_len)
+{
+	return head_len ? head_len + moat_outer_udp(sa) : moat_outer_len(sa);
 }
 
 /* Where the outer packet goes; in UDP its peer may have moved. */
@@ -79,19 +87,15 @@ struct dst_entry *moat_outer_route(const struct moat_sa *sa)
 unsigned int moat_outer_mtu(const struct moat_sa *sa,
 			    const struct dst_entry *dst, unsigned int head_len)
 {
-	unsigned int mtu = dst_mtu(dst), len = moat_outer_len(sa);
+	unsigned int mtu = dst_mtu(dst), before = moat_outer_before(sa, head_len);
 	unsigned int payload;
 
-	if (sa->mode == MOAT_MODE_TUNNEL)
-		head_len = 0;
-	else if (head_len)
-		len = head_len + (sa->encap_sport ? sizeof(struct udphdr) : 0);
-	else
-		head_len = len;
-	payload = mtu > len ? moat_chain_payload(sa, mtu - len) : 0;
+	payload = mtu > before ? moat_chain_payload(sa, mtu - before) : 0;
 	if (!payload)
 		return 0;
-	mtu = payload + head_len;
+	mtu = payload;
+	if (sa->mode == MOAT_MODE_TRANSPORT)	/* its header, but not UDP's */
+		mtu += before - moat_outer_udp(sa);
 	return sa->shape.mtu ? min_t(unsigned int, mtu, sa->shape.mtu) : mtu;
 }
 

@@ -15,6 +15,14 @@
 unsigned int moat_outer_len(const struct moat_sa *sa);
 
 /**
+ * moat_outer_before() - Bytes before ESP or AH in a packet.
+ * @sa: outbound SA
+ * @head_len: transport mode: bytes of IP header and its options, in front of
+ *	what is protected; 0 is a header without any, and tunnel mode
+ */
+unsigned int moat_outer_before(const struct moat_sa *sa, unsigned int head_len);
+
+/**
  * moat_outer_route() - Find the way to the peer.
  * @sa: outbound SA
  *
@@ -27,8 +35,7 @@ struct dst_entry *moat_outer_route(const struct moat_sa *sa);
  * moat_outer_mtu() - Largest inner packet that leaves unfragmented.
  * @sa: outbound SA
  * @dst: its route
- * @head_len: transport mode: bytes of IP header and its options, in front of
- *	what is protected; 0 is a header without any
+ * @head_len: as for moat_outer_before()
  *
  * Return: bytes, 0 if none fits.
  */

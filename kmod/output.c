@@ -199,7 +199,7 @@ static enum moat_drop moat_output_prepare(const struct moat_out *out,
 	unsigned int payload = skb->len - out->head_len + tfc;
 
 	if (moat_chain_size(sa, payload) +
-	    (out->head_len ?: moat_outer_len(sa)) > IP_MAX_MTU)
+	    moat_outer_before(sa, out->head_len) > IP_MAX_MTU)
 		return MOAT_DROP_OUT_LONG;
 	if (moat_skb_own(skb, LL_RESERVED_SPACE(out->dst->dev) +
 			 moat_outer_len(sa) + moat_chain_head(sa),

@@ -27,6 +27,7 @@ ALGORITHM, PORT = "aes128gcm16", 4500
 SPI_IN, SPI_OUT = 0xc0ffee01, 0xc0ffee02
 KIND = {4: socket.AF_INET, 6: socket.AF_INET6}
 BITS = {4: 32, 6: 128}
+IP_MTU_DISCOVER = 10
 OPTIONS = [PadN(optdata=bytes(4))]
 UNKNOWN = [HBHOptUnknown(otype=0x1e, optdata=bytes(12))]     # to be skipped
 
@@ -145,6 +146,26 @@ def headers_before_udp(gw, port):
     same(hosts.accepted(), (len(rows), {}), "packets, drops")
 
 
+def longest(gw):
+    """In transport mode all of UDP's header counts too: 20 + 8 + (8 + 8) + 65472 + 16 is
+    65532, and with the next multiple of 4 it is too long."""
+    hosts = Hosts(gw, 4, moatnl.TRANSPORT, PORT)
+    hosts.switch()
+    # 1500 - 20 - 8 - 8 - 8 - 16 is 1440, less 2 of the trailer, and the IP header again
+    same(gw.nl.sa_of(SPI_OUT)["mtu"], 1458, "MTU that the SA says")
+    with hosts.socket(1000) as sock:
+        sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        with more(gw, out_packets=1, out_long=0):
+            sock.sendto(bytes(65462), (PEERS[4], 2000))
+        ends = [IP(data).frag * 8 + len(data) for data in gw.receive("wan", 45)]
+        same(max(ends, default=0), 65532, "where the last fragment ends")
+        for size in (65463, 65467, 65470, 65471):
+            with more(gw, out_packets=0, out_long=1), contextlib.suppress(OSError):
+                sock.sendto(bytes(size), (PEERS[4], 2000))
+    same(gw.silence("wan"), [], "left")
+
+
 # --- in clear, between endpoints -------------------------------------------------
 
 def clear_joins_nothing(gw, family):
@@ -202,6 +223,7 @@ def cases():
         yield f"whole in clear, IPv{family}", whole_in_clear, family
     for port in (PORT, 6500):
         yield f"IPv6 headers before UDP, port {port}", headers_before_udp, port
+    yield "the longest in UDP", longest
 
 
 def main():
