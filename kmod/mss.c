@@ -57,9 +57,13 @@ static u8 *moat_mss_option(struct tcphdr *tcp, unsigned int len)
 bool moat_mss_is_syn(const struct sk_buff *skb, u8 family)
 {
 	int offset = moat_mss_offset(skb, family);
+	const struct tcphdr *tcp;
+	struct tcphdr buf;
 
-	return offset >= 0 && skb->len >= offset + sizeof(struct tcphdr) &&
-	       ((const struct tcphdr *)(skb->data + offset))->syn;
+	if (offset < 0)
+		return false;
+	tcp = skb_header_pointer(skb, offset, sizeof(buf), &buf);
+	return tcp && tcp->syn;
 }
 
 u16 moat_mss_of(unsigned int mtu, u8 family)
@@ -79,12 +83,14 @@ void moat_mss_clamp(struct sk_buff *skb, u8 family, u16 mss)
 	__be16 was;
 	u8 *option;
 
-	if (offset < 0 || skb->len < offset + sizeof(*tcp))
+	if (offset < 0 || !pskb_may_pull(skb, offset + sizeof(*tcp)))
 		return;
 	tcp = (struct tcphdr *)(skb->data + offset);
 	len = tcp->doff * 4;
-	if (!tcp->syn || len < sizeof(*tcp) || skb->len < offset + len)
+	if (!tcp->syn || len < sizeof(*tcp) ||
+	    skb_ensure_writable(skb, offset + len))
 		return;
+	tcp = (struct tcphdr *)(skb->data + offset);
 	option = moat_mss_option(tcp, len);
 	if (!option || get_unaligned_be16(option) <= mss)
 		return;

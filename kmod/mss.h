@@ -7,10 +7,13 @@
 
 /**
  * moat_mss_clamp() - Lower the MSS of a SYN, if the packet is one.
- * @skb: inner packet, owned and linear, its checksum computed;
- *	skb_network_header() is set
+ * @skb: inner packet, its checksum computed; skb_network_header() is set, and its IP
+ *	header linear. It may be put together out of fragments: of what is written
+ *	it gets a linear copy first
  * @family: AF_INET or AF_INET6
  * @mss: largest to be announced, in bytes
+ *
+ * A SYN whose options are not whole stays as it is, and so does any without memory.
  */
 void moat_mss_clamp(struct sk_buff *skb, u8 family, u16 mss);
 

@@ -6,11 +6,12 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import gateway
+import moatnl
 import netns
 from gateway import (FAR, HOST, IP, IPv6, OURS, PEERS, Raw, Tunnel, answer, is_esp, packet,
                      padded, seal_plain, trim)
 from ktap import Results, check, same, wait_for
-from scapy.layers.inet import TCP
+from scapy.layers.inet import TCP, defragment, fragment
 
 FAMILIES = [(4, 4), (6, 4), (4, 6), (6, 6)]
 HEADERS = {4: IP, 6: IPv6}
@@ -256,6 +257,36 @@ def mss_broken(gw):
         same(bytes(into)[20:], bytes(one)[20:], f"options {options.hex()}")
 
 
+def mss_in_pieces(gw):
+    """A SYN that comes out of an SA in pieces is put together where ports matter: its options
+    are where they are, not in what lies behind the first piece."""
+    gw.reset()
+    selector = {**moatnl.selector(gateway.LOCAL[4], gateway.REMOTE[4]), "protocol": 6,
+                "remote-port-min": 1, "remote-port-max": 9}
+    tunnel = Tunnel(gw, algorithm="null-sha256", more={"mss": 1300, "selector": selector})
+    seq = 0
+    for number, (size, options, behind) in enumerate((
+            (8, [("MSS", 1460)], b""), (16, [("MSS", 1460)], b""), (24, [("MSS", 1460)], b""),
+            (8, [("Timestamp", (1, 2)), ("NOP", None), ("MSS", 1460)], b""),
+            # what TCP would go on with, and where its options would be
+            (8, [("MSS", 1460)], bytes(4) + b"\xf0\x02" + bytes(6) + b"\x02\x04\xff\xff" * 10),
+            (8, [("MSS", 536)], bytes(4) + b"\xf0\x02" + bytes(6) + b"\x02\x04\xff\xff" * 10)), 1):
+        one = syn(4, FAR[4], HOST[4], options=options, payload=b"x" * 40)
+        one.id = number
+        del one.chksum
+        for piece in fragment(IP(bytes(one)), size):
+            seq += 1
+            more = behind if piece.frag == 0 else b""
+            gw.send("wan", seal_plain(tunnel, seq, padded(bytes(piece) + more)))
+        got = defragment([IP(data) for data in gw.silence("lan", 0.5)])
+        same([len(whole) for whole in got], [len(one)], f"lengths, pieces of {size}")
+        found = bytes(got[0].payload)
+        whole = bytes(IP(src=FAR[4], dst=HOST[4], proto=6) / Raw(found))
+        same(mss_of(4, whole), min(1300, options[-1][1]), f"the MSS, pieces of {size}")
+        same(found[-40:], b"x" * 40, "what the SYN carries")
+    same(tunnel.drops_in(), {}, "drops")
+
+
 def main():
     results = Results()
     netns.shell("load_moat")
@@ -276,6 +307,7 @@ def main():
     run("TFC padding in", tfc_in, gw)
     run("dummy packets", dummies, gw)
     run("broken TCP options", mss_broken, gw)
+    run("a SYN in pieces", mss_in_pieces, gw)
     gw.reset()
     gw.close()
     run("unload", netns.shell, "unload_moat")
