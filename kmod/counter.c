@@ -72,7 +72,7 @@ const char * const moat_total_names[MOAT_TOTAL_MAX] = {
  * anything, and there are many of them. Without memory only the namespace
  * counts.
  */
-static void moat_drops_add(struct moat_drops **where, enum moat_drop why)
+static void moat_drops_add(struct moat_drops **where, enum moat_drop why, int n)
 {
 	struct moat_drops *drops = READ_ONCE(*where);
 
@@ -87,7 +87,19 @@ static void moat_drops_add(struct moat_drops **where, enum moat_drop why)
 		else
 			drops = fresh;
 	}
-	atomic_inc(&drops->n[why]);
+	atomic_add(n, &drops->n[why]);
+}
+
+void moat_drops_move(struct moat_drops **from, struct moat_drops **to)
+{
+	struct moat_drops *drops = READ_ONCE(*from);
+	int i, n;
+
+	for (i = 0; drops && i < MOAT_DROP_MAX; i++) {
+		n = atomic_xchg(&drops->n[i], 0);
+		if (n)
+			moat_drops_add(to, i, n);
+	}
 }
 
 void moat_drop(struct moat_net *mn, struct moat_sa *sa,
@@ -95,9 +107,9 @@ void moat_drop(struct moat_net *mn, struct moat_sa *sa,
 {
 	this_cpu_inc(mn->stats->drop[why]);
 	if (sa)
-		moat_drops_add(&sa->drops, why);
+		moat_drops_add(&sa->drops, why, 1);
 	if (policy)
-		moat_drops_add(&policy->drops, why);
+		moat_drops_add(&policy->drops, why, 1);
 	trace_moat_drop(mn, sa, policy, why);
 }
 

@@ -130,6 +130,15 @@ void moat_drop(struct moat_net *mn, struct moat_sa *sa,
 	       struct moat_policy *policy, enum moat_drop why);
 
 /**
+ * moat_drops_move() - Give what was counted for one SA or policy to another.
+ * @from: has none afterwards
+ * @to: gets them beside its own
+ *
+ * Context: any; both are referenced or under rcu_read_lock().
+ */
+void moat_drops_move(struct moat_drops **from, struct moat_drops **to);
+
+/**
  * moat_stats_sum() - Sum a namespace's counters over its CPUs.
  * @mn: namespace
  * @sum: where to

@@ -65,15 +65,16 @@ bool moat_early_hold(struct moat_sa *sa, struct sk_buff *skb)
 		skb->dev = NULL;
 		atomic_add(skb->truesize, &mn->early_bytes);
 		__skb_queue_tail(&sa->early_queue, skb);
+	} else if (waits) {
+		/* not later: the SA with keys takes over what is counted here */
+		moat_drop(mn, sa, NULL, MOAT_DROP_EARLY_FULL);
 	}
 	spin_unlock(&sa->early_queue.lock);
 
-	if (room) {
+	if (room)
 		moat_count(mn, EARLY, 1);
-	} else if (waits) {
-		moat_drop(mn, sa, NULL, MOAT_DROP_EARLY_FULL);
+	else if (waits)
 		kfree_skb(skb);
-	}
 	return waits;
 }
 

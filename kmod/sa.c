@@ -160,6 +160,7 @@ static void moat_sa_replace(struct moat_sa *reserved, struct moat_sa *sa)
 				moat_sa_params);
 	WRITE_ONCE(reserved->state, MOAT_SA_STATE_DEAD);
 	moat_early_move(reserved, sa);
+	moat_drops_move(&reserved->drops, &sa->drops);
 	moat_life_stop(reserved);
 	moat_sa_put(reserved);
 }
