@@ -217,7 +217,35 @@ def whole_in_clear(gw, family):
     same(hosts.accepted(), (1, {}), "packets, drops")
 
 
+def silent_about_fragments(gw, family):
+    """No daemon, and nobody who puts IPv6 together for others: no answer all the same."""
+    hosts = Hosts(gw, family, reserved=True)
+    for port in (500, PORT):
+        with more(gw, no_daemon=1):
+            for piece in hosts.pieces(hosts.datagram(bytes(4) + b"I" * 2400, port), 1208, port):
+                gw.send("wan", piece)
+        same([data for data in gw.silence("wan") if not is_esp(data)], [], "answers")
+
+
+def early_fragments(gw, family):
+    """ESP in UDP that comes in fragments before its SA has keys waits too."""
+    hosts = Hosts(gw, family, port=PORT, reserved=True)
+    inner = hosts.datagram(b"early " * 400)
+    esp = hosts.codec.seal(SPI_IN, 1, inner, 4 if family == 4 else 41)
+    outer = bytes(hosts.head() / UDP(sport=PORT, dport=PORT) / Raw(esp))
+    with hosts.socket() as sock:
+        with more(gw, early=1):
+            for piece in hosts.pieces(outer, 1208, 5):
+                gw.send("wan", piece)
+        hosts.add()
+        same(sock.recv(4000), b"early " * 400, "what the program got")
+
+
 def cases():
+    # first: an SA in UDP over IPv6 lets the kernel put fragments together for all
+    for family in (4, 6):
+        yield f"silence about fragments, IPv{family}", silent_about_fragments, family
+        yield f"early fragments in UDP, IPv{family}", early_fragments, family
     for family in (4, 6):
         yield f"clear fragments join nothing, IPv{family}", clear_joins_nothing, family
         yield f"whole in clear, IPv{family}", whole_in_clear, family
