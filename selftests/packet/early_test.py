@@ -331,11 +331,15 @@ def device_goes(gw):
 
 
 def namespace_goes(gw):
-    """A namespace ends with packets that wait, and gives them back."""
+    """A namespace ends with packets that wait, and gives them back; the socket that would
+    have got them, and has its namespace, does not wait with them."""
     before, other, count = in_use(), gateway.Gateway("gw2"), 2000
     early = Early(other)
-    with more(other, early=count):
-        early.send(*range(1, count + 1))
+    with netns.inside("gw2"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((OURS[4], PORT))
+        sock.connect((PEERS[4], PORT))      # the packets' exactly, so early demux finds it
+        with more(other, early=count):
+            early.send(*range(1, count + 1), udp=PORT)
     other.close()
     wait_for("their memory", lambda: in_use() < before + count // 4)
     same(gw.nl.sas(), [], "SAs elsewhere")

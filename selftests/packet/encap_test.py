@@ -9,6 +9,7 @@ come by the same wire.
 import contextlib
 import pathlib
 import socket
+import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
@@ -146,6 +147,20 @@ def headers_before_udp(gw, port):
     same(hosts.accepted(), (len(rows), {}), "packets, drops")
 
 
+def lying_length(gw, family):
+    """Behind a NAT the checksum is made again: over no more than there is."""
+    hosts = Hosts(gw, family, moatnl.TRANSPORT, PORT)
+    start = 20 if family == 4 else 40
+    with hosts.socket() as sock:
+        for seq, length in enumerate((0xffff, 30, 7, 0), 1):
+            inner = bytearray(hosts.datagram(b"lies")[start:])
+            inner[4:6] = struct.pack("!H", length)
+            hosts.send(seq, inner)
+        hosts.send(9, hosts.datagram(b"the truth")[start:])
+        same(sock.recv(100), b"the truth", "what the program got")
+    same(hosts.accepted(), (5, {}), "packets, drops")
+
+
 def longest(gw):
     """In transport mode all of UDP's header counts too: 20 + 8 + (8 + 8) + 65472 + 16 is
     65532, and with the next multiple of 4 it is too long."""
@@ -251,6 +266,8 @@ def cases():
         yield f"whole in clear, IPv{family}", whole_in_clear, family
     for port in (PORT, 6500):
         yield f"IPv6 headers before UDP, port {port}", headers_before_udp, port
+    for family in (4, 6):
+        yield f"a lying length, IPv{family}", lying_length, family
     yield "the longest in UDP", longest
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What becomes of header fields (RFC 4301 5.1.2, RFC 6040), of TFC padding and of the MSS."""
+"""What becomes of header fields (RFC 4301 5.1.2, RFC 6040), of TFC padding, of the MSS
+and of IVs."""
 import pathlib
 import sys
 
@@ -287,6 +288,23 @@ def mss_in_pieces(gw):
     same(tunnel.drops_in(), {}, "drops")
 
 
+# --- IVs -----------------------------------------------------------------------
+
+def unpredictable_ivs(gw):
+    """An IV of CBC has nothing to do with those before it, nor with the number (RFC 3602 3):
+    of two any 128 bits about 64 differ, and some 20 in one pair of 10^15."""
+    gw.reset()
+    Tunnel(gw, algorithm="aes128-sha256")
+    for number in range(8):
+        gw.send("lan", packet(4, b"the same each time", number))
+    ivs = [int.from_bytes(data[28:44], "big") for data in gw.receive("wan", 8, wanted=is_esp)]
+    same(len(ivs), 8, "packets")
+    ivs += range(8)
+    for n, one in enumerate(ivs[:8]):
+        for other in ivs[n + 1:]:
+            check((one ^ other).bit_count() > 20, f"IVs {one:#x} and {other:#x}")
+
+
 def main():
     results = Results()
     netns.shell("load_moat")
@@ -308,6 +326,7 @@ def main():
     run("dummy packets", dummies, gw)
     run("broken TCP options", mss_broken, gw)
     run("a SYN in pieces", mss_in_pieces, gw)
+    run("IVs of CBC", unpredictable_ivs, gw)
     gw.reset()
     gw.close()
     run("unload", netns.shell, "unload_moat")

@@ -3,7 +3,7 @@
 """Ways around a policy: each carries a canary that must never be seen in clear.
 
 Fragments under a policy that selects by ports (RFC 4301 7), and ICMP errors
-that quote what a policy protects (RFC 4301 6.2).
+that quote what a policy protects (RFC 4301 6.2), and ESP that is not ours.
 """
 import os
 import pathlib
@@ -173,6 +173,26 @@ def fragment_hopeless(gw):
     same(canaries(canary, gw.silence("wan")), [], "leaves in clear")
 
 
+# --- what looks like ours ---------------------------------------------------------
+
+def forwarded_esp(gw, family):
+    """A host's own ESP is protected as all else, whatever SPI it has: only what this host has
+    sealed passes above the policies."""
+    ours, peers = OURS[family], gateway.PEERS[family]
+    host = HOST[family]
+    tunnel = Tunnel(gw, family, family, more={"selector": moatnl.selector(host, peers)})
+    canary = os.urandom(64)
+    esp = tunnel.spi_out.to_bytes(4, "big") + bytes([0, 0, 0, 1]) + canary
+    head = (IP(src=host, dst=peers, proto=50) if family == 4 else
+            IPv6(src=host, dst=peers, nh=50))
+    sent = LAYER[family](bytes(head / Raw(esp)))
+    gw.send("lan", sent)
+    got = gw.receive("wan", 1)
+    same(canaries(canary, got), [], "leaves in clear")
+    same([tunnel.open(g) for g in got], [routed(sent)], "through the tunnel")
+    same(LAYER[family](got[0]).src, ours, "source of what left")
+
+
 # --- ICMP errors ---------------------------------------------------------------
 
 def quoted(gw, family):
@@ -271,6 +291,7 @@ def cases():
             yield (f"IPv{family}: {length} octets that the peer has cut", fragments_by_sa,
                    family, length, size)
         yield f"IPv{family}: fragments in clear", fragments_in_clear, family
+        yield f"IPv{family}: a host's ESP of our SPI", forwarded_esp, family
         for name, case in (("of our own", quoted), ("forwarded", forwarded),
                            ("through an SA", error_in), ("in clear", error_in_clear)):
             yield f"IPv{family}: ICMP errors {name}", case, family
