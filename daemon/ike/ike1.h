@@ -97,7 +97,7 @@ struct moat_natt {
  * @verified: the peer's authentication was checked; only the check sets it
  * @rekeying: a new one shall take its place
  * @contact: message 5 says INITIAL-CONTACT, or did
- * @told: wrong keys were reported
+ * @told: wrong keys were reported; @complained: so was a message in clear, to the peer
  * @stale: the peer has lost it; what was to be done is done with a new one
  * @outdated: the configuration has other credentials since @outdated_at
  * @comparing: how often the keys process was asked whether it has, and did not say
@@ -139,7 +139,7 @@ struct moat_isakmp {
 	bool verified;
 	bool rekeying;
 	bool contact;
-	bool told;
+	bool told, complained;
 	bool stale;
 	bool outdated;
 	bool dead, leaving;
@@ -655,7 +655,7 @@ void moat_info_initial_contact(struct moat_isakmp *sa);
  */
 void moat_info_notify(struct moat_isakmp *sa, struct moat_flight *keep, uint8_t protocol,
 		      uint16_t type, struct moat_view spi);
-/** moat_info_refuse() - answer message 1 in clear, without any state */
+/** moat_info_refuse() - answer a message in clear with an error, once for each SA */
 void moat_info_refuse(struct moat_ike1_in *in, uint16_t type);
 void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type);
 /** moat_info_delete_child() - we deleted an inbound SA; moat_info_delete_isakmp(): @cky */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define NOTIFY_ERRORS 16384 /* below: errors; RFC 2408 section 3.14.1 */
+#define NOTIFY_LEN    (MOAT_HDR_LEN + MOAT_GENERIC_LEN + 8)
 
 /* ---- sending ---- */
 
@@ -105,9 +106,20 @@ static void send_clear(struct moat_isakmp *sa, uint16_t type)
 
 void moat_info_refuse(struct moat_ike1_in *in, uint16_t type)
 {
-	/* The ISAKMP SA ends with this step: its cookie is for this message only. */
-	moat_core_random(in->ike, in->sa->cky.r, MOAT_COOKIE_LEN);
-	send_clear(in->sa, type);
+	static const uint8_t none[MOAT_COOKIE_LEN];
+	struct moat_isakmp *sa = in->sa;
+	struct moat_cookies cky = sa->cky;
+
+	/* Who forges an address does not have us send more than he did himself. */
+	if (sa->complained || in->data.len < NOTIFY_LEN)
+		return;
+	sa->complained = true;
+	memcpy(sa->cky.r, in->hdr.cookie_r, MOAT_COOKIE_LEN);
+	/* An answer to message 1 has a cookie that serves for nothing else. */
+	if (!memcmp(sa->cky.r, none, sizeof(none)))
+		moat_core_random(in->ike, sa->cky.r, MOAT_COOKIE_LEN);
+	send_clear(sa, type);
+	sa->cky = cky;
 }
 
 void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type)

@@ -357,6 +357,20 @@ static void explain(struct moat_isakmp *sa, const char *what,
 			 &sa->remote.addr, why, "phase 1%s", what);
 }
 
+/* Proposals of other protocols are passed over, RFC 2408 section 5.5. */
+static int check_protocol(struct moat_ike1_in *in, const struct moat_sa_payload *offer)
+{
+	for (unsigned int i = 0; i < offer->proposal_count; i++) {
+		if (offer->proposals[i].protocol == MOAT_PROTO_ISAKMP)
+			return 0;
+	}
+	return moat_refuse(&in->no, MOAT_REFUSE_PROTOCOL,
+			   "the first of %u proposals is for protocol %u, none for "
+			   "ISAKMP (%d)",
+			   offer->proposal_count, offer->proposals[0].protocol,
+			   MOAT_PROTO_ISAKMP);
+}
+
 int moat_phase1_verify_offer(struct moat_ike1_in *in)
 {
 	struct moat_isakmp *sa = in->sa;
@@ -370,7 +384,7 @@ int moat_phase1_verify_offer(struct moat_ike1_in *in)
 	struct moat_mismatch why;
 	struct moat_mismatch first;
 
-	if (moat_sa_parse(p->body, &offer, &in->no))
+	if (moat_sa_parse(p->body, &offer, &in->no) || check_protocol(in, &offer))
 		return -1;
 	for (; tunnel; tunnel = next_serving(in->ike, tunnel, &call)) {
 		struct moat_ike_want wanted = moat_phase1_want(tunnel);
@@ -423,6 +437,7 @@ int moat_phase1_verify_answer(struct moat_ike1_in *in)
 		return -1;
 	if (moat_ike_choose(&wanted, &answer, MOAT_SA_ANSWER, &in->choice, &why)) {
 		explain(sa, ": message 2 chooses what we did not offer", &why);
+		moat_info_refuse(in, MOAT_N_NO_PROPOSAL_CHOSEN);
 		return -1;
 	}
 	memcpy(sa->cky.r, in->hdr.cookie_r, MOAT_COOKIE_LEN);

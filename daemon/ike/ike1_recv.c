@@ -32,6 +32,34 @@ static void refused(struct moat_ike1_in *in, enum moat_level level)
 		     moat_refuse_name(in->no.why), in->no.text);
 }
 
+/*
+ * A message of phase 1 in clear: the operator learns what was wrong with it, and so
+ * does the peer. It is not told to come back later, when it does so by itself; nor
+ * anything about what was decrypted, which could tell whether the padding was good.
+ */
+static void refused_in_clear(struct moat_ike1_in *in)
+{
+	struct moat_mismatch why = { .key = MOAT_CONF_NONE };
+	struct moat_isakmp *sa = in->sa;
+
+	in->ike->refused[in->no.why]++;
+	snprintf(why.text, sizeof(why.text), "%s", in->no.text);
+	moat_act_explain(in->ike->acts, "ike-refused", &sa->tunnel->conf,
+			 &in->remote.addr, &why, "message %u of %s mode refused (%s)",
+			 in->row->number, moat_exchange_name(in->row->exchange),
+			 moat_refuse_name(in->no.why));
+	if (in->no.why != MOAT_REFUSE_LIMIT && !sa->opened[0].data)
+		moat_info_refuse(in, moat_refuse_notify(in->no.why));
+}
+
+static void refused_in_state(struct moat_ike1_in *in, enum moat_level level)
+{
+	if (moat_ike1_is_phase1(in->row->exchange) && in->row->cover == MOAT_CLEAR)
+		refused_in_clear(in);
+	else
+		refused(in, level);
+}
+
 static void no_place(struct moat_ike1_in *in, const char *what)
 {
 	moat_refuse_say(&in->no, MOAT_REFUSE_STATE, "%s in state %s", what,
@@ -107,7 +135,7 @@ static void undecryptable(struct moat_ike1_in *in)
 	struct moat_mismatch why = { .n_diff = 0 };
 
 	if (!moat_ike1_is_phase1(in->row->exchange) || !encrypted(in)) {
-		refused(in, MOAT_LOG_INFO);
+		refused_in_state(in, MOAT_LOG_INFO);
 		return;
 	}
 	in->ike->refused[in->no.why]++;
@@ -307,7 +335,7 @@ static void handle(struct moat_ike1_in *in)
 	if (flags & MOAT_FLAG_AUTH_ONLY) {
 		moat_refuse_say(&in->no, MOAT_REFUSE_FLAGS,
 				"flags 0x%02x, expected no authentication only", flags);
-		refused(in, MOAT_LOG_INFO);
+		refused_in_state(in, MOAT_LOG_INFO);
 		return;
 	}
 	if (in->row->cover != MOAT_EITHER &&
@@ -315,7 +343,7 @@ static void handle(struct moat_ike1_in *in)
 		moat_refuse_say(&in->no, MOAT_REFUSE_FLAGS,
 				"flags 0x%02x, expected it %s", flags,
 				in->row->cover == MOAT_CLEAR ? "in clear" : "encrypted");
-		refused(in, MOAT_LOG_INFO);
+		refused_in_state(in, MOAT_LOG_INFO);
 		return;
 	}
 	if (in->moved && in->row->cover == MOAT_CLEAR) {
@@ -336,7 +364,7 @@ static void handle(struct moat_ike1_in *in)
 	if (moat_ike1_payloads(in->row, &in->msg, &in->no) || in->row->verify(in)) {
 		forget_agreed(in->sa, &before);
 		if (in->no.why)
-			refused(in, MOAT_LOG_WARN);
+			refused_in_state(in, MOAT_LOG_WARN);
 		if (in->row->state == MOAT_QUICK_NEW ||
 		    in->row->state == MOAT_QUICK_SENT_1)
 			moat_quick_refused(in);

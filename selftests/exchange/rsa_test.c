@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "sim.h"
-#include "wire/isakmp.h"
+#include "wire/parse.h"
 
 static struct sim_options signatures(void)
 {
@@ -448,6 +448,50 @@ static void wrong_key(void **state)
 	sim_free(sim);
 }
 
+/* A half-open ISAKMP SA of its own: message 1 again, new cookie; then message 3. */
+static size_t another_3(struct sim *sim, uint8_t cookie, uint8_t data[8192])
+{
+	const uint8_t *found;
+	size_t len;
+	int to;
+
+	found = sim_datagram(sim, 0, &len, &to);
+	memcpy(data, found, len);
+	data[0] = cookie;
+	sim_inject(sim, 1, data, len);
+	sim_run(sim, 1);
+	found = NULL;
+	for (unsigned int j = 2; sim_datagram(sim, j, &len, &to); j++) {
+		if (to == 0 && sim_datagram(sim, j, &len, &to)[0] == cookie)
+			found = sim_datagram(sim, j, &len, &to);
+	}
+	assert_non_null(found);
+	memcpy(data + 8, found + 8, 8);
+	found = sim_datagram(sim, 2, &len, &to);
+	memcpy(data + 16, found + 16, len - 16);
+	return len;
+}
+
+/* Who comes when there is much to decrypt is not told to give up: it comes again. */
+static void too_much(void **state)
+{
+	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
+	struct sim *sim = start(&o);
+	const char *name;
+	uint8_t data[8192];
+
+	(void)state;
+	assert_up(sim);
+	sim_run(sim, 2000);
+	for (uint8_t i = 1; i <= 60; i++)
+		sim_inject(sim, 1, data, another_3(sim, i, data));
+	/* 50 are opened; one of the cookies may be that of what stands. */
+	assert_in_range(moat_ike_refused(sim_core(sim, 1), MOAT_REFUSE_LIMIT, &name), 9,
+			10);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_INFORMATIONAL), 0);
+	sim_free(sim);
+}
+
 /*
  * Who changes the encrypted nonce on its way, as one who asks an oracle would,
  * gets the same answer whether its padding is good or not.
@@ -457,7 +501,6 @@ static void oracle(void **state)
 	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
 	struct sim *sim = start(&o);
 	unsigned int answered = 0;
-	const uint8_t *found;
 	uint8_t data[8192];
 	size_t len;
 	int to;
@@ -465,21 +508,7 @@ static void oracle(void **state)
 	(void)state;
 	assert_up(sim);
 	for (unsigned int i = 0; i < 20; i++) {
-		/* A half-open ISAKMP SA of its own: message 1 again, new cookie. */
-		found = sim_datagram(sim, 0, &len, &to);
-		memcpy(data, found, len);
-		data[0] = (uint8_t)(i + 1);
-		sim_inject(sim, 1, data, len);
-		sim_run(sim, 1);
-		found = NULL;
-		for (unsigned int j = 2; sim_datagram(sim, j, &len, &to); j++) {
-			if (to == 0 && sim_datagram(sim, j, &len, &to)[0] == i + 1)
-				found = sim_datagram(sim, j, &len, &to);
-		}
-		assert_non_null(found);
-		memcpy(data + 8, found + 8, 8);
-		found = sim_datagram(sim, 2, &len, &to);
-		memcpy(data + 16, found + 16, len - 16);
+		len = another_3(sim, (uint8_t)(i + 1), data);
 		/* The first two as they were sent, the others spoilt. */
 		data[len - 1] ^= (uint8_t)(i / 2);
 		sim_inject(sim, 1, data, len);
@@ -494,6 +523,62 @@ static void oracle(void **state)
 	sim_free(sim);
 }
 
+static bool values(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_MAIN && nth == 2;
+}
+
+static uint8_t *body_of(uint8_t *message, size_t len, uint8_t type)
+{
+	const struct moat_payload *p;
+	struct moat_message msg;
+
+	assert_int_equal(
+		moat_chain_parse(message[16],
+				 moat_view(message + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
+				 false, &msg, NULL),
+		0);
+	p = moat_message_find(&msg, type);
+	assert_non_null(p);
+	return message + (p->body.data - message);
+}
+
+/*
+ * With method 5 what follows the nonce makes no sense then. That is not told to who
+ * sent it: he would learn something of what we decrypted. Of what shows before, he is.
+ */
+static void silent_oracle(void **state)
+{
+	static const uint8_t types[] = { MOAT_P_HASH, MOAT_P_NONCE, MOAT_P_KE };
+	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC_REVISED);
+	uint8_t data[8192];
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(types); i++) {
+		struct sim *sim = sim_new(&o);
+		const uint8_t *found;
+		size_t len;
+		int to;
+
+		sim_set_filter(sim, values);
+		sim_run(sim, 100);
+		sim_up(sim, 0);
+		sim_run(sim, 200);
+		found = sim_datagram(sim, 2, &len, &to);
+		memcpy(data, found, len);
+		*body_of(data, len, types[i]) ^= 1;
+		sim_inject(sim, 1, data, len);
+		sim_run(sim, 200);
+		assert_int_equal(sim_logged(sim, 1, "ike-refused"), 1);
+		assert_non_null(strstr(sim_log_text(sim, 1, "ike-refused"),
+				       types[i] == MOAT_P_HASH ? "HASH(1) is not"
+							       : "makes no sense"));
+		assert_int_equal(sim_sent(sim, 1, MOAT_X_INFORMATIONAL),
+				 types[i] == MOAT_P_HASH);
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +588,7 @@ int main(void)
 		cmocka_unit_test(lists_of_a_chain), cmocka_unit_test(renewed_crl),
 		cmocka_unit_test(rough_network),    cmocka_unit_test(encrypted_nonces),
 		cmocka_unit_test(wrong_key),	    cmocka_unit_test(oracle),
+		cmocka_unit_test(silent_oracle),    cmocka_unit_test(too_much),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
