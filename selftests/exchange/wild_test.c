@@ -566,6 +566,25 @@ static void by_identity(void **state)
 	}
 }
 
+/* The line to change: that of the networks in a tunnel's block; nobody's for NULL. */
+static void assert_line(struct hub *hub, const char *text, const char *block)
+{
+	const char *at = block ? strstr(text, block) : NULL;
+	unsigned int line = 1;
+	char place[32];
+
+	if (!at) {
+		assert_null(strstr(hub_log(hub, 0, "quick-no-pair"), "moat.conf"));
+		return;
+	}
+	at = strstr(at, "local-net");
+	assert_non_null(at);
+	for (const char *c = text; c < at; c++)
+		line += *c == '\n';
+	snprintf(place, sizeof(place), "(moat.conf:%u);", line);
+	explained(hub, place);
+}
+
 /* Of the tunnels with a peer the one to change is named, up or down, or all are. */
 static void nearest(void **state)
 {
@@ -576,14 +595,16 @@ static void nearest(void **state)
 				   "local-net = \"fd00:1::/64\"\nremote-net = "
 				   "\"fd00:2::/64\" }\n";
 	static const struct {
-		const char *local, *remote, *why;
+		const char *local, *remote, *why, *block;
 	} cases[] = {
-		{ "10.3.0.128/25", "10.1.0.0/24", "we have 10.3.0.0/24" },
+		{ "10.3.0.128/25", "10.1.0.0/24", "we have 10.3.0.0/24", "two = {" },
 		{ "10.2.0.0/24", "10.1.0.0/16",
-		  "we have 10.1.0.0/24; the tunnel is down: moat up one;" },
-		{ "fd00:9::/64", "fd00:8::/64", "we have fd00:2::/64" },
-		{ "10.9.0.0/24", "10.1.0.0/24", "must have it: one (down), two, six;" },
-		{ "10.2.0.0/24", "10.1.0.0/24", "the tunnel is down: moat up one (" },
+		  "we have 10.1.0.0/24; the tunnel is down: moat up one;", "one = {" },
+		{ "fd00:9::/64", "fd00:8::/64", "we have fd00:2::/64", "six = {" },
+		{ "10.9.0.0/24", "10.1.0.0/24", "must have it: one (down), two, six;",
+		  NULL },
+		{ "10.2.0.0/24", "10.1.0.0/24", "the tunnel is down: moat up one (",
+		  "one = {" },
 	};
 	struct hub *hub = start(gate);
 	char text[1024];
@@ -601,6 +622,7 @@ static void nearest(void **state)
 		hub_configure(hub, 1, ONE, text);
 		up(hub, 1);
 		refused(hub, 1, cases[i].why);
+		assert_line(hub, gate, cases[i].block);
 	}
 	finish(hub);
 }
