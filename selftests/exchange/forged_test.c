@@ -186,6 +186,58 @@ static void refused_2(void **state)
 	}
 }
 
+/* What is no error says nothing about an attempt: not in clear. */
+static void no_error(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_new(&o);
+	struct moat_ike1_out out;
+
+	(void)state;
+	sim_set_filter(sim, answers);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 200);
+	moat_ike1_begin(&out, TAILQ_FIRST(&sim_core(sim, 0)->isakmps),
+			MOAT_X_INFORMATIONAL, 1, false);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
+			  moat_view(NULL, 0), moat_view(NULL, 0));
+	sim_inject(sim, 0, out.buf, moat_build_finish(&out.b));
+	sim_run(sim, 10000);
+	assert_int_equal(sim_done(sim, 0), -1);
+	assert_int_equal(sim_logged(sim, 0, "ike-notify"), 0);
+	sim_free(sim);
+}
+
+/* Who has not seen our cookie has not shown that it is at its address. */
+static void values_without_cookie(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_new(&o);
+	uint8_t message[2048];
+	const uint8_t *sent;
+	size_t len;
+	int to;
+
+	(void)state;
+	sim_set_filter(sim, first_values);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	sent = sim_datagram(sim, 2, &len, &to);
+	assert_int_equal(to, 1);
+	assert_true(len <= sizeof(message));
+	memcpy(message, sent, len);
+	memset(message + MOAT_COOKIE_LEN, 0, MOAT_COOKIE_LEN);
+	sim_inject(sim, 1, message, len);
+	sim_run(sim, 300);
+	assert_int_equal(sim_core(sim, 1)->refused[MOAT_REFUSE_STATE], 1);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 1);
+	sim_run(sim, 5000);
+	sim_assert_established(sim, 1);
+	sim_free(sim);
+}
+
 static bool main_5(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 0 && exchange == MOAT_X_MAIN && nth >= 3;
@@ -263,9 +315,13 @@ static void repeated_for_ever(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(second_values), cmocka_unit_test(stream_of_errors),
-		cmocka_unit_test(refused_2),	 cmocka_unit_test(repeated_for_ever),
+		cmocka_unit_test(second_values),
+		cmocka_unit_test(stream_of_errors),
+		cmocka_unit_test(refused_2),
+		cmocka_unit_test(repeated_for_ever),
 		cmocka_unit_test(garbage_for_5),
+		cmocka_unit_test(no_error),
+		cmocka_unit_test(values_without_cookie),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

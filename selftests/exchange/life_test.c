@@ -631,6 +631,25 @@ static void traffic_without_sas(void **state)
 	sim_free(sim);
 }
 
+/* Lives that began together do not end together; README says between what. */
+static void jitter(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim = sim_new(&o);
+	uint64_t least = UINT64_MAX, most = 0;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		uint64_t after = moat_rekey_after(sim_core(sim, 0), 1000000, true);
+
+		assert_in_range(after, 500000, 750000);
+		least = after < least ? after : least;
+		most = after > most ? after : most;
+	}
+	assert_true(most - least > 200000);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -657,6 +676,7 @@ int main(void)
 		cmocka_unit_test(local_address_is_absent),
 		cmocka_unit_test(other_networks),
 		cmocka_unit_test(deleted_isakmp),
+		cmocka_unit_test(jitter),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

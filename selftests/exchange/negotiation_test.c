@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sim_case.h"
+#include "sim_insider.h"
 
 /* Three messages for six; HASH_R is checked before anything is sent on it. */
 static void clean_aggressive(void **state)
@@ -269,6 +270,42 @@ static void shorter_isakmp(void **state)
 	}
 }
 
+/* RESPONDER-LIFETIME shortens the life of its own ISAKMP SA, and does nothing else. */
+static void lifetimes(void **state)
+{
+	static const struct {
+		uint32_t seconds;
+		uint8_t other; /* bits in which the SPI differs */
+		uint32_t life;
+	} cases[] = { { 600, 0, 600 }, { 600, 1, 28800 }, { 100000, 0, 28800 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = sim_new(&o);
+		struct moat_isakmp_view view;
+		struct moat_isakmp *sa;
+		struct moat_ike1_out out;
+		uint32_t life;
+
+		sim_run(sim, 100);
+		sim_up(sim, 1);
+		sim_run(sim, 5000);
+		sa = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+		life = sa->life;
+		sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, 7);
+		sa->life = cases[i].seconds;
+		sa->cky.r[0] ^= cases[i].other;
+		moat_life_put(sa, &out.b);
+		sa->cky.r[0] ^= cases[i].other;
+		sa->life = life;
+		sim_insider_send(sim, sa, &out, 7, false);
+		assert_true(moat_ike_isakmp(sim_core(sim, 1), 0, &view));
+		assert_int_equal(view.expires - view.established, cases[i].life * 1000);
+		sim_free(sim);
+	}
+}
+
 /* Two tunnels of one peer share its ISAKMP SA, and both say so. */
 static void shared_isakmp(void **state)
 {
@@ -413,6 +450,7 @@ int main(void)
 		cmocka_unit_test(shorter_lifetime),
 		cmocka_unit_test(shorter_volume),
 		cmocka_unit_test(shorter_isakmp),
+		cmocka_unit_test(lifetimes),
 		cmocka_unit_test(shared_isakmp),
 		cmocka_unit_test(clear),
 		cmocka_unit_test(keylog),

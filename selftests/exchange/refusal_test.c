@@ -200,6 +200,31 @@ static void one_refused(void **state)
 	}
 }
 
+/* INVALID-SPI of what was just proposed refuses that, and speaks of no SA. */
+static void refused_spi(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_ike1_out out;
+	struct moat_isakmp *sa;
+	struct sim *sim;
+	uint8_t spi[4];
+
+	(void)state;
+	sim = begun(&o, no_answers);
+	sa = TAILQ_FIRST(&sim_core(sim, 1)->isakmps);
+	moat_set32(spi, LIST_FIRST(&sa->quicks)->sas[0].spi_in);
+	sa = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, 500);
+	moat_build_notify(&out.b, MOAT_PROTO_ESP, MOAT_N_INVALID_SPI,
+			  moat_view(spi, sizeof(spi)), moat_view(NULL, 0));
+	sim_insider_send(sim, sa, &out, 500, false);
+	sim_run(sim, 100);
+	assert_int_equal(sim_done(sim, 1), 0);
+	assert_says(sim, 1, "ike-notify", "INVALID-SPI");
+	assert_int_equal(sim_logged(sim, 1, "spi-refused"), 0);
+	sim_free(sim);
+}
+
 /* What was meant for one that has ended since ends no other one. */
 static void none_left(void **state)
 {
@@ -263,13 +288,37 @@ static void too_short(void **state)
 	}
 }
 
+/* An answer may choose no group but the one that message 1 has a KE of. */
+static void other_group(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_quick *quick;
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 1;
+	o.esp[0] = o.esp[1] = "aes128gcm16-ecp256";
+	sim = sim_new(&o);
+	sim_run(sim, 100);
+	sim_up(sim, 1);
+	for (int i = 0; i < 3000 && !sim_sent(sim, 1, MOAT_X_QUICK); i++)
+		sim_run(sim, 1);
+	quick = LIST_FIRST(&TAILQ_FIRST(&sim_core(sim, 1)->isakmps)->quicks);
+	quick->group = MOAT_GROUP_MODP2048;
+	sim_run(sim, 1000);
+	assert_says(sim, 1, "quick-no-proposal", "its group is ecp256, ours modp2048");
+	assert_int_equal(sim_done(sim, 1), 0);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_psk),   cmocka_unit_test(other_exchange),
 		cmocka_unit_test(all_refused), cmocka_unit_test(two_tunnels),
 		cmocka_unit_test(one_refused), cmocka_unit_test(none_left),
-		cmocka_unit_test(too_short),
+		cmocka_unit_test(too_short),   cmocka_unit_test(other_group),
+		cmocka_unit_test(refused_spi),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

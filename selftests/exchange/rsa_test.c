@@ -523,6 +523,32 @@ static void oracle(void **state)
 	sim_free(sim);
 }
 
+/* Decrypting is dear: so many in a second, however many ask. */
+static void decryptions(void **state)
+{
+	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
+	uint8_t message[4096];
+	const uint8_t *sent;
+	struct sim *sim;
+	size_t len;
+	int to;
+
+	(void)state;
+	o.aggressive = true;
+	sim = start(&o);
+	assert_up(sim);
+	sent = sim_datagram(sim, 0, &len, &to);
+	assert_true(len <= sizeof(message));
+	memcpy(message, sent, len);
+	message[1] ^= 1;
+	for (uint8_t i = 1; i <= 60; i++) {
+		message[0] = i;
+		sim_inject(sim, 1, message, len);
+	}
+	assert_int_equal(sim_core(sim, 1)->refused[MOAT_REFUSE_LIMIT], 10);
+	sim_free(sim);
+}
+
 static bool values(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 0 && exchange == MOAT_X_MAIN && nth == 2;
@@ -579,6 +605,35 @@ static void silent_oracle(void **state)
 	}
 }
 
+/* Beside an encrypted nonce, too, a public value must be one. */
+static void no_public_value(void **state)
+{
+	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
+	struct sim *sim = sim_new(&o);
+	uint8_t message[4096];
+	const uint8_t *sent;
+	uint8_t *ke;
+	size_t len;
+	int to;
+
+	(void)state;
+	sim_set_filter(sim, values);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	sent = sim_datagram(sim, 2, &len, &to);
+	assert_true(to == 1 && len <= sizeof(message));
+	memcpy(message, sent, len);
+	ke = body_of(message, len, MOAT_P_KE);
+	memset(ke, 0, (size_t)(ke[-2] << 8 | ke[-1]) - 4);
+	sim_inject(sim, 1, message, len);
+	sim_run(sim, 300);
+	assert_int_equal(sim_core(sim, 1)->refused[MOAT_REFUSE_KEY], 1);
+	sim_run(sim, 5000);
+	assert_up(sim);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,6 +644,7 @@ int main(void)
 		cmocka_unit_test(rough_network),    cmocka_unit_test(encrypted_nonces),
 		cmocka_unit_test(wrong_key),	    cmocka_unit_test(oracle),
 		cmocka_unit_test(silent_oracle),    cmocka_unit_test(too_much),
+		cmocka_unit_test(decryptions),	    cmocka_unit_test(no_public_value),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

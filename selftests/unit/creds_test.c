@@ -408,8 +408,9 @@ static void decryption(void **state)
 		static const struct {
 			unsigned int at;
 			uint8_t octet;
-		} faults[] = { { 3, 1 },  { 9, 0 }, { 250, 0 },
-			       { 20, 0 }, { 1, 1 }, { 0, 1 } };
+			size_t max;
+		} faults[] = { { 3, 1, 100 },  { 9, 0, 256 }, { 250, 0, 100 },
+			       { 20, 0, 100 }, { 1, 1, 100 }, { 0, 1, 100 } };
 
 		memset(block, 0x77, sizeof(block));
 		block[0] = 0;
@@ -418,12 +419,12 @@ static void decryption(void **state)
 			block[200] = 0;
 		block[faults[i].at] = faults[i].octet;
 		encrypt_block(&public, block, cipher);
-		assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 256), 8, 100,
-						  out, &len),
+		assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 256), 8,
+						  faults[i].max, out, &len),
 				 0);
 		assert_int_equal(len, MOAT_RSA_REFUSED);
-		assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 256), 8, 100,
-						  again, &len),
+		assert_int_equal(moat_rsa_decrypt(key, moat_view(cipher, 256), 8,
+						  faults[i].max, again, &len),
 				 0);
 		assert_memory_equal(out, again, MOAT_RSA_REFUSED);
 		assert_memory_not_equal(out, block + 21, MOAT_RSA_REFUSED);
