@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/ike1.h"
 #include "sim.h"
 #include "wire/parse.h"
 
