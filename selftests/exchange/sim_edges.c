@@ -351,7 +351,11 @@ static void keep_trace(struct sim_side *side, const char *line)
 {
 	size_t len = strlen(line);
 
-	side->ladder = realloc(side->ladder, side->ladder_len + len + 1);
+	/* Not with each line: of a long run they are megabytes. */
+	if (side->ladder_len + len >= side->ladder_size) {
+		side->ladder_size = 2 * (side->ladder_len + len + 1);
+		side->ladder = realloc(side->ladder, side->ladder_size);
+	}
 	if (!side->ladder)
 		abort();
 	memcpy(side->ladder + side->ladder_len, line, len + 1);

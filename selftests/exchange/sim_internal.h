@@ -80,7 +80,7 @@ struct sim_side {
 	unsigned int sent[256];
 	struct sim_log *logs;
 	char *ladder;
-	size_t ladder_len;
+	size_t ladder_len, ladder_size;
 	int done;
 	unsigned int keys_named;
 	uint8_t key[MOAT_KEYLOG_MAX];
