@@ -10,7 +10,7 @@
 
 #define MOAT_MESSAGE_MAX   8192
 #define MOAT_ANSWERING_MAX 4	/* quick modes of the peer at once, per pair */
-#define MOAT_EXCHANGES_MAX 4096 /* under one ISAKMP SA */
+#define MOAT_EXCHANGES_MAX 16384 /* under one ISAKMP SA */
 
 /**
  * enum moat_state - where an exchange stands

@@ -221,6 +221,13 @@ bool moat_isakmp_seen(const struct moat_isakmp *sa, uint32_t message_id)
 	return false;
 }
 
+/* How many message ids may be used before another ISAKMP SA is asked for. */
+static unsigned int many_ids(const struct moat_isakmp *sa)
+{
+	/* Who was the initiator is so again, unless it fails to come. */
+	return sa->initiator ? MOAT_EXCHANGES_MAX / 4 * 3 : MOAT_EXCHANGES_MAX / 8 * 7;
+}
+
 void moat_isakmp_see(struct moat_isakmp *sa, uint32_t message_id)
 {
 	/* Grows by doubling, up to the end of the ISAKMP SA. */
@@ -233,7 +240,9 @@ void moat_isakmp_see(struct moat_isakmp *sa, uint32_t message_id)
 	}
 	sa->seen[sa->n_seen++] = message_id;
 	/* Not in this step: somebody may be at work with it. */
-	if (sa->n_seen == MOAT_EXCHANGES_MAX)
+	if (sa->n_seen == many_ids(sa) && !sa->rekeying)
+		moat_timer_after(sa->ike, &sa->rekey_timer, 1);
+	else if (sa->n_seen == MOAT_EXCHANGES_MAX)
 		moat_timer_after(sa->ike, &sa->life_timer, 1);
 }
 
@@ -382,6 +391,20 @@ static void life_over(struct moat_ike *ike, void *owner)
 		moat_isakmp_fail(sa, "it was not finished in time");
 }
 
+static void log_rekey(const struct moat_isakmp *sa, const struct moat_tunnel *tunnel)
+{
+	uint64_t left = (sa->expires - sa->ike->now) / MOAT_SECOND;
+	char ids[64] = "";
+
+	if (sa->n_seen >= many_ids(sa))
+		snprintf(ids, sizeof(ids), " and has used %u of %u message ids",
+			 sa->n_seen, MOAT_EXCHANGES_MAX);
+	moat_act_log(sa->ike->acts, MOAT_LOG_INFO, "ike-rekey", tunnel->conf.name,
+		     "the ISAKMP SA %s in %llu s%s: starting a new one",
+		     sa->outdated ? "is outdated and expires" : "expires",
+		     (unsigned long long)left, ids);
+}
+
 static bool needs(const struct moat_tunnel *tunnel, const struct moat_isakmp *sa)
 {
 	return moat_peer_suits(sa, tunnel) && !has_newer(sa, tunnel) &&
@@ -406,11 +429,7 @@ static void rekey(struct moat_isakmp *sa, struct moat_tunnel *tunnel)
 {
 	sa->rekeying = true;
 	if (!moat_isakmp_connecting(tunnel)) {
-		moat_act_log(
-			sa->ike->acts, MOAT_LOG_INFO, "ike-rekey", tunnel->conf.name,
-			"the ISAKMP SA %s in %llu s: starting a new one",
-			sa->outdated ? "is outdated and expires" : "expires",
-			(unsigned long long)((sa->expires - sa->ike->now) / MOAT_SECOND));
+		log_rekey(sa, tunnel);
 		moat_phase1_start(tunnel);
 	}
 	/* Should the attempt fail, there may be time for another. */

@@ -13,6 +13,7 @@
 
 #define SECOND 1000
 #define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
 
 static struct sim_options plain(void)
 {
@@ -131,12 +132,96 @@ static void switched_off(void **state)
 	sim_free(sim);
 }
 
+static unsigned int established(struct sim *sim, int side)
+{
+	struct moat_isakmp_view view;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; moat_ike_isakmp(sim_core(sim, side), i, &view); i++)
+		n += !strcmp(view.state, "QM_IDLE");
+	return n;
+}
+
+/* Both sides have a phase 1 all the time, until @side logs @name @times. */
+static void never_without(struct sim *sim, uint64_t limit, int side, const char *name,
+			  unsigned int times)
+{
+	uint64_t end = sim_now(sim) + limit;
+
+	while (sim_now(sim) < end && sim_logged(sim, side, name) < times) {
+		sim_run(sim, SECOND);
+		for (int i = 0; i < 2; i++) {
+			if (!established(sim, i))
+				fail_msg("side %d has no phase 1 after %u s", i,
+					 (unsigned int)(sim_now(sim) / SECOND));
+		}
+	}
+}
+
+/* Each question uses a message id, and so does each answer: they must not run out. */
+static void questions_of_a_day(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.dpd = 5;
+	o.dpd_timeout = 20;
+	o.traffic = 20 * SECOND;
+	o.ike_lifetime = 48 * 3600;
+	sim = start(&o);
+	never_without(sim, 24 * HOUR, 0, "peer-dead", 1);
+	/* Who began it the first time does so again, and leaves nothing behind. */
+	assert_in_range(sim_logged(sim, 0, "ike-rekey"), 3, 10);
+	assert_int_equal(sim_logged(sim, 1, "ike-rekey"), 0);
+	assert_non_null(strstr(sim_log_text(sim, 0, "ike-rekey"), "message ids"));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(sim_logged(sim, i, "ike-expired"), 0);
+		assert_int_equal(sim_logged(sim, i, "peer-dead"), 0);
+		assert_int_equal(sim_isakmps(sim, i), 1);
+	}
+	assert_null(sim_agree(sim));
+	sim_free(sim);
+}
+
+static bool mute;
+
+static bool initiator_begins(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return mute && from == 0 && exchange == MOAT_X_MAIN;
+}
+
+/* When the initiator's attempts come to nothing, the responder begins in time. */
+static void questions_to_the_responder(void **state)
+{
+	struct sim_options o = plain();
+	struct sim *sim;
+
+	(void)state;
+	o.dpd = 5;
+	o.dpd_timeout = 20;
+	o.traffic = 20 * SECOND;
+	sim = start(&o);
+	mute = true;
+	sim_set_filter(sim, initiator_begins);
+	never_without(sim, 7 * HOUR, 1, "ike-rekey", 1);
+	assert_true(sim_logged(sim, 0, "ike-failed") > 1);
+	assert_int_equal(sim_logged(sim, 1, "ike-rekey"), 1);
+	mute = false;
+	never_without(sim, 2 * MINUTE, 0, "ike-established", UINT32_MAX);
+	assert_in_range(sim_logged(sim, 0, "ike-established"), 2, 3);
+	assert_null(sim_agree(sim));
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dead_peer),	cmocka_unit_test(comes_back),
 		cmocka_unit_test(idle_peers),	cmocka_unit_test(bad_network),
-		cmocka_unit_test(switched_off),
+		cmocka_unit_test(switched_off), cmocka_unit_test(questions_of_a_day),
+		cmocka_unit_test(questions_to_the_responder),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
