@@ -10,6 +10,7 @@
 #define REPLACED_LIFE	 (10 * MOAT_SECOND)  /* for quick modes that are under way */
 #define SIMULTANEOUS	 (60 * MOAT_SECOND)
 #define REKEY_MARGIN_MAX (300 * MOAT_SECOND)
+#define REKEY_AGAIN	 (10 * MOAT_SECOND)
 #define LEAVING_LIFE	 (3 * MOAT_SECOND)
 #define KEPT_MAX	 4 /* of one peer, and those that something hangs on */
 
@@ -447,6 +448,9 @@ static void rekey_due(struct moat_ike *ike, void *owner)
 		moat_timer_after(ike, &sa->life_timer, REPLACED_LIFE);
 	else if (sa->outdated)
 		moat_isakmp_close(sa, "its credentials are no longer configured");
+	else if (!replaced)
+		/* Traffic may yet bring IPsec SAs, and they shall not be without one. */
+		moat_timer_after(ike, &sa->rekey_timer, REKEY_AGAIN);
 }
 
 bool moat_isakmp_rekey(struct moat_tunnel *tunnel)

@@ -91,6 +91,33 @@ static void always_up(void **state)
 	sim_free(sim);
 }
 
+/*
+ * Nothing hangs on the ISAKMP SA when it should be replaced, so it is not; what comes
+ * up under it in the time that is left must not be without one.
+ */
+static void late_for_phase_1(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.ike_lifetime = LIFE;
+	o.lifetime = 100;
+	sim = sim_start(&o);
+	sim_run(sim, (LIFE - 50) * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "ike-rekey"), 0);
+	assert_string_equal(sim_state(sim, 0), "waiting");
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	sim_traffic(sim, 50);
+	sim_run(sim, 100 * SECOND);
+	for (int side = 0; side < 2; side++)
+		assert_int_equal(sim_logged(sim, side, "ike-expired"), 0);
+	assert_int_equal(sim_logged(sim, 0, "ike-rekey"), 1);
+	assert_int_equal(sim_logged(sim, 0, "ike-established"), 2);
+	assert_null(sim_agree(sim));
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -98,6 +125,7 @@ int main(void)
 		cmocka_unit_test(late_packet),
 		cmocka_unit_test(one_way),
 		cmocka_unit_test(always_up),
+		cmocka_unit_test(late_for_phase_1),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
