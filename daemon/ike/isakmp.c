@@ -441,10 +441,11 @@ static void rekey_due(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
 	struct moat_tunnel *tunnel = who_needs(sa);
+	bool replaced = has_newer(sa, sa->tunnel);
 
 	if (tunnel)
 		rekey(sa, tunnel);
-	else if (sa->outdated && has_newer(sa, sa->tunnel))
+	else if (sa->outdated && replaced)
 		moat_timer_after(ike, &sa->life_timer, REPLACED_LIFE);
 	else if (sa->outdated)
 		moat_isakmp_close(sa, "its credentials are no longer configured");
