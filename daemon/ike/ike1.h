@@ -9,7 +9,7 @@
 #include "ike/core.h"
 
 #define MOAT_MESSAGE_MAX   8192
-#define MOAT_ANSWERING_MAX 4	/* quick modes of the peer at once, per pair */
+#define MOAT_ANSWERING_MAX 4	 /* quick modes of the peer at once, per pair */
 #define MOAT_EXCHANGES_MAX 16384 /* under one ISAKMP SA */
 
 /**

@@ -9,6 +9,8 @@
 
 #include "ike/ike1.h"
 
+#define NO_MORE "its log says more"
+
 static bool in_question(const struct moat_quick *quick)
 {
 	return quick->initiator && quick->state == MOAT_QUICK_SENT_1;
@@ -31,34 +33,34 @@ static struct moat_quick *named(struct moat_isakmp *sa, const struct moat_notify
 
 /* ---- what to tell the operator ---- */
 
-/* What the peer may have against a quick mode; NULL: against none that we know. */
-static void describe(const struct moat_quick *quick, uint16_t type,
-		     struct moat_mismatch *why)
+/* What the peer may have against a quick mode, as far as its error says. */
+static struct moat_mismatch describe(const struct moat_quick *quick, uint16_t type)
 {
-	const struct moat_tunnel_conf *conf = quick ? &quick->pair->tunnel->conf : NULL;
+	const struct moat_tunnel_conf *conf = &quick->pair->tunnel->conf;
+	struct moat_sa_want want = moat_quick_want(conf, quick->sa);
+	struct moat_mismatch why = { .text = NO_MORE };
 
-	*why = (struct moat_mismatch){ .text = "its log says more" };
-	if (type == MOAT_N_NO_PROPOSAL_CHOSEN && quick) {
-		struct moat_sa_want want = moat_quick_want(conf, quick->sa);
-
-		moat_sa_want_print(&want, why);
-		why->key = conf->esp.count ? MOAT_CONF_ESP : MOAT_CONF_AH;
-	} else if (type == MOAT_N_INVALID_ID_INFORMATION && quick) {
+	if (type == MOAT_N_NO_PROPOSAL_CHOSEN) {
+		moat_sa_want_print(&want, &why);
+		why.key = conf->esp.count ? MOAT_CONF_ESP : MOAT_CONF_AH;
+	} else if (type == MOAT_N_INVALID_ID_INFORMATION) {
 		snprintf(
-			why->text, sizeof(why->text),
+			why.text, sizeof(why.text),
 			"it has no such pair of networks; compare local-net and remote-net");
-		why->key = MOAT_CONF_LOCAL_NET;
+		why.key = MOAT_CONF_LOCAL_NET;
 	}
+	return why;
 }
 
 static void explain(struct moat_isakmp *sa, const struct moat_quick *quick, uint16_t type,
 		    unsigned int count)
 {
 	const struct moat_tunnel *tunnel = quick ? quick->pair->tunnel : sa->tunnel;
-	struct moat_mismatch why;
+	struct moat_mismatch why = { .text = NO_MORE };
 	char which[64] = "";
 
-	describe(quick, type, &why);
+	if (quick)
+		why = describe(quick, type);
 	if (count > 1)
 		snprintf(which, sizeof(which), ", not of which of %u quick modes", count);
 	moat_act_explain(sa->ike->acts,
@@ -71,10 +73,9 @@ static void explain(struct moat_isakmp *sa, const struct moat_quick *quick, uint
 /* It has been explained. */
 static void end(struct moat_quick *quick, uint16_t type)
 {
-	struct moat_mismatch why;
+	struct moat_mismatch why = describe(quick, type);
 	char text[800];
 
-	describe(quick, type, &why);
 	snprintf(text, sizeof(text), "the peer says %s (%u): %s", moat_notify_name(type),
 		 type, why.text);
 	quick->told = true;

@@ -218,9 +218,12 @@ static void questions_to_the_responder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(dead_peer),	cmocka_unit_test(comes_back),
-		cmocka_unit_test(idle_peers),	cmocka_unit_test(bad_network),
-		cmocka_unit_test(switched_off), cmocka_unit_test(questions_of_a_day),
+		cmocka_unit_test(dead_peer),
+		cmocka_unit_test(comes_back),
+		cmocka_unit_test(idle_peers),
+		cmocka_unit_test(bad_network),
+		cmocka_unit_test(switched_off),
+		cmocka_unit_test(questions_of_a_day),
 		cmocka_unit_test(questions_to_the_responder),
 	};
 
