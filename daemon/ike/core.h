@@ -237,7 +237,7 @@ struct moat_terms {
  * @requests: who waits for `up`
  * @attempts: failed ones in a row
  * @tried: of its remotes since it was asked for
- * @heard_at: when the last message of the peer was taken
+ * @heard_at: when the last authentic message of the peer came
  * @silence: runs while there are IPsec SAs but nobody who asks whether the peer lives
  * @spi_at: when an unknown SPI last made us do something
  * @made_at: when it was configured as it is

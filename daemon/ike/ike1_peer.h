@@ -89,6 +89,9 @@ void moat_info_dpd(struct moat_isakmp *sa, uint16_t type, uint32_t number);
 /** moat_dpd_handle() - an authentic R-U-THERE or its answer */
 void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n);
 
+/** moat_isakmp_heard() - an authentic message of the peer came just now: it lives */
+void moat_isakmp_heard(struct moat_isakmp *sa);
+
 /* ---- when the peer has its SAs: ike1_ready.c ---- */
 
 void moat_ready_put_vendor(struct moat_build *b);

@@ -238,8 +238,9 @@ static void accept_message(struct moat_ike1_in *in)
 	enum moat_state before = sa->state;
 	char names[96];
 
-	sa->heard_at = in->ike->now;
-	sa->tunnel->heard_at = in->ike->now;
+	/* Before that anybody could have sent it, and it is no sign of life. */
+	if (sa->verified)
+		moat_isakmp_heard(sa);
 	if (in->moved)
 		moat_natt_moved(in);
 	if (flight) {

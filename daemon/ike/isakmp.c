@@ -190,6 +190,12 @@ void moat_isakmp_fail(struct moat_isakmp *sa, const char *text)
 		moat_peer_failed(tunnel, why.text);
 }
 
+void moat_isakmp_heard(struct moat_isakmp *sa)
+{
+	sa->heard_at = sa->ike->now;
+	sa->tunnel->heard_at = sa->ike->now;
+}
+
 /*
  * When the peer has not said one authentic word since this quick mode began, it
  * has lost the ISAKMP SA. The IPsec SAs stay; a new phase 1 takes over. Had this
@@ -586,6 +592,7 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 	sa->state = MOAT_QM_IDLE;
 	sa->established = ike->now;
 	sa->expires = ike->now + life;
+	moat_isakmp_heard(sa);
 	sa->hint[0] = '\0';
 	forget_exchange(sa);
 	moat_timer_set(&ike->timers, &sa->life_timer, sa->expires);

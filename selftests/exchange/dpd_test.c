@@ -215,6 +215,56 @@ static void questions_to_the_responder(void **state)
 	sim_free(sim);
 }
 
+/* What side 1 began a phase 1 with once, again with another cookie. */
+static void forge_message_1(struct sim *sim)
+{
+	static const uint8_t no_cookie[8];
+	uint8_t message[2048];
+	const uint8_t *sent;
+	size_t len;
+	int to;
+
+	for (unsigned int i = 0; (sent = sim_datagram(sim, i, &len, &to)); i++) {
+		if (to == 0 && !memcmp(sent + 8, no_cookie, sizeof(no_cookie)))
+			break;
+	}
+	assert_non_null(sent);
+	assert_true(len <= sizeof(message));
+	memcpy(message, sent, len);
+	for (size_t i = 0; i < 8; i++)
+		message[i] = (uint8_t)(1 + sim_random(sim, 255));
+	sim_inject(sim, 0, message, len);
+}
+
+/* What anybody can send in the peer's name is no sign that it lives. */
+static void forged_sign_of_life(void **state)
+{
+	(void)state;
+	for (int aggressive = 0; aggressive < 2; aggressive++) {
+		struct sim_options o = plain();
+		struct sim *sim;
+
+		o.aggressive = aggressive;
+		sim = start(&o);
+		sim_control(sim, 1, MOAT_EV_REKEY);
+		sim_run(sim, MINUTE);
+		sim_crash(sim, 1);
+		sim_crash(sim, 0);
+		sim_run(sim, SECOND);
+		sim_restart(sim, 0);
+		assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 1);
+		for (unsigned int s = 0; s < 125; s += 5) {
+			forge_message_1(sim);
+			sim_run(sim, 5 * SECOND);
+		}
+		/* They were taken for the beginning of something. */
+		assert_true(sim_burden(sim, 0).half_open > 3);
+		assert_int_equal(sim_logged(sim, 0, "peer-dead"), 1);
+		assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 0);
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +275,7 @@ int main(void)
 		cmocka_unit_test(switched_off),
 		cmocka_unit_test(questions_of_a_day),
 		cmocka_unit_test(questions_to_the_responder),
+		cmocka_unit_test(forged_sign_of_life),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
