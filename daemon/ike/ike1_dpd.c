@@ -210,7 +210,8 @@ void moat_dpd_sooner(struct moat_isakmp *sa)
 
 /*
  * That the message was authentic is the sign of life. An answer is owed to each
- * question about this ISAKMP SA whose number is not an old one.
+ * question about this ISAKMP SA whose number is not an old one; the last one comes
+ * again when its answer was lost (RFC 3706 section 6.1).
  */
 void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n)
 {
@@ -225,7 +226,7 @@ void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n)
 		moat_ready_answered(sa, number);
 		return;
 	}
-	if (sa->dpd.heard && number <= sa->dpd.answered)
+	if (sa->dpd.heard && number < sa->dpd.answered)
 		return;
 	sa->dpd.heard = true;
 	sa->dpd.answered = number;

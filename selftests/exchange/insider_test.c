@@ -302,7 +302,10 @@ static bool answered(struct sim *sim, const struct moat_cookies *cky, uint32_t n
 	return sim_sent(sim, 1, MOAT_X_INFORMATIONAL) != sent;
 }
 
-/* RFC 3706 section 6: numbers grow, and the cookies are those of this ISAKMP SA. */
+/*
+ * RFC 3706 section 6: numbers grow, and the cookies are those of this ISAKMP SA. The
+ * last question comes again when its answer was lost.
+ */
 static void questions(void **state)
 {
 	struct sim_options o = sim_plain();
@@ -311,7 +314,7 @@ static void questions(void **state)
 
 	(void)state;
 	assert_true(answered(sim, &cky, 100));
-	assert_false(answered(sim, &cky, 100));
+	assert_true(answered(sim, &cky, 100));
 	assert_false(answered(sim, &cky, 99));
 	assert_false(answered(sim, &cky, 0));
 	assert_true(answered(sim, &cky, 101));
