@@ -183,7 +183,12 @@ void moat_aggressive_finish(struct moat_ike1_in *in)
 	bool shortened;
 
 	moat_natt_take_discovery(in);
-	moat_phase1_take_contact(in);
+	/*
+	 * HASH_I covers no notification: in clear, anybody could have put it there. NAT-D
+	 * is not covered anywhere (RFC 3947 section 7), and some peers send it so.
+	 */
+	if (in->hdr.flags & MOAT_FLAG_ENCRYPTION)
+		moat_phase1_take_contact(in);
 	shortened = moat_life_shortened(in->sa);
 	moat_isakmp_established(in->sa);
 	if (shortened && !in->sa->dead)

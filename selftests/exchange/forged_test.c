@@ -312,6 +312,102 @@ static void repeated_for_ever(void **state)
 	sim_free(sim);
 }
 
+static unsigned int lost_from;
+
+static bool message_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_AGGRESSIVE && nth >= lost_from;
+}
+
+static struct moat_view value_of(const uint8_t *message, size_t len)
+{
+	struct moat_message msg;
+
+	assert_int_equal(
+		moat_chain_parse(message[16],
+				 moat_view(message + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
+				 false, &msg, NULL),
+		0);
+	return moat_message_find(&msg, MOAT_P_KE)->body;
+}
+
+/* HASH_I of the last aggressive mode, whose message 3 was lost; returns its initiator. */
+static struct moat_isakmp *lost_hash(struct sim *sim, uint8_t *message,
+				     struct moat_view *hash)
+{
+	struct moat_isakmp *sa = TAILQ_LAST(&sim_core(sim, 0)->isakmps, moat_isakmps);
+	uint8_t iv[MOAT_BLOCK_MAX];
+	struct moat_view values[2] = { 0 };
+	struct moat_message msg;
+	const uint8_t *sent;
+	size_t len, size = 0;
+	int to;
+
+	for (unsigned int i = 0; (sent = sim_datagram(sim, i, &len, &to)); i++) {
+		if (memcmp(sent, sa->cky.i, MOAT_COOKIE_LEN) ||
+		    sent[18] != MOAT_X_AGGRESSIVE || (to == 1 && size))
+			continue;
+		if (to == 0 || !values[0].data) {
+			values[to == 0] = value_of(sent, len);
+			continue;
+		}
+		size = len;
+		memcpy(message, sent, len);
+	}
+	assert_true(size);
+	assert_int_equal(moat_iv_phase1(&sa->alg, values[0], values[1], iv), 0);
+	assert_int_equal(moat_cbc_decrypt(&sa->alg, sa->keys.key, iv,
+					  message + MOAT_HDR_LEN, size - MOAT_HDR_LEN),
+			 0);
+	assert_int_equal(
+		moat_chain_parse(message[16],
+				 moat_view(message + MOAT_HDR_LEN, size - MOAT_HDR_LEN),
+				 true, &msg, NULL),
+		0);
+	*hash = moat_message_find(&msg, MOAT_P_HASH)->body;
+	return sa;
+}
+
+/*
+ * Message 3 of aggressive mode may come in clear, and HASH_I covers nothing else that
+ * is in it: what somebody added must not end the SAs from before.
+ */
+static void contact_in_clear(void **state)
+{
+	struct sim_options o = sim_plain();
+	uint8_t message[2048], spi[2 * MOAT_COOKIE_LEN];
+	struct moat_ike1_out out;
+	struct moat_isakmp *sa;
+	struct moat_view hash;
+	unsigned int sas;
+	struct sim *sim;
+
+	(void)state;
+	o.aggressive = true;
+	sim = sim_start(&o);
+	lost_from = sim_sent(sim, 0, MOAT_X_AGGRESSIVE) + 2;
+	sim_set_filter(sim, message_3);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 500);
+	sa = lost_hash(sim, message, &hash);
+	moat_ike1_begin(&out, sa, MOAT_X_AGGRESSIVE, 0, false);
+	moat_build_payload(&out.b, MOAT_P_HASH, hash);
+	memcpy(spi, sa->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
+			  moat_view(spi, sizeof(spi)), moat_view(NULL, 0));
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 1);
+	assert_int_equal(sim_logged(sim, 1, "ike-initial-contact"), 1);
+	sas = sim_count(sim, 1, MOAT_DIRECTION_OUT);
+	assert_true(sas);
+	sim_inject(sim, 1, out.buf, moat_build_finish(&out.b));
+	sim_run(sim, 20);
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 2);
+	assert_int_equal(sim_logged(sim, 1, "ike-initial-contact"), 1);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), sas);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +418,7 @@ int main(void)
 		cmocka_unit_test(garbage_for_5),
 		cmocka_unit_test(no_error),
 		cmocka_unit_test(values_without_cookie),
+		cmocka_unit_test(contact_in_clear),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
