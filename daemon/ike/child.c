@@ -73,7 +73,6 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 {
 	struct moat_child *child = moat_child_alloc(in->pair);
 	struct moat_view low = lower(in->ni, in->nr) ? in->ni : in->nr;
-	uint64_t bytes = in->life_kilobytes * 1024;
 
 	child->isakmp = in->sa->id;
 	child->n_sas = in->n_sas;
@@ -89,8 +88,8 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	child->begun = in->begun;
 	child->begun_at = in->begun_at;
 	moat_blob_set(&child->nonce, low.data, low.len);
-	child->in = moat_child_params(child, MOAT_DIRECTION_IN, bytes);
-	child->out = moat_child_params(child, MOAT_DIRECTION_OUT, bytes);
+	child->in = moat_child_params(child, MOAT_DIRECTION_IN, in->life_kilobytes);
+	child->out = moat_child_params(child, MOAT_DIRECTION_OUT, in->life_kilobytes);
 	for (unsigned int i = 0; i < child->n_sas; i++) {
 		if (moat_child_keys(&child->in[i], &child->sas[i], in) ||
 		    moat_child_keys(&child->out[i], &child->sas[i], in)) {

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* More is never sent, and a quarter more of it can still be counted in octets. */
+#define KILOBYTES_MAX (UINT64_MAX / 2048)
+
 static void fill_params(struct moat_sa_params *params, const struct moat_child *child,
 			const struct moat_child_sa *sa, uint8_t direction, uint64_t bytes,
 			uint64_t soft_bytes)
@@ -43,9 +46,11 @@ static void fill_params(struct moat_sa_params *params, const struct moat_child *
 }
 
 struct moat_sa_params *moat_child_params(const struct moat_child *child,
-					 uint8_t direction, uint64_t bytes)
+					 uint8_t direction, uint64_t kilobytes)
 {
 	struct moat_sa_params *params = moat_alloc(child->n_sas * sizeof(*params));
+	uint64_t bytes =
+		1024 * (kilobytes < KILOBYTES_MAX ? kilobytes : KILOBYTES_MAX);
 	/* SAs of a bundle have the same limits. */
 	uint64_t soft = bytes - bytes / 5 +
 			moat_core_jitter(child->pair->tunnel->ike, bytes / 10);

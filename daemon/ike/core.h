@@ -473,9 +473,12 @@ void moat_child_resume(struct moat_child *child, bool current);
 /** moat_child_name_sa() - the action is about this SA, or the bundle that it leads */
 void moat_child_name_sa(struct moat_act *act, const struct moat_child *child,
 			uint8_t direction);
-/** moat_child_params() - an array, one for each protocol, without keys */
+/**
+ * moat_child_params() - an array, one for each protocol, without keys
+ * @kilobytes: of its life, 0 for no limit
+ */
 struct moat_sa_params *moat_child_params(const struct moat_child *child,
-					 uint8_t direction, uint64_t bytes);
+					 uint8_t direction, uint64_t kilobytes);
 /** moat_child_keys() - derive those of one SA; 0 or -1 */
 int moat_child_keys(struct moat_sa_params *params, const struct moat_child_sa *sa,
 		    const struct moat_child_input *in);

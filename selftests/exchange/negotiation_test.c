@@ -10,6 +10,7 @@
 
 #include "sim_case.h"
 #include "sim_insider.h"
+#include "sim_internal.h"
 
 /* Three messages for six; HASH_R is checked before anything is sent on it. */
 static void clean_aggressive(void **state)
@@ -439,6 +440,76 @@ static void lost_aggressive_3(void **state)
 	sim_free(sim);
 }
 
+/* Message 1 of quick mode that offers a life in kilobytes of 8 octets. */
+static void offer_kilobytes(struct sim *sim, uint64_t kilobytes)
+{
+	static const uint8_t attributes[] = {
+		0x80, 4, 0, 1,			      /* tunnel mode */
+		0x80, 6, 0, 128,		      /* octets of the key */
+		0x80, 1, 0, 1,	 0x80, 2, 0x0e, 0x10, /* 3600 s */
+		0x80, 1, 0, 2,	 0,    2, 0,	8,    /* kilobytes follow */
+	};
+	struct moat_isakmp *sa = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+	const struct moat_selector *s = &sa->tunnel->pairs[0].selector;
+	static const uint8_t spi[4] = { 0x12, 0x34, 0x56, 0x78 };
+	struct moat_blob id[2] = { { 0 } };
+	struct moat_ike1_out out;
+	uint8_t octets[8];
+
+	moat_set32(octets, (uint32_t)(kilobytes >> 32));
+	moat_set32(octets + 4, (uint32_t)kilobytes);
+	sim_insider_begin(&out, sa, MOAT_X_QUICK, 7);
+	moat_build_sa(&out.b);
+	moat_build_proposal(&out.b, 1, MOAT_PROTO_ESP, moat_view(spi, sizeof(spi)), 1);
+	moat_build_transform(&out.b, 1, 20 /* AES-GCM-16 */);
+	moat_build_octets(&out.b, moat_view(attributes, sizeof(attributes)));
+	moat_build_octets(&out.b, moat_view(octets, sizeof(octets)));
+	for (int i = 0; i < 3; i++)
+		moat_build_close(&out.b);
+	/* Any 32 octets are a nonce. */
+	moat_build_payload(&out.b, MOAT_P_NONCE, moat_view(out.buf, 32));
+	moat_quick_id_build(&s->local, 0, 0, &id[0]);
+	moat_quick_id_build(&s->remote, 0, 0, &id[1]);
+	for (int i = 0; i < 2; i++) {
+		moat_build_payload(&out.b, MOAT_P_ID, moat_blob_view(&id[i]));
+		moat_blob_clear(&id[i]);
+	}
+	sim_insider_send(sim, sa, &out, 7, false);
+}
+
+/* More kilobytes than can be counted in octets are not few. */
+static void many_kilobytes(void **state)
+{
+	static const uint64_t cases[] = { (1ull << 54) + 1, (1ull << 54) - 1,
+					  UINT64_MAX };
+	const uint64_t many = 1ull << 60;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = sim_start(&o);
+		const struct moat_tunnel *tunnel =
+			TAILQ_FIRST(&sim_core(sim, 1)->tunnels);
+		const struct moat_child *child;
+		const struct sim_sa *in;
+
+		offer_kilobytes(sim, cases[i]);
+		sim_run(sim, 1000);
+		child = TAILQ_LAST(&tunnel->pairs[0].children, moat_children);
+		assert_non_null(child->out);
+		assert_int_equal(child->sas[0].spi_out, 0x12345678);
+		assert_in_range(child->out->soft_bytes, many, UINT64_MAX);
+		assert_in_range(child->out->hard_bytes, child->out->soft_bytes,
+				UINT64_MAX);
+		in = sim_kernel_sa(&sim->side[1].kernel, MOAT_DIRECTION_IN,
+				   child->sas[0].spi_in, &child->local);
+		assert_non_null(in);
+		assert_in_range(in->params.hard_bytes, child->out->hard_bytes,
+				UINT64_MAX);
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -456,6 +527,7 @@ int main(void)
 		cmocka_unit_test(keylog),
 		cmocka_unit_test(wrong_aggressive),
 		cmocka_unit_test(lost_aggressive_3),
+		cmocka_unit_test(many_kilobytes),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
