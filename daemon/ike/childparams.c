@@ -49,8 +49,7 @@ struct moat_sa_params *moat_child_params(const struct moat_child *child,
 					 uint8_t direction, uint64_t kilobytes)
 {
 	struct moat_sa_params *params = moat_alloc(child->n_sas * sizeof(*params));
-	uint64_t bytes =
-		1024 * (kilobytes < KILOBYTES_MAX ? kilobytes : KILOBYTES_MAX);
+	uint64_t bytes = 1024 * (kilobytes < KILOBYTES_MAX ? kilobytes : KILOBYTES_MAX);
 	/* SAs of a bundle have the same limits. */
 	uint64_t soft = bytes - bytes / 5 +
 			moat_core_jitter(child->pair->tunnel->ike, bytes / 10);
