@@ -85,23 +85,20 @@ static bool lacks(const struct moat_ike_algs *list, const struct moat_ike_algs *
 
 static void compare(const struct two *two)
 {
+	static const char shorter[] = "the shorter one counts for both";
 	const struct moat_tunnel_conf *a = two->a, *b = two->b;
 
-	check_number(two, "ike-lifetime", a->ike_lifetime, b->ike_lifetime,
-		     "one ISAKMP SA serves both, and the shorter one counts");
+	check_number(two, "ike-lifetime", a->ike_lifetime, b->ike_lifetime, shorter);
 	check_number(two, "dpd", a->dpd, b->dpd,
-		     "one ISAKMP SA serves both, and the shorter one that is not 0 "
-		     "counts");
+		     "the shorter one that is not 0 counts for both");
 	if (a->dpd && b->dpd)
-		check_number(two, "dpd-timeout", a->dpd_timeout, b->dpd_timeout,
-			     "one ISAKMP SA serves both, and the shorter one counts");
+		check_number(two, "dpd-timeout", a->dpd_timeout, b->dpd_timeout, shorter);
 	if (a->nat_t != b->nat_t)
 		warn(two, MOAT_CONF_NONE, "nat-t is another one than that of",
-		     "one ISAKMP SA serves both, and \"force\" counts before \"auto\", "
-		     "that before \"off\"");
+		     "\"force\" counts before \"auto\", that before \"off\", for both");
 	if (a->fragmentation != b->fragmentation)
 		warn(two, MOAT_CONF_NONE, "fragmentation is another one than that of",
-		     "one ISAKMP SA serves both, and false counts");
+		     "false counts for both");
 	if (a->exchange != b->exchange)
 		warn(two, MOAT_CONF_EXCHANGE, "exchange is another one than that of",
 		     "each has an ISAKMP SA of its own");

@@ -236,19 +236,19 @@ static void test_esn_contradicts(void **state)
 /* One ISAKMP SA for tunnels that want it otherwise: what counts is said. */
 static void test_shared(void **state)
 {
-#define SAME "which has the same peer: one ISAKMP SA serves both, and "
+#define SAME "which has the same peer: "
 	static const char *const warnings[] = {
 		"moat.conf:3: tunnel \"b\": ike-lifetime is 7200 here, and 28800 in tunnel "
-		"\"a\" (moat.conf:2), " SAME "the shorter one counts",
+		"\"a\" (moat.conf:2), " SAME "the shorter one counts for both",
 		"moat.conf:3: tunnel \"b\": dpd is 60 here, and 30 in tunnel \"a\" "
-		"(moat.conf:2), " SAME "the shorter one that is not 0 counts",
+		"(moat.conf:2), " SAME "the shorter one that is not 0 counts for both",
 		"moat.conf:3: tunnel \"b\": dpd-timeout is 200 here, and 120 in tunnel "
-		"\"a\" (moat.conf:2), " SAME "the shorter one counts",
+		"\"a\" (moat.conf:2), " SAME "the shorter one counts for both",
 		"moat.conf:4: tunnel \"c\": nat-t is another one than that of tunnel \"a\" "
 		"(moat.conf:2), " SAME "\"force\" counts before \"auto\", that before "
-		"\"off\"",
+		"\"off\", for both",
 		"moat.conf:4: tunnel \"c\": fragmentation is another one than that of "
-		"tunnel \"a\" (moat.conf:2), " SAME "false counts",
+		"tunnel \"a\" (moat.conf:2), " SAME "false counts for both",
 		"moat.conf:5: tunnel \"d\": ike is another list than that of tunnel \"a\" "
 		"(moat.conf:2), which has the same peer: an ISAKMP SA with algorithms that "
 		"only one of them has does not serve the other",
