@@ -18,22 +18,6 @@ static bool first_values(int from, uint8_t exchange, unsigned int nth)
 	return from == 0 && nth == (exchange == MOAT_X_MAIN ? 2 : 1);
 }
 
-/* The same message with another nonce. */
-static void forge_nonce(uint8_t *message, size_t len)
-{
-	const struct moat_payload *nonce;
-	struct moat_message msg;
-
-	assert_int_equal(
-		moat_chain_parse(message[16],
-				 moat_view(message + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
-				 false, &msg, NULL),
-		0);
-	nonce = moat_message_find(&msg, MOAT_P_NONCE);
-	assert_non_null(nonce);
-	message[nonce->body.data - message] ^= 1;
-}
-
 /*
  * While Diffie-Hellman is under way for the peer's values, other ones in its name
  * must not take their place: what it sends next would not decrypt, and it would fail.
@@ -45,10 +29,8 @@ static void second_values(void **state)
 		struct sim_options o = sim_plain();
 		uint8_t exchange = aggressive ? MOAT_X_AGGRESSIVE : MOAT_X_MAIN;
 		uint8_t message[2048];
-		const uint8_t *sent;
 		struct sim *sim;
 		size_t len;
-		int to;
 
 		o.aggressive = aggressive;
 		sim = sim_new(&o);
@@ -56,12 +38,9 @@ static void second_values(void **state)
 		sim_run(sim, 100);
 		sim_up(sim, 0);
 		sim_run(sim, 500);
-		sent = sim_datagram(sim, aggressive ? 0 : 2, &len, &to);
-		assert_int_equal(to, 1);
-		assert_true(len <= sizeof(message));
-		memcpy(message, sent, len);
-		forge_nonce(message, len);
-		sim_inject(sim, 1, sent, len);
+		len = sim_copy(sim, aggressive ? 0 : 2, 1, message, sizeof(message));
+		sim_inject(sim, 1, message, len);
+		*sim_body(message, len, MOAT_P_NONCE) ^= 1;
 		for (unsigned long i = 1; i <= 3; i++) {
 			sim_inject(sim, 1, message, len);
 			assert_int_equal(sim_core(sim, 1)->refused[MOAT_REFUSE_STATE], i);
@@ -133,11 +112,7 @@ static size_t forge_2(const uint8_t *sent, size_t len, uint8_t type,
 
 	memcpy(hdr.cookie_i, sent, MOAT_COOKIE_LEN);
 	memset(hdr.cookie_r, 0x5a, MOAT_COOKIE_LEN);
-	assert_int_equal(
-		moat_chain_parse(sent[16],
-				 moat_view(sent + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
-				 false, &msg, NULL),
-		0);
+	sim_payloads(sent, len, false, &msg);
 	moat_build_start(&b, message, 2048, &hdr);
 	for (unsigned int i = 0; i < msg.count; i++) {
 		const struct moat_payload *p = &msg.payloads[i];
@@ -215,19 +190,14 @@ static void values_without_cookie(void **state)
 	struct sim_options o = sim_plain();
 	struct sim *sim = sim_new(&o);
 	uint8_t message[2048];
-	const uint8_t *sent;
 	size_t len;
-	int to;
 
 	(void)state;
 	sim_set_filter(sim, first_values);
 	sim_run(sim, 100);
 	sim_up(sim, 0);
 	sim_run(sim, 500);
-	sent = sim_datagram(sim, 2, &len, &to);
-	assert_int_equal(to, 1);
-	assert_true(len <= sizeof(message));
-	memcpy(message, sent, len);
+	len = sim_copy(sim, 2, 1, message, sizeof(message));
 	memset(message + MOAT_COOKIE_LEN, 0, MOAT_COOKIE_LEN);
 	sim_inject(sim, 1, message, len);
 	sim_run(sim, 300);
@@ -323,11 +293,7 @@ static struct moat_view value_of(const uint8_t *message, size_t len)
 {
 	struct moat_message msg;
 
-	assert_int_equal(
-		moat_chain_parse(message[16],
-				 moat_view(message + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
-				 false, &msg, NULL),
-		0);
+	sim_payloads(message, len, false, &msg);
 	return moat_message_find(&msg, MOAT_P_KE)->body;
 }
 
@@ -359,11 +325,7 @@ static struct moat_isakmp *lost_hash(struct sim *sim, uint8_t *message,
 	assert_int_equal(moat_cbc_decrypt(&sa->alg, sa->keys.key, iv,
 					  message + MOAT_HDR_LEN, size - MOAT_HDR_LEN),
 			 0);
-	assert_int_equal(
-		moat_chain_parse(message[16],
-				 moat_view(message + MOAT_HDR_LEN, size - MOAT_HDR_LEN),
-				 true, &msg, NULL),
-		0);
+	sim_payloads(message, size, true, &msg);
 	*hash = moat_message_find(&msg, MOAT_P_HASH)->body;
 	return sa;
 }

@@ -210,6 +210,8 @@ unsigned int sim_isakmps(struct sim *sim, int side);
 struct moat_burden sim_burden(struct sim *sim, int side);
 const char *sim_state(struct sim *sim, int side);
 uint64_t sim_rekeys(struct sim *sim, int side);
+/** sim_datagrams() - how many were sent */
+unsigned int sim_datagrams(const struct sim *sim);
 /** sim_datagram() - the @index-th datagram of all that were sent */
 const uint8_t *sim_datagram(const struct sim *sim, unsigned int index, size_t *len,
 			    int *to);

@@ -83,3 +83,39 @@ void sim_assert_whole(struct sim *sim)
 		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), 4);
 	}
 }
+
+size_t sim_copy(const struct sim *sim, unsigned int index, int side, uint8_t *to,
+		size_t size)
+{
+	const uint8_t *sent;
+	size_t len;
+	int whom;
+
+	sent = sim_datagram(sim, index, &len, &whom);
+	assert_non_null(sent);
+	assert_int_equal(whom, side);
+	assert_true(len <= size);
+	memcpy(to, sent, len);
+	return len;
+}
+
+void sim_payloads(const uint8_t *message, size_t len, bool padded,
+		  struct moat_message *msg)
+{
+	assert_int_equal(
+		moat_chain_parse(message[16],
+				 moat_view(message + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
+				 padded, msg, NULL),
+		0);
+}
+
+uint8_t *sim_body(uint8_t *message, size_t len, uint8_t type)
+{
+	const struct moat_payload *p;
+	struct moat_message msg;
+
+	sim_payloads(message, len, false, &msg);
+	p = moat_message_find(&msg, type);
+	assert_non_null(p);
+	return message + (p->body.data - message);
+}

@@ -4,6 +4,7 @@
 #define MOAT_SIM_CASE_H
 
 #include "sim.h"
+#include "wire/parse.h"
 
 /** sim_plain() - one pair of networks, equal secrets, nothing lost */
 struct sim_options sim_plain(void);
@@ -20,5 +21,19 @@ struct sim *sim_start_steady(const struct sim_options *o);
 /** sim_assert_whole() - its tunnel is up by policies that stood all the time, with
  * one pair of SAs for each pair of networks and nothing left of before */
 void sim_assert_whole(struct sim *sim);
+
+/**
+ * sim_copy() - copy a datagram, to change it
+ * @index: as for sim_datagram(); it went to @side
+ *
+ * Return: its octets
+ */
+size_t sim_copy(const struct sim *sim, unsigned int index, int side, uint8_t *to,
+		size_t size);
+/** sim_payloads() - those of a message in clear, or one that was decrypted (@padded) */
+void sim_payloads(const uint8_t *message, size_t len, bool padded,
+		  struct moat_message *msg);
+/** sim_body() - where in a message in clear the first payload of a type has its body */
+uint8_t *sim_body(uint8_t *message, size_t len, uint8_t type);
 
 #endif

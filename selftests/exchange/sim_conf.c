@@ -338,6 +338,17 @@ uint64_t sim_rekeys(struct sim *sim, int side)
 	return moat_ike_tunnel(sim->side[side].ike, 0, &view) ? view.rekeys : 0;
 }
 
+unsigned int sim_datagrams(const struct sim *sim)
+{
+	unsigned int count = 0;
+	size_t len;
+	int to;
+
+	while (sim_datagram(sim, count, &len, &to))
+		count++;
+	return count;
+}
+
 const uint8_t *sim_datagram(const struct sim *sim, unsigned int index, size_t *len,
 			    int *to)
 {

@@ -24,18 +24,6 @@
 #define PROPOSAL  (SA + 12)
 #define TRANSFORM (PROPOSAL + 8)
 
-/* What went to a side since a moment that is known by its number of datagrams. */
-static unsigned int datagrams(const struct sim *sim)
-{
-	unsigned int count = 0;
-	size_t len;
-	int to;
-
-	while (sim_datagram(sim, count, &len, &to))
-		count++;
-	return count;
-}
-
 /*
  * The one error in clear that a side was sent since then, in no more octets than
  * @most, with the cookies of what it answers; 0 for none.
@@ -60,11 +48,7 @@ static uint16_t error_to(const struct sim *sim, int side, unsigned int since,
 		assert_memory_not_equal(data + 8, none, MOAT_COOKIE_LEN);
 		if (memcmp(about + 8, none, MOAT_COOKIE_LEN) != 0)
 			assert_memory_equal(data + 8, about + 8, MOAT_COOKIE_LEN);
-		assert_int_equal(moat_chain_parse(data[FIRST],
-						  moat_view(data + MOAT_HDR_LEN,
-							    len - MOAT_HDR_LEN),
-						  false, &msg, NULL),
-				 0);
+		sim_payloads(data, len, false, &msg);
 		assert_int_equal(msg.count, 1);
 		assert_int_equal(moat_notify_parse(msg.payloads[0].body, &n, NULL), 0);
 	}
@@ -136,12 +120,12 @@ static void refuse_first(struct sim *sim, const struct unfit *unfit, uint8_t num
 	/* Of what strangers send, one line in 5 s is logged. */
 	sim_run(sim, 10000);
 	for (unsigned int i = 1; i <= 2; i++) {
-		unsigned int since = datagrams(sim);
+		unsigned int since = sim_datagrams(sim);
 		const char *text;
 
 		sim_inject(sim, 1, message, len);
 		assert_int_equal(error_to(sim, 0, since, message, len), unfit->error);
-		assert_int_equal(datagrams(sim), since + 1);
+		assert_int_equal(sim_datagrams(sim), since + 1);
 		assert_int_equal(sim_logged(sim, 1, "ike-refused"), logged + i);
 		text = sim_log_text(sim, 1, "ike-refused");
 		if (!strstr(text, unfit->text) || !strstr(text, "; peer 192.0.2.1"))
@@ -227,7 +211,7 @@ static void never_more(void **state)
 	struct sim *sim = sim_start(&o);
 	struct moat_hdr hdr = { .exchange = MOAT_X_MAIN };
 	struct moat_build b;
-	unsigned int since = datagrams(sim);
+	unsigned int since = sim_datagrams(sim);
 	unsigned int logged = sim_logged(sim, 1, "ike-refused");
 
 	(void)state;
@@ -240,7 +224,7 @@ static void never_more(void **state)
 		sim_inject(sim, 1, message, moat_build_finish(&b));
 	}
 	assert_true(sim_logged(sim, 1, "ike-refused") > logged);
-	assert_int_equal(datagrams(sim), since);
+	assert_int_equal(sim_datagrams(sim), since);
 	/* No error is answered with another one. */
 	hdr.exchange = MOAT_X_INFORMATIONAL;
 	hdr.message_id = 1;
@@ -249,7 +233,7 @@ static void never_more(void **state)
 			  moat_view(NULL, 0), moat_view(NULL, 0));
 	moat_build_payload(&b, MOAT_P_SA, moat_view(message, 3));
 	sim_inject(sim, 1, message, moat_build_finish(&b));
-	assert_int_equal(datagrams(sim), since);
+	assert_int_equal(sim_datagrams(sim), since);
 	sim_free(sim);
 }
 
@@ -300,15 +284,15 @@ static void third_of_main(void **state)
 	sim_up(sim, 0);
 	sim_run(sim, 200);
 	len = changed(sim, 2, &short_ke, message);
-	since = datagrams(sim);
+	since = sim_datagrams(sim);
 	sim_inject(sim, 1, message, len);
 	assert_int_equal(error_to(sim, 0, since, message, len),
 			 MOAT_N_INVALID_KEY_INFORMATION);
 	assert_non_null(strstr(sim_log_text(sim, 1, "ike-refused"),
 			       "message 3 of main mode refused (key)"));
-	since = datagrams(sim);
+	since = sim_datagrams(sim);
 	sim_inject(sim, 1, message, len);
-	assert_int_equal(datagrams(sim), since);
+	assert_int_equal(sim_datagrams(sim), since);
 	len = changed(sim, 2, &(struct change){ .payload = 0 }, message);
 	sim_inject(sim, 1, message, len);
 	sim_run(sim, 5000);
@@ -348,11 +332,11 @@ static void second_of_main(void **state)
 		sim_run(sim, 200);
 		len = changed(sim, 1, &cases[i].change, message);
 		message[MOAT_COOKIE_LEN] ^= 1;
-		since = datagrams(sim);
+		since = sim_datagrams(sim);
 		sim_inject(sim, 0, message, len);
 		assert_int_equal(error_to(sim, 1, since, message, len), cases[i].error);
 		sim_inject(sim, 0, message, len);
-		assert_int_equal(datagrams(sim), since + 1);
+		assert_int_equal(sim_datagrams(sim), since + 1);
 		sim_set_filter(sim, NULL);
 		len = changed(sim, 1, &(struct change){ .payload = 0 }, message);
 		sim_inject(sim, 0, message, len);

@@ -65,17 +65,6 @@ static void unchanged(struct sim *sim, const struct holdings *before)
 	assert_memory_equal(&now, before, sizeof(now));
 }
 
-static unsigned int datagrams(const struct sim *sim)
-{
-	unsigned int count = 0;
-	size_t len;
-	int to;
-
-	while (sim_datagram(sim, count, &len, &to))
-		count++;
-	return count;
-}
-
 static void establish(struct sim *sim)
 {
 	sim_up(sim, 0);
@@ -307,9 +296,9 @@ static void test_damaged_in_every_state(void **state)
 		struct holdings before;
 
 		sim_up(sim, 0);
-		for (int ms = 0; ms < 5000 && datagrams(sim) < k; ms++)
+		for (int ms = 0; ms < 5000 && sim_datagrams(sim) < k; ms++)
 			sim_run(sim, 1);
-		assert_true(datagrams(sim) >= k);
+		assert_true(sim_datagrams(sim) >= k);
 		before = take_stock(sim);
 		for (unsigned int i = 0; i < 6000; i++) {
 			unsigned int pick = (unsigned int)damage_below(recorded_count);
@@ -341,7 +330,7 @@ static void test_strangers(void **state)
 	sim = sim_new(&o);
 	establish(sim);
 	before = take_stock(sim);
-	sent = datagrams(sim);
+	sent = sim_datagrams(sim);
 	for (unsigned int i = 0; i < 20000; i++) {
 		unsigned int pick = (unsigned int)damage_below(recorded_count);
 		size_t len = damaged(pick, buf);
@@ -355,7 +344,7 @@ static void test_strangers(void **state)
 		unchanged(sim, &before);
 		assert_int_equal(sim_isakmps(sim, (int)(i & 1)), 1);
 	}
-	assert_int_equal(datagrams(sim), sent);
+	assert_int_equal(sim_datagrams(sim), sent);
 	works_again(sim);
 	sim_free(sim);
 }
@@ -484,10 +473,10 @@ static void test_insider(void **state)
 	sim = sim_new(&o);
 	establish(sim);
 	len = quick_rest(TAILQ_FIRST(&sim_core(sim, 0)->isakmps), rest, &first);
-	sent = datagrams(sim);
+	sent = sim_datagrams(sim);
 	insider(sim, MOAT_X_QUICK, first, moat_view(rest, len), 3000, 0x20000000);
 	/* Some of them fit and were answered: the seal above is right. */
-	assert_true(datagrams(sim) > sent + 100);
+	assert_true(sim_datagrams(sim) > sent + 100);
 	logged = sim_logged(sim, 1, "ike-refused");
 	assert_true(logged > 0);
 	len = informational_rest(rest);
