@@ -210,7 +210,7 @@ struct moat_isakmp {
  * @asked_at: when message 1 was sent
  * @waiting: message 3 is sent, and the peer gets time to install its SAs: until
  *	@ready_at at least when it is @asked behind it and has @answered
- * @done_at: and no longer than that
+ * @done_at: and no longer than that. @commit: it set that bit, and will say CONNECTED
  */
 struct moat_quick {
 	LIST_ENTRY(moat_quick) link;
@@ -230,7 +230,7 @@ struct moat_quick {
 	uint64_t begun;
 	uint64_t begun_at;
 	uint64_t asked_at;
-	bool waiting, answered;
+	bool waiting, answered, commit;
 	uint32_t asked;
 	uint64_t ready_at, done_at;
 	struct moat_selector selector;

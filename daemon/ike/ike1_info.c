@@ -214,8 +214,9 @@ int moat_info_verify(struct moat_ike1_in *in)
 	return 0;
 }
 
-static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)
+static void handle_notify(struct moat_ike1_in *in, const struct moat_payload *p)
 {
+	struct moat_isakmp *sa = in->sa;
 	char name[MOAT_ISAKMP_STRLEN];
 	struct moat_notify n;
 
@@ -227,6 +228,8 @@ static void handle_notify(struct moat_isakmp *sa, const struct moat_payload *p)
 		moat_dpd_handle(sa, &n);
 	else if (n.type == MOAT_N_RESPONDER_LIFETIME)
 		moat_life_take(sa, &n);
+	else if (n.type == MOAT_N_CONNECTED)
+		moat_ready_connected(sa, in->hdr.message_id);
 	else if (moat_spi_refused(sa, &n))
 		return;
 	else if (n.type < NOTIFY_ERRORS)
@@ -285,7 +288,7 @@ void moat_info_handle(struct moat_ike1_in *in)
 
 	moat_payload_for_each(p, &in->msg) {
 		if (p->type == MOAT_P_NOTIFY && !in->sa->dead)
-			handle_notify(in->sa, p);
+			handle_notify(in, p);
 		else if (p->type == MOAT_P_DELETE)
 			handle_delete(in->sa, p);
 	}

@@ -101,6 +101,17 @@ void moat_ready_take_vendor(const struct moat_ike1_in *in);
 void moat_ready_wait(struct moat_quick *quick);
 /** moat_ready_answered() - the peer has done all that came before this question */
 void moat_ready_answered(struct moat_isakmp *sa, uint32_t number);
+/**
+ * moat_ready_awaits() - is the peer to say CONNECTED with this message id?
+ * @sa: the ISAKMP SA
+ * @message_id: of a quick mode, and of the informational exchange that says it
+ */
+bool moat_ready_awaits(struct moat_isakmp *sa, uint32_t message_id);
+/** moat_ready_connected() - it has said so, in whichever exchange */
+void moat_ready_connected(struct moat_isakmp *sa, uint32_t message_id);
+/** moat_ready_verify_4() - a fourth message of quick mode: CONNECTED? 0 or -1 */
+int moat_ready_verify_4(struct moat_ike1_in *in);
+void moat_ready_take_4(struct moat_ike1_in *in);
 
 /* ---- other credentials in the configuration: ike1_renew.c ---- */
 

@@ -576,6 +576,10 @@ void moat_quick_done(struct moat_ike1_in *in)
 {
 	struct moat_quick *quick = in->quick;
 
+	if (quick->commit) {
+		moat_ready_wait(quick);
+		return;
+	}
 	moat_child_complete(quick->child, NULL, NULL);
 	moat_quick_settle(quick);
 }

@@ -10,13 +10,21 @@
  * message 3 was dealt with. As its threads may exchange two messages that come
  * at once, what the exchange took is waited for in any case. Who does not know the
  * question gets twice that, a second at most.
+ *
+ * A peer that sets the commit bit says itself when its SAs may be used (RFC 2408
+ * section 3.1): with CONNECTED, in an informational exchange with the message id of
+ * the quick mode, or, as racoon and z/OS do it, as the responder in a fourth message.
+ * That, or its first packet, is waited for in either role. As the bit is not
+ * authenticated, and anybody on the path could set it, not for long. A rekey, which
+ * has an SA to send on, waits as initiator for a packet anyway. We never set it.
  */
 #include "ike/ike1.h"
 
 #include <string.h>
 
-#define ASK_AGAIN (MOAT_SECOND * 7 / 10)
-#define ASK_FOR	  (2 * MOAT_SECOND)
+#define ASK_AGAIN   (MOAT_SECOND * 7 / 10)
+#define ASK_FOR	    (2 * MOAT_SECOND)
+#define CONNECT_FOR (2 * MOAT_SECOND)
 
 /* The first half of SHA-256("Moat: inbound SAs stand before message 2 of quick mode") */
 static const uint8_t vendor[16] = { 0xd3, 0x9c, 0x0b, 0x0e, 0x6b, 0xa5, 0x07, 0xe6,
@@ -57,11 +65,15 @@ void moat_ready_wait(struct moat_quick *quick)
 	if (took > MOAT_SECOND / 2)
 		took = MOAT_SECOND / 2;
 	quick->waiting = true;
+	quick->flight.timer.fire = due;
+	quick->flight.timer.owner = quick;
+	if (quick->commit) {
+		moat_timer_after(ike, &quick->flight.timer, CONNECT_FOR);
+		return;
+	}
 	quick->asked = moat_dpd_ask(quick->sa);
 	quick->ready_at = ike->now + took;
 	quick->done_at = ike->now + (quick->asked ? ASK_FOR : 2 * took);
-	quick->flight.timer.fire = due;
-	quick->flight.timer.owner = quick;
 	moat_timer_after(ike, &quick->flight.timer, quick->asked ? ASK_AGAIN : 2 * took);
 }
 
@@ -88,4 +100,37 @@ void moat_ready_answered(struct moat_isakmp *sa, uint32_t number)
 			answered(quick);
 		quick = next;
 	}
+}
+
+bool moat_ready_awaits(struct moat_isakmp *sa, uint32_t message_id)
+{
+	const struct moat_quick *quick = moat_quick_find(sa, message_id);
+
+	return quick && quick->waiting && quick->commit;
+}
+
+void moat_ready_connected(struct moat_isakmp *sa, uint32_t message_id)
+{
+	struct moat_quick *quick = moat_quick_find(sa, message_id);
+
+	if (quick && quick->waiting)
+		moat_quick_complete(quick);
+}
+
+int moat_ready_verify_4(struct moat_ike1_in *in)
+{
+	const struct moat_payload *p = moat_message_find(&in->msg, MOAT_P_NOTIFY);
+	struct moat_notify n;
+
+	if (p && moat_notify_parse(p->body, &n, &in->no))
+		return -1;
+	if (!p || n.type != MOAT_N_CONNECTED)
+		return moat_refuse(&in->no, MOAT_REFUSE_PAYLOAD_TYPE,
+				   "message 4 does not say CONNECTED");
+	return 0;
+}
+
+void moat_ready_take_4(struct moat_ike1_in *in)
+{
+	moat_ready_connected(in->sa, in->hdr.message_id);
 }

@@ -252,6 +252,7 @@ static void accept_message(struct moat_ike1_in *in)
 	if (in->quick) {
 		memcpy(in->quick->iv, in->iv, sizeof(in->iv));
 		in->quick->state = row->received;
+		in->quick->commit |= (in->hdr.flags & MOAT_FLAG_COMMIT) != 0;
 	} else if (moat_ike1_is_phase1(row->exchange)) {
 		moat_dpd_take_vendor(in);
 		moat_ready_take_vendor(in);
@@ -462,7 +463,8 @@ static void informational(struct moat_ike1_in *in)
 			 "the peer answered with an error under other keys: %s",
 			 moat_auth_suspicion(sa));
 	in->row = moat_ike1_row(MOAT_X_INFORMATIONAL, sa->initiator, sa->state);
-	if (!in->row || moat_isakmp_seen(sa, in->hdr.message_id)) {
+	if (!in->row || (moat_isakmp_seen(sa, in->hdr.message_id) &&
+			 !moat_ready_awaits(sa, in->hdr.message_id))) {
 		no_place(in, "an informational message");
 		return;
 	}

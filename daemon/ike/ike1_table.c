@@ -76,6 +76,11 @@ static const struct moat_ike1_row rows[] = {
 	  HASH | SA | NONCE, KE | ID | EXTRAS, moat_quick_verify_2, MOAT_QUICK_DONE,
 	  MOAT_QUICK_DONE, moat_quick_answer_2 },
 
+	/* Of responders that set the commit bit: see ike1_ready.c */
+	{ MOAT_X_QUICK, true, MOAT_QUICK_DONE, 4, MOAT_ENCRYPTED, MOAT_HASH_1, HASH,
+	  EXTRAS, moat_ready_verify_4, MOAT_QUICK_DONE, MOAT_QUICK_DONE,
+	  moat_ready_take_4 },
+
 	/* Informational exchange, RFC 2409 section 5.7, either role */
 	{ MOAT_X_INFORMATIONAL, false, MOAT_QM_IDLE, 1, MOAT_ENCRYPTED, MOAT_HASH_1, HASH,
 	  EXTRAS, moat_info_verify, MOAT_QM_IDLE, MOAT_QM_IDLE, moat_info_handle },

@@ -7,8 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "sim.h"
-#include "wire/isakmp.h"
+#include "sim_insider.h"
 
 /* How Moat names itself: the first octets are enough to make it another one. */
 static const uint8_t own[] = { 0xd3, 0x9c, 0x0b, 0x0e, 0x6b, 0xa5, 0x07, 0xe6 };
@@ -33,10 +32,10 @@ static uint64_t until_sent(struct sim *sim, unsigned int n)
 }
 
 /*
- * Up to message 3. @stranger: neither knows that the other one is a Moat;
+ * Up to message 1. @stranger: neither knows that the other one is a Moat;
  * @every: dpd
  */
-static struct sim *send_3(bool stranger, uint32_t every, sim_filter filter,
+static struct sim *send_1(bool stranger, uint32_t every, sim_filter filter,
 			  struct seen *seen)
 {
 	struct sim_options o = {
@@ -57,8 +56,22 @@ static struct sim *send_3(bool stranger, uint32_t every, sim_filter filter,
 	sim_up(sim, 0);
 	seen->took = until_sent(sim, 1);
 	seen->asked = sim_sent(sim, 0, MOAT_X_INFORMATIONAL);
+	return sim;
+}
+
+static void send_2_and_3(struct sim *sim, struct seen *seen)
+{
 	seen->waited = until_sent(sim, 2);
 	seen->took = seen->waited - seen->took;
+}
+
+/* Up to message 3 */
+static struct sim *send_3(bool stranger, uint32_t every, sim_filter filter,
+			  struct seen *seen)
+{
+	struct sim *sim = send_1(stranger, every, filter, seen);
+
+	send_2_and_3(sim, seen);
 	return sim;
 }
 
@@ -196,13 +209,151 @@ static void ended(void **state)
 	sim_free(sim);
 }
 
+/* What the header of an encrypted quick mode begins with, up to its flags. */
+static const uint8_t flags[] = { MOAT_P_HASH, 0x10, MOAT_X_QUICK, MOAT_FLAG_ENCRYPTION };
+
+/* Message 3 is sent between strangers with the commit bit in messages 2 and 3. */
+static struct sim *send_committed_3(struct seen *seen)
+{
+	struct sim *sim = send_1(true, 30, NULL, seen);
+
+	sim_spoil_by(sim, flags, sizeof(flags), sizeof(flags) - 1, MOAT_FLAG_COMMIT);
+	send_2_and_3(sim, seen);
+	return sim;
+}
+
+/* The bit is not authenticated: without CONNECTED it is not waited for ever. */
+static void committed(void **state)
+{
+	struct seen seen;
+	struct sim *sim = send_committed_3(&seen);
+
+	(void)state;
+	/* The responder, who saw it in message 3, waits as well. */
+	sim_run(sim, 1900);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 0);
+	until_switched(sim, &seen);
+	assert_in_range(seen.waited, 2000, 2010);
+	assert_int_equal(seen.asked, 0);
+	sim_run(sim, 200);
+	assert_string_equal(sim_state(sim, 1), "up");
+	assert_null(sim_agree(sim));
+	sim_free(sim);
+}
+
+/* Somebody's notification with the message id of the quick mode that it speaks of. */
+static void notify(struct sim *sim, int to, uint8_t exchange, uint16_t type)
+{
+	struct moat_isakmp *sa = TAILQ_FIRST(&sim_core(sim, !to)->isakmps);
+	struct moat_quick *quick = LIST_FIRST(&sa->quicks);
+	uint8_t iv[MOAT_BLOCK_MAX], spi[4];
+	struct moat_ike1_out out;
+
+	/* A fourth message goes on where the third one ended. */
+	memcpy(iv, quick->iv, sizeof(iv));
+	if (exchange == MOAT_X_INFORMATIONAL)
+		assert_int_equal(
+			moat_iv_exchange(&sa->alg, sa->iv, quick->message_id, iv), 0);
+	moat_set32(spi, quick->sas[0].spi_in);
+	sim_insider_begin(&out, sa, exchange, quick->message_id);
+	moat_build_notify(&out.b, MOAT_PROTO_ESP, type, moat_view(spi, sizeof(spi)),
+			  moat_view(NULL, 0));
+	sim_inject(sim, to, out.buf, sim_insider_seal(sa, &out, quick->message_id, iv));
+}
+
+/* It says so in an informational exchange, or in a fourth message of quick mode. */
+static void connected(void **state)
+{
+	static const uint8_t exchanges[] = { MOAT_X_INFORMATIONAL, MOAT_X_QUICK };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(exchanges); i++) {
+		struct seen seen;
+		struct sim *sim = send_committed_3(&seen);
+		unsigned long refused;
+
+		sim_run(sim, 1000);
+		assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 0);
+		refused = sim_core(sim, 0)->refused[MOAT_REFUSE_PAYLOAD_TYPE];
+		if (exchanges[i] == MOAT_X_QUICK) {
+			/* Another one is refused, and the wait goes on. */
+			notify(sim, 0, MOAT_X_QUICK, MOAT_N_RESPONDER_LIFETIME);
+			assert_int_equal(
+				sim_core(sim, 0)->refused[MOAT_REFUSE_PAYLOAD_TYPE],
+				refused + 1);
+		}
+		notify(sim, 0, exchanges[i], MOAT_N_CONNECTED);
+		until_switched(sim, &seen);
+		assert_in_range(seen.waited, 1000, 1010);
+		/* Once is enough: then the message id is used up. */
+		refused = sim_core(sim, 0)->refused[MOAT_REFUSE_STATE];
+		notify(sim, 0, MOAT_X_INFORMATIONAL, MOAT_N_CONNECTED);
+		assert_int_equal(sim_core(sim, 0)->refused[MOAT_REFUSE_STATE],
+				 refused + 1);
+		sim_run(sim, 3000);
+		assert_null(sim_agree(sim));
+		sim_free(sim);
+	}
+}
+
+/* The responder hears it as well, and takes a packet of the initiator for it. */
+static void connected_responder(void **state)
+{
+	struct seen seen;
+	struct sim *sim = send_committed_3(&seen);
+
+	(void)state;
+	sim_run(sim, 1000);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 0);
+	notify(sim, 1, MOAT_X_INFORMATIONAL, MOAT_N_CONNECTED);
+	sim_run(sim, 100);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 1);
+	sim_free(sim);
+
+	sim = send_committed_3(&seen);
+	sim_run(sim, 1000);
+	notify(sim, 0, MOAT_X_INFORMATIONAL, MOAT_N_CONNECTED);
+	sim_traffic(sim, 10);
+	sim_run(sim, 200);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 1);
+	sim_free(sim);
+}
+
+/* Rekeys with the bit in all messages lose nothing, whoever asks for them. */
+static void committed_rekeys(void **state)
+{
+	struct seen seen;
+	struct sim *sim = send_committed_3(&seen);
+
+	(void)state;
+	until_switched(sim, &seen);
+	sim_run(sim, 1000);
+	sim_traffic(sim, 20);
+	for (int i = 0; i < 6; i++) {
+		sim_control(sim, i % 2, MOAT_EV_REKEY);
+		sim_run(sim, 40000);
+		assert_null(sim_agree(sim));
+	}
+	assert_true(sim_rekeys(sim, 0) >= 6);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(between_moats), cmocka_unit_test(answered),
-		cmocka_unit_test(question_lost), cmocka_unit_test(answer_lost),
-		cmocka_unit_test(no_answer),	 cmocka_unit_test(switched_off),
-		cmocka_unit_test(outdated),	 cmocka_unit_test(ended),
+		cmocka_unit_test(between_moats),
+		cmocka_unit_test(answered),
+		cmocka_unit_test(question_lost),
+		cmocka_unit_test(answer_lost),
+		cmocka_unit_test(no_answer),
+		cmocka_unit_test(switched_off),
+		cmocka_unit_test(outdated),
+		cmocka_unit_test(ended),
+		cmocka_unit_test(committed),
+		cmocka_unit_test(connected),
+		cmocka_unit_test(connected_responder),
+		cmocka_unit_test(committed_rekeys),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -84,15 +84,21 @@ void sim_insider_send(struct sim *sim, struct moat_isakmp *sa, struct moat_ike1_
 	sim_inject(sim, 1, out->buf, len);
 }
 
-void sim_insider_send_by(struct sim *sim, struct moat_isakmp *sa,
-			 struct moat_ike1_out *out, uint32_t id, uint8_t *iv)
+size_t sim_insider_seal(struct moat_isakmp *sa, struct moat_ike1_out *out, uint32_t id,
+			uint8_t *iv)
 {
 	size_t len = finish(sa, out, id, false);
 
 	assert_int_equal(moat_cbc_encrypt(&sa->alg, sa->keys.key, iv,
 					  out->buf + MOAT_HDR_LEN, len - MOAT_HDR_LEN),
 			 0);
-	sim_inject(sim, 1, out->buf, len);
+	return len;
+}
+
+void sim_insider_send_by(struct sim *sim, struct moat_isakmp *sa,
+			 struct moat_ike1_out *out, uint32_t id, uint8_t *iv)
+{
+	sim_inject(sim, 1, out->buf, sim_insider_seal(sa, out, id, iv));
 }
 
 void sim_insider_crypt_5(const struct moat_isakmp *sa, uint8_t *message, size_t len,

@@ -36,6 +36,9 @@ void sim_insider_quick_1(struct sim *sim, struct moat_isakmp *sa, struct moat_bu
  */
 void sim_insider_send(struct sim *sim, struct moat_isakmp *sa, struct moat_ike1_out *out,
 		      uint32_t id, bool clear);
+/** sim_insider_seal() - HASH(1), and encrypted with @iv; returns its length */
+size_t sim_insider_seal(struct moat_isakmp *sa, struct moat_ike1_out *out, uint32_t id,
+			uint8_t *iv);
 /** sim_insider_send_by() - the same, encrypted, with @iv that a message before it left */
 void sim_insider_send_by(struct sim *sim, struct moat_isakmp *sa,
 			 struct moat_ike1_out *out, uint32_t id, uint8_t *iv);
