@@ -252,13 +252,15 @@ static size_t in_use(void)
 	return m.uordblks + m.hblkhd;
 }
 
+/* By then each group and each buffer was used: what is left after it is a leak. */
+#define WARM 200
+
 static size_t at_start;
 
 static void counted(uint64_t seed)
 {
 	storm(seed);
-	/* By then each group and each buffer was used. */
-	if (seed - seeds.first == seeds.runs / 10)
+	if (seed - seeds.first == WARM)
 		at_start = in_use();
 }
 
@@ -278,8 +280,8 @@ static void test_storms(void **state)
 		"%lu times all SAs deleted\n",
 		seen.messages, seen.crashes, seen.reboots, seen.jumps, seen.flushes);
 	assert_int_equal(equal + named, seeds.runs);
-	/* Eight octets lost in each run would show. */
-	assert_true(in_use() < at_start + 64 * 1024);
+	/* Of 100,000 runs eight octets lost in each would show. */
+	assert_true(seeds.runs <= WARM || in_use() < at_start + 64 * 1024);
 }
 
 int main(int argc, char **argv)
