@@ -141,6 +141,7 @@ enum moat_drop moat_device_receive(const struct moat_sa *sa,
 				   struct sk_buff *skb)
 {
 	struct moat_device *md = xa_load(&sa->mn->devices, sa->device);
+	bool gathered = skb->ignore_df;
 	unsigned int len = skb->len;
 	struct net_device *dev;
 
@@ -148,6 +149,7 @@ enum moat_drop moat_device_receive(const struct moat_sa *sa,
 		return MOAT_DROP_IN_DEVICE;
 	dev = md->dev;
 	skb_scrub_packet(skb, !net_eq(sa->mn->net, dev_net(dev)));
+	skb->ignore_df = gathered;
 	if (sa->shape.secpath && moat_secpath_set(sa->mn, skb))
 		return MOAT_DROP_IN_NOMEM;
 	skb->dev = dev;

@@ -29,9 +29,9 @@ def selector(family, **more):
     return {**moatnl.selector(gateway.LOCAL[family], gateway.REMOTE[family]), **more}
 
 
-def port_tunnel(gw, family):
+def port_tunnel(gw, family, **more):
     """A tunnel for UDP to port 2000 of the far side only."""
-    return Tunnel(gw, family, more={"selector": selector(family, **PORTS)})
+    return Tunnel(gw, family, more={"selector": selector(family, **PORTS), **more})
 
 
 def pieces(family, whole, size):
@@ -123,10 +123,10 @@ def joined(family, got):
         b"".join(parts)
 
 
-def fragments_by_sa(gw, family, length, size):
+def fragments_by_sa(gw, family, length, size, **more):
     """A peer that cuts before it seals (RFC 4301 7): by an SA with ports such fragments are
     put together, and judged as what they are."""
-    tunnel = port_tunnel(gw, family)
+    tunnel = port_tunnel(gw, family, **more)
     size, seq = min(size, 1304), 0      # sealed it is longer
     for sport, canary in ((2001, os.urandom(length)), (2000, os.urandom(length))):
         for piece in pieces(family, answer(family, canary, seq + 1, sport=sport), size)[::-1]:
@@ -139,6 +139,15 @@ def fragments_by_sa(gw, family, length, size):
     same(payload_of(family, joined(family, got)), canary, "what the host gets")
     same((tunnel.drops_in(), tunnel.sa_in()["packets"]), ({"in_selector": 1}, 1),
          "drops and packets")
+
+
+def fragments_by_device(gw, family):
+    """What a device's SA puts together is longer than the next link, too."""
+    netns.ip("link add moat0 type moat", "link set moat0 up", ns=gw.name)
+    try:
+        fragments_by_sa(gw, family, 3000, 1400, device="moat0")
+    finally:
+        netns.ip("link del moat0", ns=gw.name)
 
 
 def fragments_do_not_mix(gw):
@@ -290,6 +299,7 @@ def cases():
                        fragments_sealed, family, length, size, order)
             yield (f"IPv{family}: {length} octets that the peer has cut", fragments_by_sa,
                    family, length, size)
+        yield f"IPv{family}: a peer's fragments by a device", fragments_by_device, family
         yield f"IPv{family}: fragments in clear", fragments_in_clear, family
         yield f"IPv{family}: a host's ESP of our SPI", forwarded_esp, family
         for name, case in (("of our own", quoted), ("forwarded", forwarded),
