@@ -8,7 +8,7 @@
 . "$(dirname "$0")/pair.sh"
 
 work=$(mktemp -d)
-megabytes=4
+megabytes=$((4 / slow))
 
 cat >"$work/receive" <<'END'
 import hashlib, socket, sys

@@ -16,6 +16,7 @@ build=$(moat_build) || exit 1
 dir=$(mktemp -d)
 pattern=${1-}
 psk=$(od -An -v -tx1 -N 16 /dev/urandom | tr -d ' \n')
+moatd=$build/${MOATD-san/moatd}
 # Shadow memory makes these programs slow starters in an emulated guest.
 WAIT_SECONDS=120
 
@@ -72,7 +73,7 @@ start() # GATEWAY
 	: >>"$dir/$1.log"
 	# Cases run in shells of their own: the pid goes through a file, and nothing
 	# of theirs may stay open.
-	ip netns exec "$1" "$build/san/moatd" -c "$dir/$1" -r "$dir/run-$1" \
+	ip netns exec "$1" "$moatd" -c "$dir/$1" -r "$dir/run-$1" \
 		>/dev/null 2>>"$dir/$1.log" &
 	echo $! >"$dir/$1.pid"
 	wait_for "moatd in $1" moat "$1" status && return 0
@@ -91,7 +92,7 @@ stop() # GATEWAY
 refused_start()
 {
 	local status output
-	output=$(timeout 120 ip netns exec "$1" "$build/san/moatd" -c "$dir/$1" -r "$dir/run-$1" 2>&1)
+	output=$(timeout 120 ip netns exec "$1" "$moatd" -c "$dir/$1" -r "$dir/run-$1" 2>&1)
 	status=$?
 	[ $status -eq 1 ] && grep -qF -e "$2" <<<"$output" && return 0
 	printf 'status %s: %s\n' "$status" "$output"
@@ -549,7 +550,7 @@ away() # COMMAND
 	sleep 3
 	[ "$(spis gw-a)" = "$before" ] || { echo "SAs changed: $before"; spis gw-a; return 1; }
 	start gw-a && wait_for "SAs of the new daemon" adopted "$logged"
-	flows_end_whole || return 1
+	flows_end_whole || { tail -n 20 "$dir"/gw-?.log; return 1; }
 	after=$(spis gw-a)
 	[ "$after" != "$before" ] && moat gw-a policy list >"$dir/policies" &&
 		[ "$(grep -c '10.1.0.0/24 remote 10.2.0.0/24' "$dir/policies")" -eq 1 ]
