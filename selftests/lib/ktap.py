@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Test results in the kernel's test format (TAP), one line per case."""
+import os
 import sys
 import time
 import traceback
+
+
+# On the debug kernel everything takes so many times as long.
+SLOW = int(os.environ.get("MOAT_SLOW", "1"))
 
 
 class Failed(Exception):
@@ -56,6 +61,7 @@ def same(found, expected, what):
 
 def wait_for(what, condition, seconds=20):
     """Poll until the condition holds; its value is the result."""
+    seconds *= SLOW
     end = time.monotonic() + seconds
     while True:
         value = condition()
