@@ -428,6 +428,26 @@ static void one_discovery(void **state)
 	sim_free(sim);
 }
 
+/* Both began, so there are two ISAKMP SAs: one of them keeps the NAT's mapping. */
+static void two_isakmps(void **state)
+{
+	struct sim_options o = natted(false, true);
+	struct sim *sim = sim_new(&o);
+
+	(void)state;
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_up(sim, 1);
+	sim_run(sim, 5000);
+	assert_up(sim);
+	assert_int_equal(sim_isakmps(sim, 1), 2);
+	assert_int_equal(sim_keepalives(sim, 1), 0);
+	sim_run(sim, 60000);
+	assert_int_equal(sim_isakmps(sim, 1), 2);
+	assert_int_equal(sim_keepalives(sim, 1), 3);
+	sim_free(sim);
+}
+
 static bool first_message_6(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 1 && exchange == MOAT_X_MAIN && nth == 3;
@@ -521,6 +541,7 @@ int main(void)
 		cmocka_unit_test(not_drawn_away),
 		cmocka_unit_test(not_told_from_elsewhere),
 		cmocka_unit_test(one_discovery),
+		cmocka_unit_test(two_isakmps),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
