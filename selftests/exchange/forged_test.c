@@ -244,6 +244,39 @@ static void garbage_for_5(void **state)
 	sim_free(sim);
 }
 
+static bool first_5(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_MAIN && nth == 3;
+}
+
+/* Of those that are half open the forged ones give way, however old the true one is. */
+static void crowd_of_1(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_new(&o);
+	uint8_t message[2048];
+	size_t len;
+
+	(void)state;
+	sim_set_filter(sim, first_5);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 2);
+	len = sim_copy(sim, 0, 1, message, sizeof(message));
+	for (uint32_t i = 1; i <= 2 * MOAT_HALF_OPEN_MAX; i++) {
+		moat_set32(message, i);
+		sim_inject(sim, 1, message, len);
+	}
+	assert_int_equal(sim_isakmps(sim, 1), MOAT_HALF_OPEN_MAX);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 1);
+	/* The others end by themselves. */
+	sim_run(sim, 30000);
+	sim_assert_established(sim, 1);
+	sim_free(sim);
+}
+
 static bool quick_3(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 0 && exchange == MOAT_X_QUICK && nth > 1;
@@ -378,6 +411,7 @@ int main(void)
 		cmocka_unit_test(refused_2),
 		cmocka_unit_test(repeated_for_ever),
 		cmocka_unit_test(garbage_for_5),
+		cmocka_unit_test(crowd_of_1),
 		cmocka_unit_test(no_error),
 		cmocka_unit_test(values_without_cookie),
 		cmocka_unit_test(contact_in_clear),

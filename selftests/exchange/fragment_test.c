@@ -532,6 +532,41 @@ static void nested(void **state)
 	sim_free(sim);
 }
 
+/* With the cookies of one ISAKMP SA nothing can be said to another, or begun. */
+static void another_inside(void **state)
+{
+	struct sim_options o = signatures();
+	struct sim *sim = waiting(&o);
+	struct moat_fragment f = { .id = 9, .number = 1, .last = true };
+	uint8_t inner[MESSAGE], outer[MESSAGE + 100];
+	struct moat_isakmp_view view;
+	struct moat_hdr hdr = { .exchange = MOAT_X_MAIN };
+	struct moat_build b;
+	const uint8_t *sent;
+	size_t len;
+	int to;
+
+	(void)state;
+	assert_true(moat_ike_isakmp(sim_core(sim, 1), 0, &view));
+	memcpy(hdr.cookie_i, view.cookies[0], MOAT_COOKIE_LEN);
+	memcpy(hdr.cookie_r, view.cookies[1], MOAT_COOKIE_LEN);
+	/* Message 1, with another cookie. */
+	sent = sim_datagram(sim, 0, &len, &to);
+	assert_true(to == 1 && len <= sizeof(inner));
+	memcpy(inner, sent, len);
+	inner[0] ^= 1;
+	f.data = moat_view(inner, len);
+	moat_build_start(&b, outer, sizeof(outer), &hdr);
+	moat_build_fragment(&b, &f);
+	sim_inject(sim, 1, outer, moat_build_finish(&b));
+	assert_int_equal(refused(sim, 1, MOAT_REFUSE_FRAGMENT), 1);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	/* By itself it begins something. */
+	sim_inject(sim, 1, inner, len);
+	assert_int_equal(sim_isakmps(sim, 1), 2);
+	sim_free(sim);
+}
+
 /* Message 5 in fragments comes again: message 6 does so, too, from the cache. */
 static void answered_again(void **state)
 {

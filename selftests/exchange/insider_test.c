@@ -282,6 +282,38 @@ static void used_message_id(void **state)
 	sim_free(sim);
 }
 
+static bool any_main(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)from;
+	(void)nth;
+	return exchange == MOAT_X_MAIN;
+}
+
+/* All ids are kept, so they are limited; with them the ISAKMP SA ends, replaced or not. */
+static void all_message_ids(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct moat_isakmp *sa = isakmp(sim, 0);
+	const struct moat_isakmp *theirs = isakmp(sim, 1);
+	struct moat_ike1_out out;
+	uint32_t id = 0;
+
+	(void)state;
+	sim_set_filter(sim, any_main);
+	while (theirs->n_seen < MOAT_EXCHANGES_MAX) {
+		sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, ++id);
+		moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
+				  moat_view(NULL, 0), moat_view(NULL, 0));
+		sim_insider_send(sim, sa, &out, id, false);
+		assert_in_range(id, 1, MOAT_EXCHANGES_MAX);
+	}
+	assert_int_equal(sim_logged(sim, 1, "ike-expired"), 0);
+	sim_run(sim, 10);
+	assert_int_equal(sim_logged(sim, 1, "ike-expired"), 1);
+	sim_free(sim);
+}
+
 /* Does a question of this number about these cookies have an answer? */
 static bool answered(struct sim *sim, const struct moat_cookies *cky, uint32_t number)
 {
@@ -647,6 +679,7 @@ int main(void)
 		cmocka_unit_test(quick_in_clear),
 		cmocka_unit_test(group_and_ke),
 		cmocka_unit_test(used_message_id),
+		cmocka_unit_test(all_message_ids),
 		cmocka_unit_test(contact_again),
 		cmocka_unit_test(delete_of_another),
 		cmocka_unit_test(values),

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "ike/saexplain.h"
-#include "sim.h"
+#include "sim_case.h"
 #include "sim_insider.h"
 #include "wire/isakmp.h"
 
@@ -387,6 +387,67 @@ static void not_drawn_away(void **state)
 	sim_free(sim);
 }
 
+/* Who announces NAT traversal and then has one NAT-D only cannot do it: none is used. */
+static void one_discovery(void **state)
+{
+	struct sim_options o = natted(false, false);
+	struct sim *sim = sim_new(&o);
+	const struct moat_payload *p;
+	struct moat_message msg;
+	uint8_t message[2048];
+	unsigned int found = 0;
+	struct moat_hdr hdr;
+	struct moat_build b;
+	const uint8_t *sent;
+	size_t len;
+	int to;
+
+	(void)state;
+	sim_set_filter(sim, first_message_3);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	sent = sim_datagram(sim, 2, &len, &to);
+	assert_int_equal(to, 1);
+	assert_int_equal(moat_hdr_parse(moat_view(sent, len), &hdr, NULL), 0);
+	sim_payloads(sent, len, false, &msg);
+	moat_build_start(&b, message, sizeof(message), &hdr);
+	moat_payload_for_each(p, &msg) {
+		if (p->type != MOAT_P_NAT_D || !found++)
+			moat_build_payload(&b, p->type, p->body);
+	}
+	assert_int_equal(found, 2);
+	sim_inject(sim, 1, message, moat_build_finish(&b));
+	sim_run(sim, 300);
+	assert_up(sim);
+	for (int side = 0; side < 2; side++) {
+		assert_int_equal(sim_logged(sim, side, "nat-found"), 0);
+		assert_int_equal(sim_remote(sim, side).port, 500);
+		assert_int_equal(sim_encap(sim, side), 0);
+	}
+	sim_free(sim);
+}
+
+/* Both began, so there are two ISAKMP SAs: one of them keeps the NAT's mapping. */
+static void two_isakmps(void **state)
+{
+	struct sim_options o = natted(false, true);
+	struct sim *sim = sim_new(&o);
+
+	(void)state;
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_up(sim, 1);
+	sim_run(sim, 5000);
+	assert_up(sim);
+	assert_int_equal(sim_isakmps(sim, 1), 2);
+	assert_int_equal(sim_keepalives(sim, 1), 0);
+	sim_run(sim, 60000);
+	assert_int_equal(sim_isakmps(sim, 1), 2);
+	assert_int_equal(sim_keepalives(sim, 1), 3);
+	sim_free(sim);
+}
+
 static bool first_message_6(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 1 && exchange == MOAT_X_MAIN && nth == 3;
@@ -479,6 +540,8 @@ int main(void)
 		cmocka_unit_test(bad_networks),
 		cmocka_unit_test(not_drawn_away),
 		cmocka_unit_test(not_told_from_elsewhere),
+		cmocka_unit_test(one_discovery),
+		cmocka_unit_test(two_isakmps),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -195,8 +195,8 @@ int sim_done(const struct sim *sim, int side);
 unsigned long sim_packets_lost(const struct sim *sim);
 unsigned long sim_packets_delivered(const struct sim *sim);
 unsigned int sim_count(const struct sim *sim, int side, uint8_t direction);
-/** sim_hard_bytes() - after so much the outbound SA of a side ends */
-uint64_t sim_hard_bytes(struct sim *sim, int side);
+/** sim_hard_bytes() - after so much an SA of a side ends */
+uint64_t sim_hard_bytes(struct sim *sim, int side, uint8_t direction);
 unsigned int sim_policies(const struct sim *sim, int side);
 /** sim_bared() - how often traffic lost its last policy */
 unsigned int sim_bared(const struct sim *sim, int side);

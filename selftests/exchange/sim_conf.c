@@ -259,12 +259,12 @@ unsigned int sim_count(const struct sim *sim, int side, uint8_t direction)
 	return count;
 }
 
-uint64_t sim_hard_bytes(struct sim *sim, int side)
+uint64_t sim_hard_bytes(struct sim *sim, int side, uint8_t direction)
 {
 	const struct sim_sa *sa = sim->side[side].kernel.sas;
 
 	for (; sa; sa = sa->next) {
-		if (sa->params.direction == MOAT_DIRECTION_OUT && !sa->reserved)
+		if (sa->params.direction == direction && !sa->reserved)
 			return sa->params.hard_bytes;
 	}
 	return 0;

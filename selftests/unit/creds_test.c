@@ -198,14 +198,14 @@ static void certificates(void **state)
 
 /* ---- private keys ---- */
 
-static void read_key(struct moat_rsa_keys *keys, const char *file, const char *cert,
-		     bool decrypt, const char *mistake)
+/* What @fd holds is said to be @file, and the key of @cert. */
+static void read_key_of(struct moat_rsa_keys *keys, int fd, const char *file,
+			const char *cert, bool decrypt, const char *mistake)
 {
 	struct moat_mistakes mistakes = { 0 };
 	struct moat_config config = { 0 };
-	char path[256], text[1024];
 	struct moat_key_conf conf;
-	int fd;
+	char text[1024];
 
 	snprintf(text, sizeof(text),
 		 "tunnels = {" TUNNEL("t", "1",
@@ -216,14 +216,23 @@ static void read_key(struct moat_rsa_keys *keys, const char *file, const char *c
 	assert_int_equal(mistakes.n, 0);
 	conf = config.keys[0];
 	conf.decrypt = decrypt;
-	snprintf(path, sizeof(path), CERTS "%s", file);
-	fd = open(path, O_RDONLY);
-	assert_true(fd >= 0);
 	moat_rsa_keys_read(keys, fd, &conf, &mistakes);
 	close(fd);
 	assert_string_equal(mistakes.n ? mistakes.list[0] : "none", mistake);
 	moat_mistakes_free(&mistakes);
 	moat_config_free(&config);
+}
+
+static void read_key(struct moat_rsa_keys *keys, const char *file, const char *cert,
+		     bool decrypt, const char *mistake)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), CERTS "%s", file);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	read_key_of(keys, fd, file, cert, decrypt, mistake);
 }
 
 static void private_keys(void **state)
@@ -248,6 +257,80 @@ static void private_keys(void **state)
 		 "NEWFILE");
 	assert_int_equal(keys.n, 1);
 	moat_rsa_keys_free(&keys);
+}
+
+/** struct numbers - of a key: modulus, exponents, primes, coefficient */
+struct numbers {
+	gnutls_datum_t n, e, d, p, q, u;
+};
+
+static void read_numbers(const char *file, struct numbers *out)
+{
+	gnutls_x509_privkey_t key;
+	gnutls_datum_t text;
+
+	assert_int_equal(gnutls_load_file(file, &text), 0);
+	gnutls_x509_privkey_init(&key);
+	assert_int_equal(gnutls_x509_privkey_import(key, &text, GNUTLS_X509_FMT_PEM), 0);
+	assert_int_equal(gnutls_x509_privkey_export_rsa_raw(key, &out->n, &out->e,
+							    &out->d, &out->p, &out->q,
+							    &out->u),
+			 0);
+	gnutls_x509_privkey_deinit(key);
+	gnutls_free(text.data);
+}
+
+static void free_numbers(struct numbers *numbers)
+{
+	gnutls_datum_t *all[] = { &numbers->n, &numbers->e, &numbers->d,
+				  &numbers->p, &numbers->q, &numbers->u };
+
+	for (unsigned int i = 0; i < 6; i++)
+		gnutls_free(all[i]->data);
+}
+
+/* A file with these numbers is said to be the key of gw-b.pem. */
+static void read_made(const struct numbers *m, const char *mistake)
+{
+	struct moat_rsa_keys keys = { 0 };
+	gnutls_x509_privkey_t key;
+	gnutls_datum_t der;
+	int fds[2];
+
+	gnutls_x509_privkey_init(&key);
+	assert_int_equal(gnutls_x509_privkey_import_rsa_raw(key, &m->n, &m->e, &m->d,
+							    &m->p, &m->q, &m->u),
+			 0);
+	assert_int_equal(gnutls_x509_privkey_export2(key, GNUTLS_X509_FMT_DER, &der), 0);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], der.data, der.size), der.size);
+	close(fds[1]);
+	read_key_of(&keys, fds[0], "gw-b.key", "gw-b.pem", false, mistake);
+	moat_rsa_keys_free(&keys);
+	gnutls_free(der.data);
+	gnutls_x509_privkey_deinit(key);
+}
+
+/* What neither signs nor decrypts is found when it is read, not when it is to serve. */
+static void no_key(void **state)
+{
+	static const char no[] =
+		"moat.conf:8: key \"gw-b.key\" holds numbers that are no RSA key";
+	struct numbers good, other, made;
+
+	(void)state;
+	read_numbers(CERTS "gw-b.key", &good);
+	read_numbers(CERTS "gw-a.key", &other);
+	read_made(&good, "none");
+	/* The modulus of the certificate, and all else of another key. */
+	made = other;
+	made.n = good.n;
+	read_made(&made, no);
+	/* The primes are right, but the exponent is another one. */
+	good.d.data[good.d.size - 64] ^= 1;
+	read_made(&good, no);
+	free_numbers(&good);
+	free_numbers(&other);
 }
 
 /* ---- signatures ---- */
@@ -497,6 +580,7 @@ int main(void)
 		cmocka_unit_test(certificates), cmocka_unit_test(private_keys),
 		cmocka_unit_test(signatures),	cmocka_unit_test(decryption),
 		cmocka_unit_test(unfit),	cmocka_unit_test(names),
+		cmocka_unit_test(no_key),
 	};
 
 	if (moat_crypt_init())

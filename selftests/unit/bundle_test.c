@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * AH over ESP in one offer, as a peer may write it that we would not: two proposals
+ * with one number, which agree on what they are to have in common.
+ */
+#include "ike/proposal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "data.h"
+
+static struct moat_sa_algs algs(uint8_t protocol, const char *text)
+{
+	struct moat_sa_algs list = { .count = 0 };
+	char err[160] = "";
+
+	if (moat_sa_algs_add(&list, protocol, text, err, sizeof(err)))
+		fail_msg("%s", err);
+	return list;
+}
+
+/* What becomes of an SA payload's body; both sides' groups are ecp256 and modp2048. */
+static int choose(const char *hex, struct moat_sa_choice *choice,
+		  struct moat_mismatch *why)
+{
+	struct moat_sa_algs esp = algs(MOAT_PROTO_ESP, "aes128-sha1-ecp256-modp2048");
+	struct moat_sa_algs ah = algs(MOAT_PROTO_AH, "sha256-ecp256-modp2048");
+	struct moat_sa_want want = {
+		.esp = &esp, .ah = &ah, .mode = MOAT_MODE_TUNNEL, .life_seconds = 3600
+	};
+	struct data d = data_hex(hex);
+	struct moat_sa_payload sa;
+	struct moat_refusal no;
+
+	if (moat_sa_parse(data_view(&d), &sa, &no))
+		fail_msg("%s", no.text);
+	return moat_sa_choose(&want, &sa, MOAT_SA_OFFER, choice, why);
+}
+
+#define DOI "00000001 00000001"
+#define GROUP(ah, esp)                                                        \
+	DOI "02 00 001c 01 02 04 01 00002000 00 00 0010 01 05 0000 80050005"  \
+	    "8003" ah "00 00 0020 01 03 04 01 00001000 00 00 0014 01 0c 0000" \
+	    "80060080 80050002 8003" esp
+#define ECP256	 "0013"
+#define MODP2048 "000e"
+
+/* There is one KE for both (RFC 2409 section 5.5), so there is one group. */
+static void groups(void **state)
+{
+	struct moat_sa_choice choice;
+	struct moat_mismatch why;
+
+	(void)state;
+	assert_int_equal(choose(GROUP(ECP256, ECP256), &choice, &why), 0);
+	assert_int_equal(choice.group, MOAT_GROUP_ECP256);
+	assert_int_equal(choose(GROUP(MODP2048, MODP2048), &choice, &why), 0);
+	assert_int_equal(choice.group, MOAT_GROUP_MODP2048);
+	assert_int_equal(choose(GROUP(MODP2048, ECP256), &choice, &why), -1);
+	assert_string_equal(
+		why.text, "no proposal fits; closest of 2 offered; PFS group: offered "
+			  "modp2048, we have ecp256; to accept: add \"sha256-modp2048\" "
+			  "to ah");
+	assert_int_equal(choose(GROUP(ECP256, MODP2048), &choice, &why), -1);
+}
+
+/* Seconds and kilobytes of each, in hexadecimal. */
+#define LIVES(ah_s, ah_kb, esp_s, esp_kb)                                    \
+	DOI "02 00 002c 01 02 04 01 00002000 00 00 0020 01 05 0000 80050005" \
+	    "80030013 80010001 8002" ah_s "80010002 8002" ah_kb              \
+	    "00 00 0030 01 03 04 01 00001000 00 00 0024 01 0c 0000 80060080" \
+	    "80050002 80030013 80010001 8002" esp_s "80010002 8002" esp_kb
+
+/* Both end as one, so the shorter life counts, whose it be. */
+static void lives(void **state)
+{
+	static const char *const cases[] = {
+		LIVES("0258", "03e8", "0384", "07d0"),
+		LIVES("0384", "07d0", "0258", "03e8"),
+	};
+	struct moat_sa_choice choice;
+	struct moat_mismatch why;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (choose(cases[i], &choice, &why))
+			fail_msg("%s", why.text);
+		assert_int_equal(choice.life_seconds, 0x258);
+		assert_int_equal(choice.life_kilobytes, 0x3e8);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(groups),
+		cmocka_unit_test(lives),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
