@@ -598,7 +598,7 @@ int main(void)
 		cmocka_unit_test(heavy_loss),	  cmocka_unit_test(forged),
 		cmocka_unit_test(caps),		  cmocka_unit_test(in_time),
 		cmocka_unit_test(from_whom),	  cmocka_unit_test(nested),
-		cmocka_unit_test(answered_again),
+		cmocka_unit_test(answered_again), cmocka_unit_test(another_inside),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
