@@ -33,11 +33,7 @@ static void second_values(void **state)
 		size_t len;
 
 		o.aggressive = aggressive;
-		sim = sim_new(&o);
-		sim_set_filter(sim, first_values);
-		sim_run(sim, 100);
-		sim_up(sim, 0);
-		sim_run(sim, 500);
+		sim = sim_start_lossy(&o, first_values);
 		len = sim_copy(sim, aggressive ? 0 : 2, 1, message, sizeof(message));
 		sim_inject(sim, 1, message, len);
 		*sim_body(message, len, MOAT_P_NONCE) ^= 1;
@@ -144,11 +140,7 @@ static void refused_2(void **state)
 		int to;
 
 		o.aggressive = true;
-		sim = sim_new(&o);
-		sim_set_filter(sim, first_answer);
-		sim_run(sim, 100);
-		sim_up(sim, 0);
-		sim_run(sim, 500);
+		sim = sim_start_lossy(&o, first_answer);
 		sent = sim_datagram(sim, 1, &len, &to);
 		assert_int_equal(to, 0);
 		len = forge_2(sent, len, types[i], message);
@@ -188,15 +180,11 @@ static void no_error(void **state)
 static void values_without_cookie(void **state)
 {
 	struct sim_options o = sim_plain();
-	struct sim *sim = sim_new(&o);
+	struct sim *sim = sim_start_lossy(&o, first_values);
 	uint8_t message[2048];
 	size_t len;
 
 	(void)state;
-	sim_set_filter(sim, first_values);
-	sim_run(sim, 100);
-	sim_up(sim, 0);
-	sim_run(sim, 500);
 	len = sim_copy(sim, 2, 1, message, sizeof(message));
 	memset(message + MOAT_COOKIE_LEN, 0, MOAT_COOKIE_LEN);
 	sim_inject(sim, 1, message, len);
@@ -217,17 +205,13 @@ static bool main_5(int from, uint8_t exchange, unsigned int nth)
 static void garbage_for_5(void **state)
 {
 	struct sim_options o = sim_plain();
-	struct sim *sim = sim_new(&o);
+	struct sim *sim = sim_start_lossy(&o, main_5);
 	uint8_t message[2048];
 	const uint8_t *sent;
 	size_t len;
 	int to;
 
 	(void)state;
-	sim_set_filter(sim, main_5);
-	sim_run(sim, 100);
-	sim_up(sim, 0);
-	sim_run(sim, 500);
 	sent = sim_datagram(sim, 4, &len, &to);
 	assert_int_equal(to, 1);
 	assert_true(len <= sizeof(message));
@@ -253,15 +237,11 @@ static bool first_5(int from, uint8_t exchange, unsigned int nth)
 static void crowd_of_1(void **state)
 {
 	struct sim_options o = sim_plain();
-	struct sim *sim = sim_new(&o);
+	struct sim *sim = sim_start_lossy(&o, first_5);
 	uint8_t message[2048];
 	size_t len;
 
 	(void)state;
-	sim_set_filter(sim, first_5);
-	sim_run(sim, 100);
-	sim_up(sim, 0);
-	sim_run(sim, 500);
 	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 2);
 	len = sim_copy(sim, 0, 1, message, sizeof(message));
 	for (uint32_t i = 1; i <= 2 * MOAT_HALF_OPEN_MAX; i++) {
@@ -290,13 +270,9 @@ static void repeated_for_ever(void **state)
 		uint8_t exchange;
 	} cases[] = { { 4, MOAT_X_MAIN }, { 6, MOAT_X_QUICK } };
 	struct sim_options o = sim_plain();
-	struct sim *sim = sim_new(&o);
+	struct sim *sim = sim_start_lossy(&o, quick_3);
 
 	(void)state;
-	sim_set_filter(sim, quick_3);
-	sim_run(sim, 100);
-	sim_up(sim, 0);
-	sim_run(sim, 500);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		unsigned int sent = sim_sent(sim, 1, cases[i].exchange);
 		const uint8_t *message;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_case.h"
 #include "wire/build.h"
 
 #define WHOLE_MAX  1228
@@ -65,13 +65,6 @@ static uint64_t refused(struct sim *sim, int side, enum moat_refuse why)
 	return moat_ike_refused(sim_core(sim, side), why, &name);
 }
 
-static void assert_up(struct sim *sim)
-{
-	for (int side = 0; side < 2; side++)
-		assert_string_equal(sim_state(sim, side), "up");
-	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
-}
-
 static struct sim *start(const struct sim_options *o)
 {
 	struct sim *sim = sim_new(o);
@@ -93,7 +86,7 @@ static void both_can(void **state)
 		o.aggressive = aggressive;
 		sim = start(&o);
 		sim_run(sim, 5000);
-		assert_up(sim);
+		sim_assert_up(sim);
 		assert_true(fragments_to(sim, 0, &longest) >= 2);
 		assert_true(longest <= WHOLE_MAX);
 		assert_true(fragments_to(sim, 1, &longest) >= 2);
@@ -114,7 +107,7 @@ static void one_cannot(void **state)
 		o.whole[side] = true;
 		sim = start(&o);
 		sim_run(sim, 5000);
-		assert_up(sim);
+		sim_assert_up(sim);
 		assert_int_equal(fragments_to(sim, 0, &longest), 0);
 		assert_int_equal(fragments_to(sim, 1, &longest), 0);
 		assert_true(longest > WHOLE_MAX);
@@ -135,7 +128,7 @@ static void announcements(void **state)
 	sim_run(sim, 100);
 	sim_up(sim, 0);
 	sim_run(sim, 5000);
-	assert_up(sim);
+	sim_assert_up(sim);
 	assert_int_equal(fragments_to(sim, 0, &longest), 0);
 	sim_free(sim);
 
@@ -144,7 +137,7 @@ static void announcements(void **state)
 	sim_run(sim, 100);
 	sim_up(sim, 0);
 	sim_run(sim, 5000);
-	assert_up(sim);
+	sim_assert_up(sim);
 	assert_int_equal(fragments_to(sim, 0, &longest), 0);
 	sim_free(sim);
 
@@ -153,7 +146,7 @@ static void announcements(void **state)
 	sim_run(sim, 100);
 	sim_up(sim, 0);
 	sim_run(sim, 5000);
-	assert_up(sim);
+	sim_assert_up(sim);
 	assert_true(fragments_to(sim, 0, &longest) >= 2);
 	sim_free(sim);
 }
@@ -183,7 +176,7 @@ static void each_lost(void **state)
 				sim_run(sim, 100);
 				sim_up(sim, 0);
 				sim_run(sim, 20000);
-				assert_up(sim);
+				sim_assert_up(sim);
 				sim_free(sim);
 			}
 		}
@@ -354,7 +347,7 @@ static void forged(void **state)
 				sim_run(sim, 120000);
 			if (strcmp(sim_state(sim, 0), "up"))
 				print_message("# %s, %u ms\n", forgeries[i].name, delay);
-			assert_up(sim);
+			sim_assert_up(sim);
 			if (!forgeries[i].spoils)
 				assert_int_equal(sim_logged(sim, 0, "ike-failed"), 0);
 			sim_free(sim);
@@ -392,15 +385,12 @@ static void send_fragment(struct sim *sim, uint16_t id, uint8_t number, bool las
 /* A responder that waits for message 5, which does not come. */
 static struct sim *waiting(const struct sim_options *o)
 {
-	struct sim *sim = sim_new(o);
+	struct sim *sim;
 
 	lose_of = 0;
 	lose_from = 3;
 	lose_count = UINT32_MAX / 2;
-	sim_set_filter(sim, lose);
-	sim_run(sim, 100);
-	sim_up(sim, 0);
-	sim_run(sim, 500);
+	sim = sim_start_lossy(o, lose);
 	assert_int_equal(sim_isakmps(sim, 1), 1);
 	return sim;
 }
@@ -457,7 +447,7 @@ static void in_time(void **state)
 
 	(void)state;
 	sim_run(sim, 5000);
-	assert_up(sim);
+	sim_assert_up(sim);
 	before = refused(sim, 1, MOAT_REFUSE_FRAGMENT);
 	send_fragment(sim, 7, 2, true, 100);
 	sim_run(sim, 59000);
@@ -465,7 +455,7 @@ static void in_time(void **state)
 	sim_run(sim, 2000);
 	assert_int_equal(sim_burden(sim, 1).fragments, 0);
 	assert_int_equal(refused(sim, 1, MOAT_REFUSE_FRAGMENT), before + 1);
-	assert_up(sim);
+	sim_assert_up(sim);
 	sim_free(sim);
 }
 
@@ -542,18 +532,14 @@ static void another_inside(void **state)
 	struct moat_isakmp_view view;
 	struct moat_hdr hdr = { .exchange = MOAT_X_MAIN };
 	struct moat_build b;
-	const uint8_t *sent;
 	size_t len;
-	int to;
 
 	(void)state;
 	assert_true(moat_ike_isakmp(sim_core(sim, 1), 0, &view));
 	memcpy(hdr.cookie_i, view.cookies[0], MOAT_COOKIE_LEN);
 	memcpy(hdr.cookie_r, view.cookies[1], MOAT_COOKIE_LEN);
 	/* Message 1, with another cookie. */
-	sent = sim_datagram(sim, 0, &len, &to);
-	assert_true(to == 1 && len <= sizeof(inner));
-	memcpy(inner, sent, len);
+	len = sim_copy(sim, 0, 1, inner, sizeof(inner));
 	inner[0] ^= 1;
 	f.data = moat_view(inner, len);
 	moat_build_start(&b, outer, sizeof(outer), &hdr);
@@ -579,7 +565,7 @@ static void answered_again(void **state)
 
 	(void)state;
 	sim_run(sim, 5000);
-	assert_up(sim);
+	sim_assert_up(sim);
 	before = sim_sent(sim, 1, MOAT_X_MAIN);
 	for (unsigned int i = 0; (data = sim_datagram(sim, i, &len, &to)); i++) {
 		if (to == 1 && is_fragment(data))

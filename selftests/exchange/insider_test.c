@@ -602,11 +602,7 @@ static void try_doubled(void)
 	int to;
 
 	o.aggressive = doubling->aggressive;
-	sim = sim_new(&o);
-	sim_set_filter(sim, doubled_one);
-	sim_run(sim, 100);
-	sim_up(sim, 0);
-	sim_run(sim, 500);
+	sim = sim_start_lossy(&o, doubled_one);
 	sent = sim_datagram(sim, 2 * (doubling->nth - 1), &len, &to);
 	assert_int_equal(to, 1);
 	assert_true(len <= sizeof(message) / 2);

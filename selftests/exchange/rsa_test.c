@@ -28,37 +28,6 @@ static struct sim_options signatures(void)
 	};
 }
 
-static struct sim_options encryption(uint16_t method)
-{
-	struct sim_options o = signatures();
-
-	o.auth = method;
-	o.cert[0] = o.key[0] = "enc-a";
-	o.cert[1] = o.key[1] = "enc-b";
-	o.more[0] = "remote-cert = \"enc-b.pem\"";
-	o.more[1] = "remote-cert = \"enc-a.pem\"";
-	return o;
-}
-
-static struct sim *start(const struct sim_options *o)
-{
-	struct sim *sim = sim_new(o);
-
-	sim_run(sim, 100);
-	sim_up(sim, 0);
-	sim_run(sim, 5000);
-	return sim;
-}
-
-static void assert_up(struct sim *sim)
-{
-	for (int side = 0; side < 2; side++) {
-		assert_string_equal(sim_state(sim, side), "up");
-		assert_int_equal(sim_isakmps(sim, side), 1);
-	}
-	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
-}
-
 /* Does a message in clear ask @to for a certificate of our CA? It holds no other name. */
 static bool asked_for_ca(const struct sim *sim, int to)
 {
@@ -79,10 +48,10 @@ static bool asked_for_ca(const struct sim *sim, int to)
 static void main_mode(void **state)
 {
 	struct sim_options o = signatures();
-	struct sim *sim = start(&o);
+	struct sim *sim = sim_start(&o);
 
 	(void)state;
-	assert_up(sim);
+	sim_assert_established(sim, 1);
 	assert_non_null(strstr(
 		sim_ladder(sim, 0),
 		"sent main 3 (HDR, KE, NONCE, CR): MM_SA_SETUP -> MM_SA_SETUP\n"
@@ -103,8 +72,8 @@ static void aggressive_mode(void **state)
 
 	(void)state;
 	o.aggressive = true;
-	sim = start(&o);
-	assert_up(sim);
+	sim = sim_start(&o);
+	sim_assert_established(sim, 1);
 	assert_non_null(strstr(
 		sim_ladder(sim, 1),
 		"received aggressive 1 (HDR, SA, KE, NONCE, CR, ID, VID, VID, VID): AG_NO_STATE -> "
@@ -151,8 +120,8 @@ static void identities(void **state)
 
 		memcpy(o.more, cases[i].more, sizeof(o.more));
 		o.aggressive = i % 2;
-		sim = start(&o);
-		assert_up(sim);
+		sim = sim_start(&o);
+		sim_assert_established(sim, 1);
 		sim_free(sim);
 	}
 }
@@ -191,8 +160,8 @@ static void by_key_id(void **state)
 			 id[side], id[!side]);
 		o.more[side] = more[side];
 	}
-	sim = start(&o);
-	assert_up(sim);
+	sim = sim_start(&o);
+	sim_assert_established(sim, 1);
 	sim_free(sim);
 	snprintf(more[0], sizeof(more[0]),
 		 "remote-id = \"keyid:0x00FF\"\nca = \"ca.pem\"");
@@ -201,7 +170,7 @@ static void by_key_id(void **state)
 		*c = (char)tolower((unsigned char)*c);
 	snprintf(want, sizeof(want), "calls itself %s, remote-id demands keyid:0x00ff",
 		 id[1]);
-	sim = start(&o);
+	sim = sim_start(&o);
 	assert_non_null(strstr(sim_log_text(sim, 0, "ike-auth-failed"), want));
 	sim_free(sim);
 }
@@ -248,7 +217,7 @@ static void refusals(void **state)
 		o.key[1] = cases[i].key;
 		o.more[0] = cases[i].more;
 		o.id[1] = cases[i].id;
-		sim = start(&o);
+		sim = sim_start(&o);
 		sim_run(sim, 60000);
 		if (!strstr(sim_log_text(sim, 0, "ike-auth-failed"), cases[i].text))
 			fail_msg("case %u: \"%s\" does not say \"%s\"", i,
@@ -267,7 +236,7 @@ static void refused_initiator(void **state)
 
 	(void)state;
 	o.cert[0] = "gw-a-alone";
-	sim = start(&o);
+	sim = sim_start(&o);
 	sim_run(sim, 60000);
 	assert_non_null(strstr(sim_log_text(sim, 1, "ike-auth-failed"),
 			       "no chain leads from it"));
@@ -314,7 +283,7 @@ static void lists_of_a_chain(void **state)
 			 cases[i].crl);
 		o.cert[0] = cases[i].cert;
 		o.more[1] = more;
-		sim = start(&o);
+		sim = sim_start(&o);
 		if (!text && strcmp(sim_state(sim, 1), "up"))
 			fail_msg("case %u: %s", i,
 				 sim_log_text(sim, 1, "ike-auth-failed"));
@@ -335,11 +304,11 @@ static void renewed_crl(void **state)
 
 	(void)state;
 	o.more[0] = "ca = \"ca.pem\"\ncrl = \"crl.pem\"";
-	sim = start(&o);
-	assert_up(sim);
+	sim = sim_start(&o);
+	sim_assert_established(sim, 1);
 	sim_recertify(sim, 0, NULL, "ca = \"ca.pem\"\ncrl = \"crl-revoked.pem\"");
 	sim_run(sim, 5000);
-	assert_up(sim);
+	sim_assert_established(sim, 1);
 	assert_int_equal(sim_sent(sim, 0, MOAT_X_INFORMATIONAL), 0);
 	sim_reboot(sim, 1);
 	sim_up(sim, 1);
@@ -357,7 +326,8 @@ static void rough_network(void **state)
 		static const uint16_t methods[] = { MOAT_METHOD_RSA_SIG,
 						    MOAT_METHOD_RSA_ENC,
 						    MOAT_METHOD_RSA_ENC_REVISED };
-		struct sim_options o = i % 3 ? encryption(methods[i % 3]) : signatures();
+		struct sim_options o =
+			i % 3 ? sim_encryption(methods[i % 3]) : signatures();
 		struct sim *sim;
 
 		o.seed = 100 + i;
@@ -405,13 +375,13 @@ static void encrypted_nonces(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 4; i++) {
-		struct sim_options o = encryption(i / 2 ? MOAT_METHOD_RSA_ENC_REVISED
-							: MOAT_METHOD_RSA_ENC);
+		struct sim_options o = sim_encryption(i / 2 ? MOAT_METHOD_RSA_ENC_REVISED
+							    : MOAT_METHOD_RSA_ENC);
 		struct sim *sim;
 
 		o.aggressive = i % 2;
-		sim = start(&o);
-		assert_up(sim);
+		sim = sim_start(&o);
+		sim_assert_established(sim, 1);
 		if (!strstr(sim_ladder(sim, 0), ladders[i]))
 			fail_msg("case %u: %s", i, sim_ladder(sim, 0));
 		sim_free(sim);
@@ -425,13 +395,13 @@ static void encrypted_nonces(void **state)
  */
 static void wrong_key(void **state)
 {
-	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
+	struct sim_options o = sim_encryption(MOAT_METHOD_RSA_ENC);
 	struct sim *sim;
 
 	(void)state;
 	o.more[1] = "remote-cert = \"encrypts.pem\"\n"
 		    "remote-id = \"dn:C=DE, O=Moat test, CN=gw-b\"";
-	sim = start(&o);
+	sim = sim_start(&o);
 	assert_non_null(strstr(sim_ladder(sim, 0), "sent main 5"));
 	sim_run(sim, 60000);
 	assert_int_equal(sim_done(sim, 0), 0);
@@ -439,9 +409,9 @@ static void wrong_key(void **state)
 		sim_log_text(sim, 1, "ike-auth-failed"),
 		"cert and key of one side and remote-cert of the other most likely"));
 	sim_free(sim);
-	o = encryption(MOAT_METHOD_RSA_ENC_REVISED);
+	o = sim_encryption(MOAT_METHOD_RSA_ENC_REVISED);
 	o.more[0] = "remote-cert = \"encrypts.pem\"";
-	sim = start(&o);
+	sim = sim_start(&o);
 	assert_non_null(strstr(sim_log_text(sim, 1, "ike-refused"),
 			       "HASH(1) is not that of our certificate"));
 	sim_run(sim, 60000);
@@ -476,13 +446,13 @@ static size_t another_3(struct sim *sim, uint8_t cookie, uint8_t data[8192])
 /* Who comes when there is much to decrypt is not told to give up: it comes again. */
 static void too_much(void **state)
 {
-	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
-	struct sim *sim = start(&o);
+	struct sim_options o = sim_encryption(MOAT_METHOD_RSA_ENC);
+	struct sim *sim = sim_start(&o);
 	const char *name;
 	uint8_t data[8192];
 
 	(void)state;
-	assert_up(sim);
+	sim_assert_established(sim, 1);
 	sim_run(sim, 2000);
 	for (uint8_t i = 1; i <= 60; i++)
 		sim_inject(sim, 1, data, another_3(sim, i, data));
@@ -499,15 +469,15 @@ static void too_much(void **state)
  */
 static void oracle(void **state)
 {
-	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
-	struct sim *sim = start(&o);
+	struct sim_options o = sim_encryption(MOAT_METHOD_RSA_ENC);
+	struct sim *sim = sim_start(&o);
 	unsigned int answered = 0;
 	uint8_t data[8192];
 	size_t len;
 	int to;
 
 	(void)state;
-	assert_up(sim);
+	sim_assert_established(sim, 1);
 	for (unsigned int i = 0; i < 20; i++) {
 		len = another_3(sim, (uint8_t)(i + 1), data);
 		/* The first two as they were sent, the others spoilt. */
@@ -524,11 +494,6 @@ static void oracle(void **state)
 	sim_free(sim);
 }
 
-static bool values(int from, uint8_t exchange, unsigned int nth)
-{
-	return from == 0 && exchange == MOAT_X_MAIN && nth == 2;
-}
-
 /*
  * With method 5 what follows the nonce makes no sense then. That is not told to who
  * sent it: he would learn something of what we decrypted. Of what shows before, he is.
@@ -536,22 +501,19 @@ static bool values(int from, uint8_t exchange, unsigned int nth)
 static void silent_oracle(void **state)
 {
 	static const uint8_t types[] = { MOAT_P_HASH, MOAT_P_NONCE, MOAT_P_KE };
-	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC_REVISED);
+	struct sim_options o = sim_encryption(MOAT_METHOD_RSA_ENC_REVISED);
 	uint8_t data[8192];
 
 	(void)state;
 	for (unsigned int i = 0; i < sizeof(types); i++) {
 		struct sim *sim = sim_new(&o);
-		const uint8_t *found;
 		size_t len;
-		int to;
 
-		sim_set_filter(sim, values);
+		sim_set_filter(sim, sim_lose_main_3);
 		sim_run(sim, 100);
 		sim_up(sim, 0);
 		sim_run(sim, 200);
-		found = sim_datagram(sim, 2, &len, &to);
-		memcpy(data, found, len);
+		len = sim_copy(sim, 2, 1, data, sizeof(data));
 		*sim_body(data, len, types[i]) ^= 1;
 		sim_inject(sim, 1, data, len);
 		sim_run(sim, 200);
@@ -568,17 +530,13 @@ static void silent_oracle(void **state)
 /* Beside an encrypted nonce, too, a public value must be one. */
 static void no_public_value(void **state)
 {
-	struct sim_options o = encryption(MOAT_METHOD_RSA_ENC);
-	struct sim *sim = sim_new(&o);
+	struct sim_options o = sim_encryption(MOAT_METHOD_RSA_ENC);
+	struct sim *sim = sim_start_lossy(&o, sim_lose_main_3);
 	uint8_t message[4096];
 	uint8_t *ke;
 	size_t len;
 
 	(void)state;
-	sim_set_filter(sim, values);
-	sim_run(sim, 100);
-	sim_up(sim, 0);
-	sim_run(sim, 500);
 	len = sim_copy(sim, 2, 1, message, sizeof(message));
 	ke = sim_body(message, len, MOAT_P_KE);
 	memset(ke, 0, (size_t)(ke[-2] << 8 | ke[-1]) - 4);
@@ -586,7 +544,7 @@ static void no_public_value(void **state)
 	sim_run(sim, 300);
 	assert_int_equal(sim_core(sim, 1)->refused[MOAT_REFUSE_KEY], 1);
 	sim_run(sim, 5000);
-	assert_up(sim);
+	sim_assert_established(sim, 1);
 	sim_free(sim);
 }
 

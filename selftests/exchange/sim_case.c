@@ -20,6 +20,19 @@ struct sim_options sim_plain(void)
 	};
 }
 
+struct sim_options sim_encryption(uint16_t method)
+{
+	return (struct sim_options){
+		.seed = 1,
+		.nets = 1,
+		.auth = method,
+		.cert = { "enc-a", "enc-b" },
+		.key = { "enc-a", "enc-b" },
+		.more = { "remote-cert = \"enc-b.pem\"", "remote-cert = \"enc-a.pem\"" },
+		.verbose = getenv("SIM_VERBOSE") != NULL,
+	};
+}
+
 struct sim *sim_start(const struct sim_options *o)
 {
 	struct sim *sim = sim_new(o);
@@ -30,16 +43,38 @@ struct sim *sim_start(const struct sim_options *o)
 	return sim;
 }
 
+struct sim *sim_start_lossy(const struct sim_options *o, sim_filter filter)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_set_filter(sim, filter);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 500);
+	return sim;
+}
+
+bool sim_lose_main_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_MAIN && nth == 2;
+}
+
+void sim_assert_up(struct sim *sim)
+{
+	for (int side = 0; side < 2; side++)
+		assert_string_equal(sim_state(sim, side), "up");
+	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
+}
+
 void sim_assert_established(struct sim *sim, unsigned int pairs)
 {
 	for (int side = 0; side < 2; side++) {
-		assert_string_equal(sim_state(sim, side), "up");
 		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), pairs);
 		assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_OUT), pairs);
 		assert_int_equal(sim_reserved(sim, side), 0);
 		assert_int_equal(sim_isakmps(sim, side), 1);
 	}
-	assert_string_equal(sim_agree(sim) ? sim_agree(sim) : "agree", "agree");
+	sim_assert_up(sim);
 }
 
 void sim_assert_nothing(struct sim *sim, int side)

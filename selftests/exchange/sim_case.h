@@ -10,6 +10,14 @@
 struct sim_options sim_plain(void);
 /** sim_start() - a run in which side 0 has brought its tunnel up */
 struct sim *sim_start(const struct sim_options *o);
+/** sim_encryption() - one pair of networks, RSA encrypted nonces of this method */
+struct sim_options sim_encryption(uint16_t method);
+/** sim_start_lossy() - half a second of sim_start() in which @filter loses messages */
+struct sim *sim_start_lossy(const struct sim_options *o, sim_filter filter);
+/** sim_lose_main_3() - a filter: the other side does not hear the third message */
+bool sim_lose_main_3(int from, uint8_t exchange, unsigned int nth);
+/** sim_assert_up() - both are up, with SAs that agree */
+void sim_assert_up(struct sim *sim);
 /** sim_assert_established() - both are up, with so many SAs each way that agree */
 void sim_assert_established(struct sim *sim, unsigned int sas);
 void sim_assert_nothing(struct sim *sim, int side);
