@@ -11,6 +11,7 @@ A spoke may stand behind a NAT, which has 192.0.N.2 then:
 
 import json
 import os
+import re
 import secrets
 import subprocess
 
@@ -88,9 +89,12 @@ class Strongswan(Placed, peers.Strongswan):
                                            "                mode =")
 
     def rekey(self):
-        """Both phases."""
-        self._swanctl("--rekey", "--child", "net1", check=False)
-        self._swanctl("--rekey", "--ike", "net", check=False)
+        """Both phases: the newest SA of each, for of a name swanctl takes all there are."""
+        listed = self._swanctl("--list-sas")
+        for what, state in (("child", "INSTALLED"), ("ike", "ESTABLISHED")):
+            numbers = re.findall(rf": #(\d+),.* {state},", listed)
+            if numbers:
+                self._swanctl("--rekey", f"--{what}-id", max(numbers, key=int), check=False)
 
 
 class Libreswan(Placed, peers.Libreswan):
