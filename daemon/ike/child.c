@@ -200,6 +200,16 @@ static void retire(struct moat_child *old, const struct moat_child *by)
 		moat_adopt_replaced(old);
 }
 
+void moat_child_doubt(struct moat_child *child)
+{
+	struct moat_ike *ike = core(child);
+
+	end_after(child, MOAT_OLD_INBOUND);
+	if (child == child->pair->current)
+		moat_timer_after(ike, &child->rekey_timer,
+				 moat_core_jitter(ike, MOAT_SECOND));
+}
+
 void moat_child_leave(struct moat_child *child)
 {
 	child->old = true;
@@ -278,7 +288,10 @@ void moat_child_resume(struct moat_child *child, bool current)
 	moat_timer_after(ike, &child->rekey_timer, moat_core_jitter(ike, MOAT_SECOND));
 }
 
-/* The old SA must not end while we wait: of a short life little may be left. */
+/*
+ * The old SA must not end while we wait: of a short life little may be left. Who sends
+ * but not on the new one most likely waits for message 3; a Moat asks for it.
+ */
 static uint64_t switch_wait(const struct moat_child *child)
 {
 	const struct moat_child *current = child->pair->current;
@@ -286,7 +299,25 @@ static uint64_t switch_wait(const struct moat_child *child)
 	uint64_t left = current && current->expires > now ? current->expires - now : 0;
 	uint64_t wait = MOAT_SWITCH_WAIT * MOAT_SECOND;
 
+	if (current && current->used && !moat_quick_of_moat(child))
+		wait *= 4;
 	return left / 2 < wait ? left / 2 : wait;
+}
+
+/* Until it is due, and after 1, 3, 7... s to see to message 3. */
+static void wait_on(struct moat_child *child)
+{
+	uint64_t now = core(child)->now;
+	uint64_t step = now - child->established + MOAT_SECOND;
+	uint64_t left = child->switch_by - now;
+
+	moat_timer_after(core(child), &child->switch_timer, step < left ? step : left);
+}
+
+static void wait_for_peer(struct moat_child *child)
+{
+	child->switch_by = core(child)->now + switch_wait(child);
+	wait_on(child);
 }
 
 /* Between the same ends? Else there is nobody left who hears what the old one sends. */
@@ -324,7 +355,7 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 	}
 	if (pair->current && child->initiator && same_place(child, pair->current)) {
 		/* strongSwan installs its SAs at message 3 only: let it get there. */
-		moat_timer_after(ike, &child->switch_timer, switch_wait(child));
+		wait_for_peer(child);
 		return false;
 	}
 	switch_to(child, owner, answer);
@@ -335,7 +366,7 @@ void moat_child_repeated(struct moat_child *child)
 {
 	/* That of a redundant one waits for something else: watch_redundant(). */
 	if (child->switch_timer.slot && !child->redundant)
-		moat_timer_after(core(child), &child->switch_timer, switch_wait(child));
+		wait_for_peer(child);
 }
 
 static void switch_due(struct moat_ike *ike, void *owner)
@@ -343,6 +374,11 @@ static void switch_due(struct moat_ike *ike, void *owner)
 	struct moat_child *child = owner;
 	struct moat_pair *pair = child->pair;
 
+	if (!child->redundant && ike->now < child->switch_by) {
+		moat_quick_insist(child);
+		wait_on(child);
+		return;
+	}
 	if (child->redundant) {
 		if (pair->current && pair->current->used)
 			return;

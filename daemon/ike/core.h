@@ -303,6 +303,8 @@ void moat_peer_failed(struct moat_tunnel *tunnel, const char *why);
 void moat_tunnel_failed(struct moat_tunnel *tunnel, const char *why);
 /** moat_tunnel_check() - a pair came up: tell who waits */
 void moat_tunnel_check(struct moat_tunnel *tunnel);
+/** moat_peer_doubt_children() - the peer says that it lost what is older than @before */
+void moat_peer_doubt_children(struct moat_tunnel *tunnel, uint64_t before);
 /** moat_peer_forget_children() - end what is older than @before: the peer lost it */
 void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before,
 			       const char *why);
@@ -399,7 +401,8 @@ struct moat_child_sa {
  *	with an earlier daemon, @n_under of them
  * @begun: sequence at which its quick mode began; @completed likewise
  * @begun_at: the same by the clock
- * @switched_at: when the policy was switched to it
+ * @switched_at: when the policy was switched to it; @switch_by: when it will be, even
+ *	if the peer has not used it
  * @nonce: the lower of its two nonces
  * @quick: the quick mode that makes it, while there is one
  * @isakmp: id of the ISAKMP SA under which that was; 0 for an earlier daemon's
@@ -433,6 +436,7 @@ struct moat_child {
 	uint64_t completed;
 	uint64_t established;
 	uint64_t switched_at;
+	uint64_t switch_by;
 	uint64_t old_since;
 	uint64_t expires;
 	struct moat_cookies under[MOAT_UNDER_MAX];
@@ -520,6 +524,13 @@ void moat_child_move(struct moat_child *child, const struct moat_endpoint *to);
 void moat_dpd_prepare(struct moat_tunnel *tunnel);
 /** moat_dpd_watch() - it has IPsec SAs and no ISAKMP SA: will the peer be heard? */
 void moat_dpd_watch(struct moat_tunnel *tunnel);
+/**
+ * moat_child_doubt() - the peer says that it knows nothing of it
+ *
+ * It is used until others have taken its place, for 30 s at most: strongSwan says so of
+ * SAs that it goes on using, when a quick mode comes while it begins a new phase 1.
+ */
+void moat_child_doubt(struct moat_child *child);
 /** moat_child_leave() - it is not sent on any more, and ends when the peer had time */
 void moat_child_leave(struct moat_child *child);
 /** moat_child_refused() - the peer has no inbound SA @spi, on which we send */

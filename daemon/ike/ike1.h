@@ -603,6 +603,15 @@ void moat_quick_child_gone(struct moat_child *child);
 /** moat_quick_complete() - message 3 is sent: switch to the new SAs */
 void moat_quick_complete(struct moat_quick *quick);
 
+/**
+ * moat_quick_insist() - send message 3 again, for the peer does not use the SAs yet
+ *
+ * Nobody answers message 3. Moat sends message 2 until it has come; strongSwan forgets
+ * to when another message of that ISAKMP SA comes meanwhile.
+ */
+void moat_quick_insist(struct moat_child *child);
+/** moat_quick_of_moat() - is another Moat at the other end of the quick mode? */
+bool moat_quick_of_moat(const struct moat_child *child);
 /** moat_quick_proved() - the first packet came on its inbound SA */
 void moat_quick_proved(struct moat_child *child);
 int moat_quick_verify_1(struct moat_ike1_in *in);

@@ -296,7 +296,8 @@ void moat_info_handle(struct moat_ike1_in *in)
 
 /*
  * The peer has nothing in common with us any more: it was restarted. What is
- * younger than this ISAKMP SA it knows, so that stays.
+ * younger than this ISAKMP SA it knows, so that stays. Of others than Moat it may
+ * not be true: IPsec SAs are not left before there are new ones.
  */
 void moat_info_initial_contact(struct moat_isakmp *sa)
 {
@@ -309,8 +310,8 @@ void moat_info_initial_contact(struct moat_isakmp *sa)
 	sa->contact = true;
 	moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-initial-contact",
 		     sa->tunnel->conf.name,
-		     "the peer starts afresh: SAs from before end; %s",
-		     moat_isakmp_name(sa, name));
+		     "the peer starts afresh: SAs from before %s; %s",
+		     sa->moat ? "end" : "are replaced", moat_isakmp_name(sa, name));
 	while (other) {
 		struct moat_isakmp *next = TAILQ_NEXT(other, link);
 
@@ -320,5 +321,9 @@ void moat_info_initial_contact(struct moat_isakmp *sa)
 			moat_isakmp_remove(other);
 		other = next;
 	}
-	moat_peer_forget_children(sa->tunnel, sa->created, "the peer was restarted");
+	if (sa->moat)
+		moat_peer_forget_children(sa->tunnel, sa->created,
+					  "the peer was restarted");
+	else
+		moat_peer_doubt_children(sa->tunnel, sa->created);
 }

@@ -169,6 +169,19 @@ void moat_quick_child_gone(struct moat_child *child)
 		moat_quick_fail(quick, "its IPsec SAs were deleted");
 }
 
+bool moat_quick_of_moat(const struct moat_child *child)
+{
+	return child->quick && child->quick->sa->moat;
+}
+
+void moat_quick_insist(struct moat_child *child)
+{
+	struct moat_quick *quick = child->quick;
+
+	if (quick && quick->initiator && !quick->sa->moat)
+		moat_ike1_answer_again(quick->sa, &quick->flight, "quick", true);
+}
+
 void moat_quick_proved(struct moat_child *child)
 {
 	struct moat_quick *quick = child->quick;

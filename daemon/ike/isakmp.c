@@ -359,9 +359,29 @@ void moat_isakmp_close(struct moat_isakmp *sa, const char *why)
 	moat_isakmp_remove(sa);
 }
 
+/* strongSwan takes IPsec SAs down with the ISAKMP SA that they were made under. */
+static bool has_child(const struct moat_isakmp *sa)
+{
+	const struct moat_tunnel *tunnel;
+	const struct moat_child *child;
+
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
+				if (child->isakmp == sa->id && !child->old &&
+				    !child->redundant)
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
 /*
- * A delete is sent only when another phase 1 stands or nothing hangs on this
- * one: strongSwan takes its IPsec SAs down with the ISAKMP SA.
+ * A delete is sent only when another phase 1 stands, and to others than Moat only when
+ * nothing hangs on this one: strongSwan would end that, too.
  */
 static void expire(struct moat_isakmp *sa)
 {
@@ -372,7 +392,7 @@ static void expire(struct moat_isakmp *sa)
 		if (other != sa && replaces(other, sa))
 			break;
 	}
-	if (other || !moat_peer_has_children(sa->tunnel)) {
+	if (other ? sa->moat || !has_child(sa) : !moat_peer_has_children(sa->tunnel)) {
 		moat_isakmp_close(sa, sa->rekeying && other
 					      ? "a new one has taken its place"
 					      : "its life is over");
@@ -384,13 +404,22 @@ static void expire(struct moat_isakmp *sa)
 	moat_isakmp_remove(sa);
 }
 
+/*
+ * A message of quick mode may yet come again, or a delete would take SAs with it that
+ * are in use: so a replaced one stays a while longer.
+ */
+static bool needed(const struct moat_isakmp *sa)
+{
+	return sa->rekeying && sa->ike->now < sa->expires &&
+	       sa->n_seen < MOAT_EXCHANGES_MAX &&
+	       (!LIST_EMPTY(&sa->quicks) || (!sa->moat && has_child(sa)));
+}
+
 static void life_over(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
 
-	/* A message of quick mode may yet come again: without this SA it is lost. */
-	if (sa->rekeying && !LIST_EMPTY(&sa->quicks) && ike->now < sa->expires &&
-	    sa->n_seen < MOAT_EXCHANGES_MAX)
+	if (needed(sa))
 		moat_timer_after(ike, &sa->life_timer, REPLACED_LIFE);
 	else if (sa->state == MOAT_QM_IDLE)
 		expire(sa);
@@ -510,26 +539,6 @@ static bool has_quick(const struct moat_isakmp *sa)
 	LIST_FOREACH(quick, &sa->quicks, link) {
 		if (quick->initiator || quick->state != MOAT_QUICK_DONE)
 			return true;
-	}
-	return false;
-}
-
-/* strongSwan takes IPsec SAs down with the ISAKMP SA that they were made under. */
-static bool has_child(const struct moat_isakmp *sa)
-{
-	const struct moat_tunnel *tunnel;
-	const struct moat_child *child;
-
-	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
-			continue;
-		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
-				if (child->isakmp == sa->id && !child->old &&
-				    !child->redundant)
-					return true;
-			}
-		}
 	}
 	return false;
 }

@@ -94,6 +94,23 @@ void moat_peer_use_address(struct moat_tunnel *tunnel, const struct moat_addr *a
 	}
 }
 
+void moat_peer_doubt_children(struct moat_tunnel *tunnel, uint64_t before)
+{
+	struct moat_tunnel *other;
+	struct moat_child *child;
+
+	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(other, tunnel))
+			continue;
+		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
+			TAILQ_FOREACH(child, &other->pairs[i].children, link) {
+				if (child->complete && child->established < before)
+					moat_child_doubt(child);
+			}
+		}
+	}
+}
+
 void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before,
 			       const char *why)
 {

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the others' ways ask for: IPsec SAs are not left for what a peer that is no Moat
+ * says or forgets, while there are no new ones.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "sim_case.h"
+#include "sim_insider.h"
+
+#define SECOND 1000
+
+/* How Moat names itself: the first octets are enough to make it another one. */
+static const uint8_t own[] = { 0xd3, 0x9c, 0x0b, 0x0e, 0x6b, 0xa5, 0x07, 0xe6 };
+
+static struct sim *start(struct sim_options *o, bool stranger)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_run(sim, 100);
+	if (stranger)
+		sim_spoil(sim, own, sizeof(own));
+	sim_up(sim, 0);
+	sim_run(sim, 5 * SECOND);
+	sim_assert_established(sim, 1);
+	sim_traffic(sim, 20);
+	sim_run(sim, SECOND);
+	return sim;
+}
+
+static bool quick_modes(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)from;
+	(void)nth;
+	return exchange == MOAT_X_QUICK;
+}
+
+/* Side 0 says under its newest ISAKMP SA that it starts afresh, which is not true. */
+static void say_afresh(struct sim *sim)
+{
+	struct moat_isakmp *sa = TAILQ_LAST(&sim_core(sim, 0)->isakmps, moat_isakmps);
+	struct moat_ike1_out out;
+
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, 0x7654321);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
+			  moat_view(NULL, 0), moat_view(NULL, 0));
+	sim_insider_send(sim, sa, &out, 0x7654321, false);
+	sim_run(sim, 10);
+}
+
+/* strongSwan says so and keeps its SAs: they are used until others have come. */
+static void not_afresh(void **state)
+{
+	(void)state;
+	for (int stranger = 0; stranger < 2; stranger++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = start(&o, stranger);
+
+		sim_set_filter(sim, quick_modes);
+		sim_control(sim, 0, MOAT_EV_REKEY);
+		sim_run(sim, 3 * SECOND);
+		say_afresh(sim);
+		assert_int_equal(sim_logged(sim, 1, "ike-initial-contact"), 2);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), stranger);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), stranger);
+		sim_run(sim, 2 * SECOND);
+		sim_set_filter(sim, NULL);
+		sim_run(sim, 100 * SECOND);
+		sim_assert_up(sim);
+		if (stranger)
+			assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+}
+
+/* It was true, and nobody makes others: they end in time. */
+static void no_others(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = start(&o, true);
+
+	(void)state;
+	sim_set_filter(sim, quick_modes);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 3 * SECOND);
+	say_afresh(sim);
+	sim_run(sim, 29 * SECOND);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 1);
+	sim_run(sim, 2 * SECOND);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 0);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), 0);
+	sim_free(sim);
+}
+
+static unsigned int messages_3;
+
+/*
+ * In the second quick mode: message 2 goes once, as when strongSwan has forgotten it,
+ * and of message 3 only the third comes.
+ */
+static bool forgetful(int from, uint8_t exchange, unsigned int nth)
+{
+	if (exchange != MOAT_X_QUICK)
+		return false;
+	if (from == 1)
+		return nth > 2;
+	return nth > 3 && ++messages_3 < 3;
+}
+
+/* Nobody asks for message 3: it is repeated, and not before is anything sent. */
+static void message_3(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = start(&o, true);
+
+	(void)state;
+	messages_3 = 0;
+	sim_set_filter(sim, forgetful);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 20 * SECOND);
+	assert_in_range(messages_3, 3, 4);
+	assert_int_equal(sim_rekeys(sim, 0), 1);
+	assert_int_equal(sim_rekeys(sim, 1), 1);
+	sim_run(sim, 100 * SECOND);
+	sim_assert_up(sim);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	/* It has been used, so no more are sent. */
+	assert_in_range(messages_3, 3, 4);
+	sim_free(sim);
+}
+
+/* strongSwan ends IPsec SAs with the ISAKMP SA under which they were made. */
+static void made_under_it(void **state)
+{
+	(void)state;
+	for (int stranger = 0; stranger < 2; stranger++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.ike_lifetime = 1200;
+		o.lifetime = 36000;
+		sim = start(&o, stranger);
+		while (sim_logged(sim, 0, "ike-established") < 2)
+			sim_run(sim, SECOND);
+		sim_run(sim, 200 * SECOND);
+		assert_int_equal(sim_isakmps(sim, 0), 1 + stranger);
+		while (sim_now(sim) < 1210 * SECOND)
+			sim_run(sim, SECOND);
+		/* Nobody was told to delete it. */
+		for (int side = 0; side < 2; side++) {
+			assert_int_equal(sim_logged(sim, side, "ike-expired"), stranger);
+			assert_int_equal(sim_logged(sim, side, "ike-deleted"), !stranger);
+		}
+		sim_free(sim);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(not_afresh),
+		cmocka_unit_test(no_others),
+		cmocka_unit_test(message_3),
+		cmocka_unit_test(made_under_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
