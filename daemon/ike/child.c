@@ -112,7 +112,7 @@ void moat_child_add(struct moat_child *child, void *owner, moat_answer_fn answer
 
 /* ---- which of several is sent on ---- */
 
-static void end_after(struct moat_child *child, uint64_t seconds)
+void moat_child_end_after(struct moat_child *child, uint64_t seconds)
 {
 	uint64_t due = core(child)->now + seconds * MOAT_SECOND;
 
@@ -132,7 +132,7 @@ static void make_redundant(struct moat_child *child)
 		child->sas[0].spi_in, child->sas[0].spi_out);
 	/* Peers that know no such rule may use it: only who began it ends it. */
 	if (child->initiator)
-		end_after(child, MOAT_OLD_INBOUND);
+		moat_child_end_after(child, MOAT_OLD_INBOUND);
 }
 
 /*
@@ -195,19 +195,10 @@ static void retire(struct moat_child *old, const struct moat_child *by)
 	moat_timer_stop(&ike->timers, &old->rekey_timer);
 	moat_timer_stop(&ike->timers, &old->switch_timer);
 	/* Who asked for the new one deletes the old one; the other side is patient. */
-	end_after(old, by->initiator ? MOAT_OLD_INBOUND : 2 * MOAT_OLD_INBOUND);
+	moat_child_end_after(old,
+			     by->initiator ? MOAT_OLD_INBOUND : 2 * MOAT_OLD_INBOUND);
 	if (by != old)
 		moat_adopt_replaced(old);
-}
-
-void moat_child_doubt(struct moat_child *child)
-{
-	struct moat_ike *ike = core(child);
-
-	end_after(child, MOAT_OLD_INBOUND);
-	if (child == child->pair->current)
-		moat_timer_after(ike, &child->rekey_timer,
-				 moat_core_jitter(ike, MOAT_SECOND));
 }
 
 void moat_child_leave(struct moat_child *child)
@@ -215,7 +206,7 @@ void moat_child_leave(struct moat_child *child)
 	child->old = true;
 	moat_timer_stop(&core(child)->timers, &child->rekey_timer);
 	moat_timer_stop(&core(child)->timers, &child->switch_timer);
-	end_after(child, 2 * MOAT_OLD_INBOUND);
+	moat_child_end_after(child, 2 * MOAT_OLD_INBOUND);
 }
 
 /* They were kept for what the peer might send on them: now it has the new one. */
@@ -528,7 +519,7 @@ static void end_due(struct moat_ike *ike, void *owner)
 	bool expired = ike->now >= child->expires;
 
 	if (!expired && needed(child)) {
-		end_after(child, ASK_NEEDED);
+		moat_child_end_after(child, ASK_NEEDED);
 		return;
 	}
 	moat_child_end(child, true,

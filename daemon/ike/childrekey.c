@@ -66,3 +66,13 @@ void moat_child_rekey_due(struct moat_ike *ike, void *owner)
 	else
 		ask_for_others(child);
 }
+
+void moat_child_doubt(struct moat_child *child)
+{
+	struct moat_ike *ike = child->pair->tunnel->ike;
+
+	moat_child_end_after(child, MOAT_OLD_INBOUND);
+	if (child == child->pair->current)
+		moat_timer_after(ike, &child->rekey_timer,
+				 moat_core_jitter(ike, MOAT_SECOND));
+}

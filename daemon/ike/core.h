@@ -531,6 +531,8 @@ void moat_dpd_watch(struct moat_tunnel *tunnel);
  * SAs that it goes on using, when a quick mode comes while it begins a new phase 1.
  */
 void moat_child_doubt(struct moat_child *child);
+/** moat_child_end_after() - it ends so many seconds from now, if not before */
+void moat_child_end_after(struct moat_child *child, uint64_t seconds);
 /** moat_child_leave() - it is not sent on any more, and ends when the peer had time */
 void moat_child_leave(struct moat_child *child);
 /** moat_child_refused() - the peer has no inbound SA @spi, on which we send */
