@@ -89,6 +89,13 @@ def _text(address):
     return str(ipaddress.ip_address(address))
 
 
+def _size(messages):
+    """Of the first of one side; libreswan may send it in fragments."""
+    if messages and messages[0].first == FRAGMENT:
+        return sum(m.length for m in messages if m.first == FRAGMENT)
+    return messages[0].length if messages else 0
+
+
 def _exchange(row, evidence):
     """Main mode of six, or aggressive mode of three, and quick mode of
     three, begun by whom it should."""
@@ -110,9 +117,12 @@ def _exchange(row, evidence):
         wrong.append(f"{len(ids)} quick modes, not {row.nets ** 2}")
     # a curve's is shorter than what else may stand there: not to be told apart
     value = PUBLIC_VALUE.get(row.pfs or rows.GROUP)
-    if value and any((m.length > value) != bool(row.pfs) for m in quick[:2]):
-        wrong.append(f"quick mode messages of {quick[0].length} and "
-                     f"{quick[1].length} bytes, with PFS {row.pfs}")
+    begun = [m for m in quick if m.message_id == quick[0].message_id]
+    sizes = [_size([m for m in begun if (m.src == quick[0].src) == first])
+             for first in (True, False)]
+    if value and any((size > value) != bool(row.pfs) for size in sizes):
+        wrong.append(f"quick mode messages of {sizes[0]} and {sizes[1]} bytes, with "
+                     f"PFS {row.pfs}")
     return wrong
 
 
