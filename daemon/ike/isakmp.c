@@ -80,12 +80,36 @@ void moat_isakmp_remove(struct moat_isakmp *sa)
 		moat_quick_fail(LIST_FIRST(&sa->quicks), "its ISAKMP SA has gone");
 }
 
+/*
+ * strongSwan ends IPsec SAs with the ISAKMP SA that they were made under. It says so,
+ * but nobody answers that: when it was lost we would send on them for all their life.
+ */
+static void renew_children(const struct moat_isakmp *sa)
+{
+	struct moat_tunnel *tunnel;
+	struct moat_child *child;
+
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
+			child = tunnel->pairs[i].current;
+			if (child && child->isakmp == sa->id)
+				moat_timer_after(sa->ike, &child->rekey_timer,
+						 moat_core_jitter(sa->ike, MOAT_SECOND));
+		}
+	}
+}
+
+/* Without another ISAKMP SA the peer may have taken its tunnel down. */
 static void left(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
 
 	(void)ike;
 	sa->leaving = false;
+	if (!sa->moat && moat_isakmp_usable(sa->tunnel))
+		renew_children(sa);
 }
 
 void moat_isakmp_leave(struct moat_isakmp *sa)

@@ -160,13 +160,68 @@ static void made_under_it(void **state)
 	}
 }
 
+/* Side 0 deletes its oldest ISAKMP SA, and says so under the newest. */
+static void delete_oldest(struct sim *sim)
+{
+	const struct moat_isakmp *oldest = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+	struct moat_isakmp *sa = TAILQ_LAST(&sim_core(sim, 0)->isakmps, moat_isakmps);
+	uint8_t spi[2 * MOAT_COOKIE_LEN];
+	struct moat_ike1_out out;
+
+	memcpy(spi, oldest->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, oldest->cky.r, MOAT_COOKIE_LEN);
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, 0x7654322);
+	moat_build_delete(&out.b, MOAT_PROTO_ISAKMP, sizeof(spi),
+			  moat_view(spi, sizeof(spi)));
+	sim_insider_send(sim, sa, &out, 0x7654322, false);
+	sim_run(sim, 10);
+}
+
+/* Its DELETE of the IPsec SAs made under that one may have been lost. */
+static void deleted_with_it(void **state)
+{
+	(void)state;
+	for (int stranger = 0; stranger < 2; stranger++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.ike_lifetime = 1200;
+		o.lifetime = 36000;
+		sim = start(&o, stranger);
+		while (sim_logged(sim, 1, "ike-established") < 2)
+			sim_run(sim, SECOND);
+		delete_oldest(sim);
+		assert_int_equal(sim_logged(sim, 1, "ike-deleted"), 1);
+		sim_run(sim, 10 * SECOND);
+		assert_int_equal(sim_logged(sim, 1, "ipsec-rekey"), stranger);
+		assert_int_equal(sim_rekeys(sim, 1), stranger);
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+}
+
+/* When it was the last one, the tunnel may have been taken down: nothing is begun. */
+static void last_deleted(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = start(&o, true);
+	unsigned int sent = sim_sent(sim, 1, MOAT_X_MAIN);
+
+	(void)state;
+	delete_oldest(sim);
+	sim_run(sim, 10 * SECOND);
+	assert_int_equal(sim_logged(sim, 1, "ike-deleted"), 1);
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), sent);
+	assert_int_equal(sim_logged(sim, 1, "ipsec-rekey"), 0);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(not_afresh),
-		cmocka_unit_test(no_others),
-		cmocka_unit_test(message_3),
-		cmocka_unit_test(made_under_it),
+		cmocka_unit_test(not_afresh),	   cmocka_unit_test(no_others),
+		cmocka_unit_test(message_3),	   cmocka_unit_test(made_under_it),
+		cmocka_unit_test(deleted_with_it), cmocka_unit_test(last_deleted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
