@@ -134,19 +134,28 @@ static void message_3(void **state)
 	sim_free(sim);
 }
 
+/* Up to a second ISAKMP SA, when the IPsec SAs are those made under the first. */
+static struct sim *start_replaced(bool stranger)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	o.ike_lifetime = 1200;
+	o.lifetime = 36000;
+	sim = start(&o, stranger);
+	while (sim_logged(sim, 0, "ike-established") < 2 ||
+	       sim_logged(sim, 1, "ike-established") < 2)
+		sim_run(sim, SECOND);
+	return sim;
+}
+
 /* strongSwan ends IPsec SAs with the ISAKMP SA under which they were made. */
 static void made_under_it(void **state)
 {
 	(void)state;
 	for (int stranger = 0; stranger < 2; stranger++) {
-		struct sim_options o = sim_plain();
-		struct sim *sim;
+		struct sim *sim = start_replaced(stranger);
 
-		o.ike_lifetime = 1200;
-		o.lifetime = 36000;
-		sim = start(&o, stranger);
-		while (sim_logged(sim, 0, "ike-established") < 2)
-			sim_run(sim, SECOND);
 		sim_run(sim, 200 * SECOND);
 		assert_int_equal(sim_isakmps(sim, 0), 1 + stranger);
 		while (sim_now(sim) < 1210 * SECOND)
@@ -182,14 +191,8 @@ static void deleted_with_it(void **state)
 {
 	(void)state;
 	for (int stranger = 0; stranger < 2; stranger++) {
-		struct sim_options o = sim_plain();
-		struct sim *sim;
+		struct sim *sim = start_replaced(stranger);
 
-		o.ike_lifetime = 1200;
-		o.lifetime = 36000;
-		sim = start(&o, stranger);
-		while (sim_logged(sim, 1, "ike-established") < 2)
-			sim_run(sim, SECOND);
 		delete_oldest(sim);
 		assert_int_equal(sim_logged(sim, 1, "ike-deleted"), 1);
 		sim_run(sim, 10 * SECOND);
