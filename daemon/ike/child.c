@@ -295,19 +295,33 @@ static uint64_t switch_wait(const struct moat_child *child)
 	return left / 2 < wait ? left / 2 : wait;
 }
 
-/* Until it is due, and after 1, 3, 7... s to see to message 3. */
+/* After 1, 3, 7... s: longer than a peer waits before it repeats message 2. */
+static uint64_t next_step(const struct moat_child *child)
+{
+	return core(child)->now - child->established + MOAT_SECOND;
+}
+
+/* Until it is due, and in steps to see to message 3. */
 static void wait_on(struct moat_child *child)
 {
-	uint64_t now = core(child)->now;
-	uint64_t step = now - child->established + MOAT_SECOND;
-	uint64_t left = child->switch_by - now;
+	uint64_t step = next_step(child);
+	uint64_t left = child->switch_by - core(child)->now;
 
 	moat_timer_after(core(child), &child->switch_timer, step < left ? step : left);
 }
 
+/*
+ * libreswan sends on the SAs before it has message 3, and gives them up a minute
+ * later, when it has repeated message 2 in vain, as it does if this daemon dies now:
+ * who sends has message 3 only if message 2 does not come again.
+ */
 static void wait_for_peer(struct moat_child *child)
 {
-	child->switch_by = core(child)->now + switch_wait(child);
+	uint64_t wait = switch_wait(child);
+
+	if (child->used && next_step(child) < wait)
+		wait = next_step(child);
+	child->switch_by = core(child)->now + wait;
 	wait_on(child);
 }
 
@@ -586,8 +600,12 @@ void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 		moat_quick_proved(child);
 	else if (child->redundant)
 		watch_redundant(child);
-	else if (child->switch_timer.slot)
+	else if (!child->switch_timer.slot)
+		return;
+	else if (moat_quick_of_moat(child))
 		switch_to(child, NULL, NULL);
+	else
+		wait_for_peer(child);
 }
 
 /* We may not send any more; what the peer sends on its SA still arrives. */

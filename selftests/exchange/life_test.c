@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "ike/core.h"
-#include "sim.h"
+#include "sim_case.h"
 
 static struct sim_options plain(void)
 {
@@ -19,15 +19,6 @@ static struct sim_options plain(void)
 		.psk = { "a secret", "a secret" },
 		.verbose = getenv("SIM_VERBOSE") != NULL,
 	};
-}
-
-static unsigned int count(const char *text, const char *word)
-{
-	unsigned int n = 0;
-
-	for (; (text = strstr(text, word)); text++)
-		n++;
-	return n;
 }
 
 static void assert_agree(struct sim *sim)
@@ -66,7 +57,7 @@ static void lost_answer(sim_filter filter, const char *again)
 	assert_agree(sim);
 	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 4);
 	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 4);
-	assert_int_equal(count(sim_ladder(sim, 1), again), 1);
+	assert_int_equal(sim_occurs(sim_ladder(sim, 1), again), 1);
 	assert_int_equal(sim_isakmps(sim, 1), 1);
 	sim_free(sim);
 }
@@ -116,8 +107,8 @@ static void lost_message_3(void **state)
 
 	(void)state;
 	assert_agree(sim);
-	assert_int_equal(count(sim_ladder(sim, 1), "sent quick 2 again"), 1);
-	assert_int_equal(count(sim_ladder(sim, 0), "sent quick 3 again"), 1);
+	assert_int_equal(sim_occurs(sim_ladder(sim, 1), "sent quick 2 again"), 1);
+	assert_int_equal(sim_occurs(sim_ladder(sim, 0), "sent quick 3 again"), 1);
 	sim_free(sim);
 }
 
@@ -137,7 +128,7 @@ static void first_use_for_message_3(void **state)
 	o.one_way = true;
 	sim = start(&o, every_quick_3);
 	assert_agree(sim);
-	assert_int_equal(count(sim_ladder(sim, 1), "received quick 3"), 0);
+	assert_int_equal(sim_occurs(sim_ladder(sim, 1), "received quick 3"), 0);
 	sim_run(sim, 120000);
 	assert_agree(sim);
 	assert_int_equal(sim_packets_lost(sim), 0);
@@ -148,7 +139,7 @@ static void first_use_for_message_3(void **state)
 static uint64_t run_to_switch(struct sim *sim, int side, unsigned int nth)
 {
 	for (unsigned int i = 0; i < 4000000; i++) {
-		if (count(sim_ladder(sim, side), "policy-switch") >= nth)
+		if (sim_occurs(sim_ladder(sim, side), "policy-switch") >= nth)
 			return sim_now(sim);
 		sim_run(sim, 10);
 	}

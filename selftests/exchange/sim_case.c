@@ -77,6 +77,15 @@ void sim_assert_established(struct sim *sim, unsigned int pairs)
 	sim_assert_up(sim);
 }
 
+unsigned int sim_occurs(const char *ladder, const char *word)
+{
+	unsigned int n = 0;
+
+	for (; (ladder = strstr(ladder, word)); ladder++)
+		n++;
+	return n;
+}
+
 void sim_assert_nothing(struct sim *sim, int side)
 {
 	assert_int_equal(sim_count(sim, side, MOAT_DIRECTION_IN), 0);

@@ -9,6 +9,7 @@
 
 #include "ike/dh.h"
 #include "sim_insider.h"
+#include "sim_internal.h"
 
 void sim_insider_begin(struct moat_ike1_out *out, struct moat_isakmp *sa,
 		       uint8_t exchange, uint32_t id)
@@ -138,4 +139,17 @@ size_t sim_insider_double(uint8_t *message, size_t len, uint8_t type)
 	len = (size_t)(end - message) + more;
 	moat_set32(message + 24, (uint32_t)len);
 	return len;
+}
+
+void sim_insider_packet(struct sim *sim)
+{
+	const struct moat_pair *pair = &TAILQ_FIRST(&sim_core(sim, 0)->tunnels)->pairs[0];
+	const struct moat_child *child = TAILQ_LAST(&pair->children, moat_children);
+	struct moat_event event = { .type = MOAT_EV_FIRST_USE };
+
+	event.first_use.protocol = moat_child_protocol(&child->sas[0]);
+	event.first_use.spi = child->sas[0].spi_in;
+	event.first_use.dst = child->local;
+	event.first_use.policy = pair->policy;
+	sim_step(sim, 0, &event);
 }

@@ -134,6 +134,62 @@ static void message_3(void **state)
 	sim_free(sim);
 }
 
+/* Of the second quick mode no message 3 comes. */
+static bool no_message_3(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_QUICK && nth > 3;
+}
+
+static unsigned int switches(struct sim *sim)
+{
+	return sim_occurs(sim_ladder(sim, 0), "policy-switch");
+}
+
+/*
+ * libreswan sends on the new SAs from message 2 on, and gives them up when message 3
+ * has not come for a minute: nothing is sent on them while message 2 comes again.
+ */
+static void sends_early(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = start(&o, true);
+
+	(void)state;
+	assert_int_equal(switches(sim), 1);
+	sim_set_filter(sim, no_message_3);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 300);
+	sim_insider_packet(sim);
+	for (int i = 0; i < 30; i++) {
+		sim_run(sim, SECOND);
+		assert_int_equal(switches(sim), 1);
+	}
+	sim_set_filter(sim, NULL);
+	sim_run(sim, 100 * SECOND);
+	assert_int_equal(switches(sim), 2);
+	sim_assert_up(sim);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
+/* It has message 3 and sends: soon so do we. */
+static void sends(void **state)
+{
+	(void)state;
+	for (int stranger = 0; stranger < 2; stranger++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = start(&o, stranger);
+
+		sim_control(sim, 0, MOAT_EV_REKEY);
+		sim_run(sim, 600);
+		assert_int_equal(switches(sim), 2 - stranger);
+		sim_run(sim, 1400);
+		assert_int_equal(switches(sim), 2);
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+}
+
 /* Up to a second ISAKMP SA, when the IPsec SAs are those made under the first. */
 static struct sim *start_replaced(bool stranger)
 {
@@ -223,7 +279,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(not_afresh),	   cmocka_unit_test(no_others),
-		cmocka_unit_test(message_3),	   cmocka_unit_test(made_under_it),
+		cmocka_unit_test(message_3),	   cmocka_unit_test(sends_early),
+		cmocka_unit_test(sends),	   cmocka_unit_test(made_under_it),
 		cmocka_unit_test(deleted_with_it), cmocka_unit_test(last_deleted),
 	};
 
