@@ -343,18 +343,11 @@ static bool names(const struct moat_child *child, const struct moat_cookies *cky
 /* Is anything of an earlier daemon that names this ISAKMP SA yet to be replaced? */
 static bool hangs_on(const struct moat_tunnel *peer, const struct moat_cookies *cky)
 {
-	const struct moat_tunnel *tunnel;
 	const struct moat_child *child;
 
-	TAILQ_FOREACH(tunnel, &peer->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(tunnel, peer))
-			continue;
-		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
-				if (child->adopted && !child->old && names(child, cky))
-					return true;
-			}
-		}
+	MOAT_PEER_FOREACH_CHILD(child, peer) {
+		if (child->adopted && !child->old && names(child, cky))
+			return true;
 	}
 	return false;
 }
@@ -370,18 +363,11 @@ static void note(const struct moat_child *child)
 
 void moat_adopt_note(const struct moat_isakmp *sa)
 {
-	const struct moat_tunnel *tunnel;
 	const struct moat_child *child;
 
-	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
-			continue;
-		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
-				if (child->in_added)
-					note(child);
-			}
-		}
+	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
+		if (child->in_added)
+			note(child);
 	}
 }
 

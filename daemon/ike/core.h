@@ -287,6 +287,12 @@ struct moat_tunnel *moat_tunnel_find(struct moat_ike *ike, const char *name);
 
 /** moat_tunnel_same_peer() - is the peer of one that of the other? */
 bool moat_tunnel_same_peer(const struct moat_tunnel *a, const struct moat_tunnel *b);
+/** moat_peer_next_child() - of all tunnels with the peer of @tunnel; NULL: the first */
+struct moat_child *moat_peer_next_child(const struct moat_tunnel *tunnel,
+					const struct moat_child *child);
+#define MOAT_PEER_FOREACH_CHILD(child, tunnel)                      \
+	for ((child) = moat_peer_next_child(tunnel, NULL); (child); \
+	     (child) = moat_peer_next_child(tunnel, child))
 /** moat_peer_has_children() - has a tunnel of this peer live IPsec SAs? */
 bool moat_peer_has_children(const struct moat_tunnel *tunnel);
 /** moat_tunnel_has_children() - has this one? */

@@ -258,22 +258,15 @@ void moat_natt_float(struct moat_isakmp *sa)
 	sa->marker = true;
 }
 
-static const struct moat_child *child_in_udp(struct moat_tunnel *tunnel)
+static const struct moat_child *child_in_udp(const struct moat_tunnel *tunnel)
 {
-	struct moat_tunnel *other;
-	struct moat_child *child;
+	const struct moat_child *child;
 
-	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(other, tunnel))
-			continue;
-		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
-			TAILQ_FOREACH(child, &other->pairs[i].children, link) {
-				if (child->udp)
-					return child;
-			}
-		}
+	MOAT_PEER_FOREACH_CHILD(child, tunnel) {
+		if (child->udp)
+			break;
 	}
-	return NULL;
+	return child;
 }
 
 /*
@@ -336,19 +329,6 @@ void moat_natt_established(struct moat_isakmp *sa)
 
 /* ---- a peer whose NAT gives it another address or port ---- */
 
-static void follow_children(struct moat_tunnel *tunnel, const struct moat_endpoint *from,
-			    const struct moat_endpoint *to)
-{
-	struct moat_child *child;
-
-	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-		TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
-			if (child->udp && moat_endpoint_equal(&child->peer, from))
-				moat_child_move(child, to);
-		}
-	}
-}
-
 /* All that we have with this peer moves along: it is behind one NAT mapping. */
 static void follow(struct moat_tunnel *tunnel, const struct moat_endpoint *was,
 		   const struct moat_endpoint *to)
@@ -356,7 +336,7 @@ static void follow(struct moat_tunnel *tunnel, const struct moat_endpoint *was,
 	struct moat_ike *ike = tunnel->ike;
 	struct moat_endpoint from = *was;
 	char addr[2][MOAT_ADDR_STRLEN];
-	struct moat_tunnel *other;
+	struct moat_child *child;
 	struct moat_isakmp *sa;
 
 	if (moat_endpoint_equal(&from, to))
@@ -366,9 +346,9 @@ static void follow(struct moat_tunnel *tunnel, const struct moat_endpoint *was,
 		    moat_tunnel_same_peer(sa->tunnel, tunnel))
 			sa->remote = *to;
 	}
-	TAILQ_FOREACH(other, &ike->tunnels, link) {
-		if (moat_tunnel_same_peer(other, tunnel))
-			follow_children(other, &from, to);
+	MOAT_PEER_FOREACH_CHILD(child, tunnel) {
+		if (child->udp && moat_endpoint_equal(&child->peer, &from))
+			moat_child_move(child, to);
 	}
 	moat_act_log(ike->acts, MOAT_LOG_INFO, "nat-moved", tunnel->conf.name,
 		     "the peer's NAT moved it from %s port %u to %s port %u",

@@ -86,18 +86,12 @@ void moat_isakmp_remove(struct moat_isakmp *sa)
  */
 static void renew_children(const struct moat_isakmp *sa)
 {
-	struct moat_tunnel *tunnel;
 	struct moat_child *child;
 
-	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
-			continue;
-		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-			child = tunnel->pairs[i].current;
-			if (child && child->isakmp == sa->id)
-				moat_timer_after(sa->ike, &child->rekey_timer,
-						 moat_core_jitter(sa->ike, MOAT_SECOND));
-		}
+	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
+		if (child->isakmp == sa->id && child == child->pair->current)
+			moat_timer_after(sa->ike, &child->rekey_timer,
+					 moat_core_jitter(sa->ike, MOAT_SECOND));
 	}
 }
 
@@ -386,19 +380,11 @@ void moat_isakmp_close(struct moat_isakmp *sa, const char *why)
 /* strongSwan takes IPsec SAs down with the ISAKMP SA that they were made under. */
 static bool has_child(const struct moat_isakmp *sa)
 {
-	const struct moat_tunnel *tunnel;
 	const struct moat_child *child;
 
-	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
-			continue;
-		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
-				if (child->isakmp == sa->id && !child->old &&
-				    !child->redundant)
-					return true;
-			}
-		}
+	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
+		if (child->isakmp == sa->id && !child->old && !child->redundant)
+			return true;
 	}
 	return false;
 }

@@ -35,6 +35,35 @@ struct moat_tunnel *moat_tunnel_find(struct moat_ike *ike, const char *name)
 	return NULL;
 }
 
+/* The first one from this pair of networks on, of the tunnel's peer. */
+static struct moat_child *first_child(const struct moat_tunnel *peer,
+				      const struct moat_tunnel *tunnel, unsigned int pair)
+{
+	for (; tunnel; tunnel = TAILQ_NEXT(tunnel, link), pair = 0) {
+		if (!moat_tunnel_same_peer(tunnel, peer))
+			continue;
+		for (; pair < tunnel->conf.n_pairs; pair++) {
+			if (!TAILQ_EMPTY(&tunnel->pairs[pair].children))
+				return TAILQ_FIRST(&tunnel->pairs[pair].children);
+		}
+	}
+	return NULL;
+}
+
+struct moat_child *moat_peer_next_child(const struct moat_tunnel *tunnel,
+					const struct moat_child *child)
+{
+	const struct moat_pair *pair;
+
+	if (!child)
+		return first_child(tunnel, TAILQ_FIRST(&tunnel->ike->tunnels), 0);
+	if (TAILQ_NEXT(child, link))
+		return TAILQ_NEXT(child, link);
+	pair = child->pair;
+	return first_child(tunnel, pair->tunnel,
+			   (unsigned int)(pair - pair->tunnel->pairs) + 1);
+}
+
 bool moat_tunnel_has_children(const struct moat_tunnel *tunnel)
 {
 	for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
@@ -96,40 +125,25 @@ void moat_peer_use_address(struct moat_tunnel *tunnel, const struct moat_addr *a
 
 void moat_peer_doubt_children(struct moat_tunnel *tunnel, uint64_t before)
 {
-	struct moat_tunnel *other;
 	struct moat_child *child;
 
-	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(other, tunnel))
-			continue;
-		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
-			TAILQ_FOREACH(child, &other->pairs[i].children, link) {
-				if (child->complete && child->established < before)
-					moat_child_doubt(child);
-			}
-		}
+	MOAT_PEER_FOREACH_CHILD(child, tunnel) {
+		if (child->complete && child->established < before)
+			moat_child_doubt(child);
 	}
 }
 
 void moat_peer_forget_children(struct moat_tunnel *tunnel, uint64_t before,
 			       const char *why)
 {
-	struct moat_tunnel *other;
+	struct moat_child *child = moat_peer_next_child(tunnel, NULL);
 
-	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(other, tunnel))
-			continue;
-		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
-			struct moat_child *child = TAILQ_FIRST(&other->pairs[i].children);
+	while (child) {
+		struct moat_child *next = moat_peer_next_child(tunnel, child);
 
-			while (child) {
-				struct moat_child *next = TAILQ_NEXT(child, link);
-
-				if (child->complete && child->established < before)
-					moat_child_end(child, false, why);
-				child = next;
-			}
-		}
+		if (child->complete && child->established < before)
+			moat_child_end(child, false, why);
+		child = next;
 	}
 }
 
