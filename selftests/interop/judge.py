@@ -8,8 +8,10 @@ import network
 import rows
 from capture import AGGRESSIVE_MODE, FRAGMENT, MAIN_MODE, QUICK_MODE
 
-# A group's public value is this long, so quick mode's first message is
-# longer than it if and only if it carries one.
+# A group's public value is this long, and what stands beside it takes 120 to 320 octets
+# (the least with MD5 and addresses, the most with SHA-512 and networks of IPv6).
+BESIDE = 120
+WITHOUT_PFS = 320
 PUBLIC_VALUE = {"modp1024": 128, "modp1536": 192, "modp2048": 256,
                 "modp3072": 384, "modp4096": 512, "modp6144": 768,
                 "modp8192": 1024}
@@ -116,11 +118,11 @@ def _exchange(row, evidence):
     if len(ids) != row.nets ** 2:
         wrong.append(f"{len(ids)} quick modes, not {row.nets ** 2}")
     # a curve's is shorter than what else may stand there: not to be told apart
-    value = PUBLIC_VALUE.get(row.pfs or rows.GROUP)
+    limit = PUBLIC_VALUE[row.pfs] + BESIDE if row.pfs in PUBLIC_VALUE else WITHOUT_PFS
     begun = [m for m in quick if m.message_id == quick[0].message_id]
     sizes = [_size([m for m in begun if (m.src == quick[0].src) == first])
              for first in (True, False)]
-    if value and any((size > value) != bool(row.pfs) for size in sizes):
+    if not row.pfs and max(sizes) > limit or row.pfs in PUBLIC_VALUE and min(sizes) < limit:
         wrong.append(f"quick mode messages of {sizes[0]} and {sizes[1]} bytes, with "
                      f"PFS {row.pfs}")
     return wrong
