@@ -472,6 +472,8 @@ bool moat_auth_is_peer(const struct moat_tunnel *tunnel, const struct moat_addr 
 		       struct moat_view id);
 /** moat_auth_suspicion() - what the operator should look at when keys differ */
 const char *moat_auth_suspicion(const struct moat_isakmp *sa);
+/** moat_auth_unheard() - and when our proof has no answer; sets its hint */
+void moat_auth_unheard(struct moat_isakmp *sa);
 /** moat_auth_stranger() - nobody demands this identity: explain, tell; always -1 */
 int moat_auth_stranger(struct moat_ike1_in *in, struct moat_view id);
 /** moat_auth_take_id() - keep the peer's ID payload, which HASH covers */

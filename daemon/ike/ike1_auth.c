@@ -239,6 +239,18 @@ const char *moat_auth_suspicion(const struct moat_isakmp *sa)
 	return "the pre-shared keys most likely differ (secrets.conf of both sides)";
 }
 
+void moat_auth_unheard(struct moat_isakmp *sa)
+{
+	if (method(sa) == MOAT_METHOD_RSA_SIG)
+		snprintf(sa->hint, sizeof(sa->hint),
+			 "the peer gives no reason: it most likely refuses our "
+			 "certificate or local-id");
+	else
+		snprintf(sa->hint, sizeof(sa->hint),
+			 "the peer gives no reason: %s, or it refuses our local-id",
+			 moat_auth_suspicion(sa));
+}
+
 int moat_auth_stranger(struct moat_ike1_in *in, struct moat_view id)
 {
 	struct moat_mismatch why = { .n_diff = 0 };

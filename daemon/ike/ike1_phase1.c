@@ -53,6 +53,9 @@ static void no_answer(struct moat_ike *ike, void *owner)
 	else
 		snprintf(why, sizeof(why), "no valid answer to message %u after %u tries",
 			 sa->flight.number, sa->flight.tries);
+	/* Not everybody tells: it is the first message that the peer had to decrypt. */
+	if (!sa->hint[0] && sa->initiator && sa->flight.number == 5)
+		moat_auth_unheard(sa);
 	moat_isakmp_fail(sa, why);
 }
 

@@ -35,6 +35,31 @@ static void wrong_psk(void **state)
 	sim_free(sim);
 }
 
+static bool answer_6(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 1 && (exchange == MOAT_X_INFORMATIONAL || nth > 2);
+}
+
+/* A peer that refuses message 5 and does not say so: what it most likely was. */
+static void no_reason(void **state)
+{
+	(void)state;
+	for (int rsa = 0; rsa < 2; rsa++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.auth = rsa ? MOAT_METHOD_RSA_SIG : MOAT_METHOD_PSK;
+		sim = sim_start_lossy(&o, answer_6);
+		sim_run(sim, 60000);
+		assert_int_equal(sim_done(sim, 0), 0);
+		assert_says(sim, 0, "ike-failed", "to message 5 after 8 tries; the peer");
+		assert_says(sim, 0, "ike-failed",
+			    rsa ? "certificate" : "pre-shared keys");
+		assert_says(sim, 0, "ike-failed", "local-id");
+		sim_free(sim);
+	}
+}
+
 static struct moat_tunnel_conf *conf_of(struct sim *sim, int side)
 {
 	return &TAILQ_FIRST(&sim_core(sim, side)->tunnels)->conf;
@@ -314,11 +339,11 @@ static void other_group(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wrong_psk),   cmocka_unit_test(other_exchange),
-		cmocka_unit_test(all_refused), cmocka_unit_test(two_tunnels),
-		cmocka_unit_test(one_refused), cmocka_unit_test(none_left),
-		cmocka_unit_test(too_short),   cmocka_unit_test(other_group),
-		cmocka_unit_test(refused_spi),
+		cmocka_unit_test(wrong_psk),	  cmocka_unit_test(no_reason),
+		cmocka_unit_test(other_exchange), cmocka_unit_test(all_refused),
+		cmocka_unit_test(two_tunnels),	  cmocka_unit_test(one_refused),
+		cmocka_unit_test(none_left),	  cmocka_unit_test(too_short),
+		cmocka_unit_test(other_group),	  cmocka_unit_test(refused_spi),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
