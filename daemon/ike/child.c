@@ -10,6 +10,7 @@
 #define ASK_NEEDED   5			 /* seconds */
 #define OLD_NEEDED   (180 * MOAT_SECOND) /* a message 2 comes no later than this */
 #define REPEATED_FOR (60 * MOAT_SECOND)	 /* a message 1 comes no later than this */
+#define INSTALL_WAIT (MOAT_SECOND / 2)	 /* and message 2 is not repeated before */
 
 static void switch_due(struct moat_ike *ike, void *owner);
 static void end_due(struct moat_ike *ike, void *owner);
@@ -341,6 +342,7 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 	if (child->complete)
 		return false;
 	child->complete = true;
+	moat_timer_stop(&ike->timers, &child->switch_timer);
 	child->completed = ++ike->sequence;
 	child->established = ike->now;
 	child->expires = ike->now + life;
@@ -379,6 +381,10 @@ static void switch_due(struct moat_ike *ike, void *owner)
 	struct moat_child *child = owner;
 	struct moat_pair *pair = child->pair;
 
+	if (!child->complete) {
+		moat_quick_proved(child);
+		return;
+	}
 	if (!child->redundant && ike->now < child->switch_by) {
 		moat_quick_insist(child);
 		wait_on(child);
@@ -595,8 +601,14 @@ void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 	if (!child)
 		return;
 	child->used = true;
-	/* The peer sends on it, so it has message 2, and its inbound SA stands. */
-	if (!child->complete)
+	/*
+	 * The peer sends on it, so it has message 2, and its inbound SA stands, or will
+	 * in a moment: libreswan installs that behind the outbound one, then sends
+	 * message 3.
+	 */
+	if (!child->complete && !child->initiator && !moat_quick_of_moat(child))
+		moat_timer_after(core(child), &child->switch_timer, INSTALL_WAIT);
+	else if (!child->complete)
 		moat_quick_proved(child);
 	else if (child->redundant)
 		watch_redundant(child);
@@ -673,21 +685,14 @@ static void deleted(struct moat_child *child)
 static struct moat_child *find_outbound(struct moat_isakmp *sa, uint8_t protocol,
 					uint32_t spi)
 {
-	struct moat_tunnel *tunnel;
 	struct moat_child *child;
 
 	protocol = protocol == MOAT_PROTO_AH ? MOAT_IPPROTO_AH : MOAT_IPPROTO_ESP;
-	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
-		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
-			continue;
-		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++) {
-			TAILQ_FOREACH(child, &tunnel->pairs[i].children, link) {
-				if (has_spi(child, MOAT_DIRECTION_OUT, protocol, spi))
-					return child;
-			}
-		}
+	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
+		if (has_spi(child, MOAT_DIRECTION_OUT, protocol, spi))
+			break;
 	}
-	return NULL;
+	return child;
 }
 
 void moat_child_deleted(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)

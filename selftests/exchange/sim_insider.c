@@ -141,9 +141,10 @@ size_t sim_insider_double(uint8_t *message, size_t len, uint8_t type)
 	return len;
 }
 
-void sim_insider_packet(struct sim *sim)
+void sim_insider_packet(struct sim *sim, int side)
 {
-	const struct moat_pair *pair = &TAILQ_FIRST(&sim_core(sim, 0)->tunnels)->pairs[0];
+	const struct moat_pair *pair =
+		&TAILQ_FIRST(&sim_core(sim, side)->tunnels)->pairs[0];
 	const struct moat_child *child = TAILQ_LAST(&pair->children, moat_children);
 	struct moat_event event = { .type = MOAT_EV_FIRST_USE };
 
@@ -151,5 +152,5 @@ void sim_insider_packet(struct sim *sim)
 	event.first_use.spi = child->sas[0].spi_in;
 	event.first_use.dst = child->local;
 	event.first_use.policy = pair->policy;
-	sim_step(sim, 0, &event);
+	sim_step(sim, side, &event);
 }

@@ -56,7 +56,7 @@ void sim_insider_crypt_5(const struct moat_isakmp *sa, uint8_t *message, size_t 
  * Return: its new length, without padding
  */
 size_t sim_insider_double(uint8_t *message, size_t len, uint8_t type);
-/** sim_insider_packet() - to side 0, on the newest SAs: the first one comes too early */
-void sim_insider_packet(struct sim *sim);
+/** sim_insider_packet() - to a side, on the newest SAs: the first one comes too early */
+void sim_insider_packet(struct sim *sim, int side);
 
 #endif

@@ -140,9 +140,9 @@ static bool no_message_3(int from, uint8_t exchange, unsigned int nth)
 	return from == 0 && exchange == MOAT_X_QUICK && nth > 3;
 }
 
-static unsigned int switches(struct sim *sim)
+static unsigned int switches(struct sim *sim, int side)
 {
-	return sim_occurs(sim_ladder(sim, 0), "policy-switch");
+	return sim_occurs(sim_ladder(sim, side), "policy-switch");
 }
 
 /*
@@ -155,21 +155,44 @@ static void sends_early(void **state)
 	struct sim *sim = start(&o, true);
 
 	(void)state;
-	assert_int_equal(switches(sim), 1);
+	assert_int_equal(switches(sim, 0), 1);
 	sim_set_filter(sim, no_message_3);
 	sim_control(sim, 0, MOAT_EV_REKEY);
 	sim_run(sim, 300);
-	sim_insider_packet(sim);
+	sim_insider_packet(sim, 0);
 	for (int i = 0; i < 30; i++) {
 		sim_run(sim, SECOND);
-		assert_int_equal(switches(sim), 1);
+		assert_int_equal(switches(sim, 0), 1);
 	}
 	sim_set_filter(sim, NULL);
 	sim_run(sim, 100 * SECOND);
-	assert_int_equal(switches(sim), 2);
+	assert_int_equal(switches(sim, 0), 2);
 	sim_assert_up(sim);
 	assert_int_equal(sim_packets_lost(sim), 0);
 	sim_free(sim);
+}
+
+/* libreswan as initiator sends before it has its inbound SA: message 3 says that. */
+static void installs(void **state)
+{
+	(void)state;
+	for (int stranger = 0; stranger < 2; stranger++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = start(&o, stranger);
+
+		sim_set_filter(sim, no_message_3);
+		sim_control(sim, 0, MOAT_EV_REKEY);
+		sim_run(sim, 300);
+		sim_insider_packet(sim, 1);
+		sim_run(sim, 400);
+		assert_int_equal(switches(sim, 1), 2 - stranger);
+		sim_run(sim, 200);
+		assert_int_equal(switches(sim, 1), 2);
+		sim_run(sim, 100 * SECOND);
+		sim_assert_up(sim);
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
 }
 
 /* It has message 3 and sends: soon so do we. */
@@ -182,9 +205,9 @@ static void sends(void **state)
 
 		sim_control(sim, 0, MOAT_EV_REKEY);
 		sim_run(sim, 600);
-		assert_int_equal(switches(sim), 2 - stranger);
+		assert_int_equal(switches(sim, 0), 2 - stranger);
 		sim_run(sim, 1400);
-		assert_int_equal(switches(sim), 2);
+		assert_int_equal(switches(sim, 0), 2);
 		assert_int_equal(sim_packets_lost(sim), 0);
 		sim_free(sim);
 	}
@@ -278,10 +301,11 @@ static void last_deleted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(not_afresh),	   cmocka_unit_test(no_others),
-		cmocka_unit_test(message_3),	   cmocka_unit_test(sends_early),
-		cmocka_unit_test(sends),	   cmocka_unit_test(made_under_it),
-		cmocka_unit_test(deleted_with_it), cmocka_unit_test(last_deleted),
+		cmocka_unit_test(not_afresh),	 cmocka_unit_test(no_others),
+		cmocka_unit_test(message_3),	 cmocka_unit_test(sends_early),
+		cmocka_unit_test(sends),	 cmocka_unit_test(installs),
+		cmocka_unit_test(made_under_it), cmocka_unit_test(deleted_with_it),
+		cmocka_unit_test(last_deleted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
