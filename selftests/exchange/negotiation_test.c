@@ -151,14 +151,15 @@ static void ranges(void **state)
 	}
 }
 
-/* A responder with wider networks takes the narrower ones, if it may. */
-static void narrowed(void **state)
+static void narrowed_at(bool local)
 {
 	struct sim_options o = sim_plain();
+	const char *other = local ? "local-net: offered" : "remote-net: offered";
+	const char *wider = local ? "remote-net: offered" : "local-net: offered";
 	struct sim *sim;
 
-	(void)state;
 	o.narrow = true;
+	o.narrow_local = local;
 	sim = sim_start(&o);
 	/* sim_agree() compares the selectors of both sides' SAs. */
 	sim_assert_established(sim, 1);
@@ -169,12 +170,26 @@ static void narrowed(void **state)
 	sim_up(sim, 1);
 	sim_run(sim, 5000);
 	assert_int_equal(sim_done(sim, 1), 0);
-	assert_non_null(
-		strstr(sim_log_text(sim, 0, "quick-no-pair"), "local-net: offered"));
+	assert_non_null(strstr(sim_log_text(sim, 0, "quick-no-pair"), wider));
 	/* What equals is not to blame. */
-	assert_null(strstr(sim_log_text(sim, 0, "quick-no-pair"), "remote-net: offered"));
+	assert_null(strstr(sim_log_text(sim, 0, "quick-no-pair"), other));
+	sim_assert_nothing(sim, 0);
+	/* With what is configured everywhere else, it may narrow: half of it is too wide.
+	 */
+	sim_tunnel_conf(sim, 0)->narrow = true;
+	sim_up(sim, 1);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_done(sim, 1), 0);
 	sim_assert_nothing(sim, 0);
 	sim_free(sim);
+}
+
+/* A responder with wider networks takes the narrower ones, if it may. */
+static void narrowed(void **state)
+{
+	(void)state;
+	narrowed_at(false);
+	narrowed_at(true);
 }
 
 /* The shorter lifetime wins on both sides: the responder says that it has one. */

@@ -60,11 +60,6 @@ static void no_reason(void **state)
 	}
 }
 
-static struct moat_tunnel_conf *conf_of(struct sim *sim, int side)
-{
-	return &TAILQ_FIRST(&sim_core(sim, side)->tunnels)->conf;
-}
-
 /* One side has main mode, the other one aggressive mode, be it this or that way. */
 static void other_exchange(void **state)
 {
@@ -76,9 +71,9 @@ static void other_exchange(void **state)
 		o.aggressive = aggressive;
 		sim = sim_new(&o);
 		sim_run(sim, 100);
-		conf_of(sim, 1)->exchange =
+		sim_tunnel_conf(sim, 1)->exchange =
 			aggressive ? MOAT_EXCHANGE_MAIN : MOAT_EXCHANGE_AGGRESSIVE;
-		conf_of(sim, 1)->lines[MOAT_CONF_EXCHANGE] = 7;
+		sim_tunnel_conf(sim, 1)->lines[MOAT_CONF_EXCHANGE] = 7;
 		sim_up(sim, 0);
 		sim_run(sim, 5000);
 		assert_int_equal(sim_done(sim, 0), 0);

@@ -48,7 +48,8 @@ enum sim_nat { SIM_NAT_NONE, SIM_NAT_MASQUERADE, SIM_NAT_FORWARD };
  * @whole: a side that does not have IKE fragmentation
  * @ranges: networks are ranges of addresses that are no subnets
  * @other_nets: the networks that side 1 has for side 0 are others
- * @narrow: side 1 has wider networks than side 0, and narrow = true
+ * @narrow: side 1 has wider networks than side 0, and narrow = true; its peer's, or
+ *	(@narrow_local) its own
  * @spare: side 0 has another address of side 1 first, where nobody answers
  * @also: a side has this address of the other one too, as its second one
  * @verbose: print what happens
@@ -91,6 +92,7 @@ struct sim_options {
 	bool ranges;
 	bool other_nets;
 	bool narrow;
+	bool narrow_local;
 	bool spare;
 	const char *also[2];
 	bool verbose;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/core.h"
 #include "sim_case.h"
 
 struct sim_options sim_plain(void)
@@ -75,6 +76,11 @@ void sim_assert_established(struct sim *sim, unsigned int pairs)
 		assert_int_equal(sim_isakmps(sim, side), 1);
 	}
 	sim_assert_up(sim);
+}
+
+struct moat_tunnel_conf *sim_tunnel_conf(struct sim *sim, int side)
+{
+	return &TAILQ_FIRST(&sim_core(sim, side)->tunnels)->conf;
 }
 
 unsigned int sim_occurs(const char *ladder, const char *word)

@@ -56,7 +56,8 @@ static void fill_pairs(const struct sim *sim, int side, unsigned int first,
 			s->local_port[1] = s->remote_port[1] = UINT16_MAX;
 			s->protocol = sim->options.protocol;
 			if (sim->options.narrow && side == 1)
-				s->remote.last.bytes[2] |= 15;
+				(sim->options.narrow_local ? &s->local : &s->remote)
+					->last.bytes[2] |= 15;
 			if (sim->options.ports[side][1]) {
 				memcpy(s->local_port, sim->options.ports[side],
 				       sizeof(s->local_port));

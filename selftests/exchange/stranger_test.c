@@ -78,6 +78,28 @@ static void not_afresh(void **state)
 	}
 }
 
+/* It comes late: what was made since then is none of what the peer has lost. */
+static void late_contact(void **state)
+{
+	(void)state;
+	for (int stranger = 0; stranger < 2; stranger++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = start(&o, stranger);
+
+		sim_control(sim, 0, MOAT_EV_REKEY);
+		sim_run(sim, 5 * SECOND);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), 2);
+		say_afresh(sim);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 1 + stranger);
+		assert_int_equal(sim_rekeys(sim, 1), 1);
+		sim_run(sim, 100 * SECOND);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 1);
+		sim_assert_up(sim);
+		assert_int_equal(sim_rekeys(sim, 1), 1);
+		sim_free(sim);
+	}
+}
+
 /* It was true, and nobody makes others: they end in time. */
 static void no_others(void **state)
 {
@@ -214,11 +236,13 @@ static void sends(void **state)
 }
 
 /* Up to a second ISAKMP SA, when the IPsec SAs are those made under the first. */
-static struct sim *start_replaced(bool stranger)
+static struct sim *start_replaced(bool stranger, uint32_t dpd)
 {
 	struct sim_options o = sim_plain();
 	struct sim *sim;
 
+	o.dpd = dpd;
+	o.dpd_timeout = 3 * dpd;
 	o.ike_lifetime = 1200;
 	o.lifetime = 36000;
 	sim = start(&o, stranger);
@@ -233,7 +257,7 @@ static void made_under_it(void **state)
 {
 	(void)state;
 	for (int stranger = 0; stranger < 2; stranger++) {
-		struct sim *sim = start_replaced(stranger);
+		struct sim *sim = start_replaced(stranger, 0);
 
 		sim_run(sim, 200 * SECOND);
 		assert_int_equal(sim_isakmps(sim, 0), 1 + stranger);
@@ -270,7 +294,7 @@ static void deleted_with_it(void **state)
 {
 	(void)state;
 	for (int stranger = 0; stranger < 2; stranger++) {
-		struct sim *sim = start_replaced(stranger);
+		struct sim *sim = start_replaced(stranger, 0);
 
 		delete_oldest(sim);
 		assert_int_equal(sim_logged(sim, 1, "ike-deleted"), 1);
@@ -280,6 +304,24 @@ static void deleted_with_it(void **state)
 		assert_int_equal(sim_packets_lost(sim), 0);
 		sim_free(sim);
 	}
+}
+
+/* Of two ISAKMP SAs the peer has forgotten one: it is not dead. */
+static void forgotten(void **state)
+{
+	struct sim *sim = start_replaced(true, 20);
+
+	(void)state;
+	/* By then that it is a newer one does not make the older one doubtful. */
+	sim_run(sim, 60 * SECOND);
+	assert_int_equal(sim_isakmps(sim, 1), 2);
+	moat_isakmp_remove(TAILQ_FIRST(&sim_core(sim, 0)->isakmps));
+	sim_run(sim, 100 * SECOND);
+	assert_int_equal(sim_isakmps(sim, 1), 1);
+	assert_int_equal(sim_logged(sim, 1, "peer-dead"), 0);
+	sim_assert_up(sim);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
 }
 
 /* When it was the last one, the tunnel may have been taken down: nothing is begun. */
@@ -301,11 +343,12 @@ static void last_deleted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(not_afresh),	 cmocka_unit_test(no_others),
-		cmocka_unit_test(message_3),	 cmocka_unit_test(sends_early),
-		cmocka_unit_test(sends),	 cmocka_unit_test(installs),
-		cmocka_unit_test(made_under_it), cmocka_unit_test(deleted_with_it),
-		cmocka_unit_test(last_deleted),
+		cmocka_unit_test(late_contact),	   cmocka_unit_test(not_afresh),
+		cmocka_unit_test(no_others),	   cmocka_unit_test(message_3),
+		cmocka_unit_test(sends_early),	   cmocka_unit_test(sends),
+		cmocka_unit_test(installs),	   cmocka_unit_test(made_under_it),
+		cmocka_unit_test(deleted_with_it), cmocka_unit_test(last_deleted),
+		cmocka_unit_test(forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
