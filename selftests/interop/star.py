@@ -110,7 +110,8 @@ class Strongswan(Placed, peers.Strongswan):
         if child:
             self._swanctl("--rekey", "--child-id", child, check=False)
             with contextlib.suppress(Failed):
-                until("other IPsec SAs", lambda: self._newest("INSTALLED") != child, AGAIN)
+                until("other IPsec SAs",
+                      lambda: self._newest("INSTALLED") not in ("", child), AGAIN)
         ike = self._newest("ESTABLISHED")
         if ike:
             self._swanctl("--rekey", "--ike-id", ike, check=False)
