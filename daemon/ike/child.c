@@ -6,13 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPARE_LIFE   (2 * MOAT_SECOND)	 /* after the kernel should have deleted it */
 #define ASK_NEEDED   5			 /* seconds */
 #define OLD_NEEDED   (180 * MOAT_SECOND) /* a message 2 comes no later than this */
 #define REPEATED_FOR (60 * MOAT_SECOND)	 /* a message 1 comes no later than this */
-#define INSTALL_WAIT (MOAT_SECOND / 2)	 /* and message 2 is not repeated before */
 
-static void switch_due(struct moat_ike *ike, void *owner);
 static void end_due(struct moat_ike *ike, void *owner);
 
 static struct moat_ike *core(const struct moat_child *child)
@@ -64,7 +61,8 @@ struct moat_child *moat_child_alloc(struct moat_pair *pair)
 	child->pair = pair;
 	child->rekey_timer =
 		(struct moat_timer){ .fire = moat_child_rekey_due, .owner = child };
-	child->switch_timer = (struct moat_timer){ .fire = switch_due, .owner = child };
+	child->switch_timer =
+		(struct moat_timer){ .fire = moat_child_switch_due, .owner = child };
 	child->end_timer = (struct moat_timer){ .fire = end_due, .owner = child };
 	TAILQ_INSERT_TAIL(&pair->children, child, link);
 	return child;
@@ -165,7 +163,8 @@ static void resolve_collision(struct moat_child *child)
 	TAILQ_FOREACH(other, &child->pair->children, link) {
 		/* Adopted without a nonce, it is nobody's rival. */
 		if (other == child || !other->complete || other->old ||
-		    other->redundant || !other->nonce.len || !collide(child, other))
+		    other->redundant || other->unheard || !other->nonce.len ||
+		    !collide(child, other))
 			continue;
 		if (lower(moat_blob_view(&child->nonce), moat_blob_view(&other->nonce)))
 			make_redundant(child);
@@ -192,6 +191,7 @@ static void retire(struct moat_child *old, const struct moat_child *by)
 	struct moat_ike *ike = core(old);
 
 	old->old = true;
+	old->unheard = false;
 	old->old_since = ike->now;
 	moat_timer_stop(&ike->timers, &old->rekey_timer);
 	moat_timer_stop(&ike->timers, &old->switch_timer);
@@ -211,23 +211,24 @@ void moat_child_leave(struct moat_child *child)
 }
 
 /* They were kept for what the peer might send on them: now it has the new one. */
-static void retire_adopted(struct moat_child *by)
+static void retire_others(struct moat_child *by)
 {
 	struct moat_child *child;
 
 	TAILQ_FOREACH(child, &by->pair->children, link) {
-		if (child->adopted && !child->old && child != by)
+		if ((child->adopted || child->unheard) && !child->old && child != by)
 			retire(child, by);
 	}
 }
 
-static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answer)
+void moat_child_switch(struct moat_child *child, void *owner, moat_answer_fn answer)
 {
 	struct moat_pair *pair = child->pair;
 	struct moat_child *old = pair->current;
 	struct moat_act *act;
 
 	moat_timer_stop(&core(child)->timers, &child->switch_timer);
+	child->unheard = false;
 	moat_pair_ends(pair, &child->local, &child->remote);
 	act = moat_act_new(core(child)->acts, MOAT_ACT_POLICY_SWITCH);
 	act->sa = child->out;
@@ -241,7 +242,7 @@ static void switch_to(struct moat_child *child, void *owner, moat_answer_fn answ
 		pair->tunnel->rekeys++;
 		retire(old, child);
 	}
-	retire_adopted(child);
+	retire_others(child);
 	moat_tunnel_check(pair->tunnel);
 }
 
@@ -268,7 +269,7 @@ void moat_child_resume(struct moat_child *child, bool current)
 
 	child->complete = true;
 	child->expires = child->established + child->life * MOAT_SECOND;
-	moat_timer_set(&ike->timers, &child->end_timer, child->expires + SPARE_LIFE);
+	moat_timer_set(&ike->timers, &child->end_timer, child->expires + MOAT_SPARE_LIFE);
 	if (!current)
 		return;
 	child->pair->current = child;
@@ -278,52 +279,6 @@ void moat_child_resume(struct moat_child *child, bool current)
 	 * ISAKMP SA. The timer goes on asking until there are new SAs.
 	 */
 	moat_timer_after(ike, &child->rekey_timer, moat_core_jitter(ike, MOAT_SECOND));
-}
-
-/*
- * The old SA must not end while we wait: of a short life little may be left. Who sends
- * but not on the new one most likely waits for message 3; a Moat asks for it.
- */
-static uint64_t switch_wait(const struct moat_child *child)
-{
-	const struct moat_child *current = child->pair->current;
-	uint64_t now = core(child)->now;
-	uint64_t left = current && current->expires > now ? current->expires - now : 0;
-	uint64_t wait = MOAT_SWITCH_WAIT * MOAT_SECOND;
-
-	if (current && current->used && !moat_quick_of_moat(child))
-		wait *= 4;
-	return left / 2 < wait ? left / 2 : wait;
-}
-
-/* After 1, 3, 7... s: longer than a peer waits before it repeats message 2. */
-static uint64_t next_step(const struct moat_child *child)
-{
-	return core(child)->now - child->established + MOAT_SECOND;
-}
-
-/* Until it is due, and in steps to see to message 3. */
-static void wait_on(struct moat_child *child)
-{
-	uint64_t step = next_step(child);
-	uint64_t left = child->switch_by - core(child)->now;
-
-	moat_timer_after(core(child), &child->switch_timer, step < left ? step : left);
-}
-
-/*
- * libreswan sends on the SAs before it has message 3, and gives them up a minute
- * later, when it has repeated message 2 in vain, as it does if this daemon dies now:
- * who sends has message 3 only if message 2 does not come again.
- */
-static void wait_for_peer(struct moat_child *child)
-{
-	uint64_t wait = switch_wait(child);
-
-	if (child->used && next_step(child) < wait)
-		wait = next_step(child);
-	child->switch_by = core(child)->now + wait;
-	wait_on(child);
 }
 
 /* Between the same ends? Else there is nobody left who hears what the old one sends. */
@@ -346,7 +301,7 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 	child->completed = ++ike->sequence;
 	child->established = ike->now;
 	child->expires = ike->now + life;
-	moat_timer_set(&ike->timers, &child->end_timer, child->expires + SPARE_LIFE);
+	moat_timer_set(&ike->timers, &child->end_timer, child->expires + MOAT_SPARE_LIFE);
 	moat_timer_after(ike, &child->rekey_timer,
 			 moat_rekey_after(ike, life, child->initiator));
 	pair->asked = false;
@@ -362,42 +317,11 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 	}
 	if (pair->current && child->initiator && same_place(child, pair->current)) {
 		/* strongSwan installs its SAs at message 3 only: let it get there. */
-		wait_for_peer(child);
+		moat_child_wait(child);
 		return false;
 	}
-	switch_to(child, owner, answer);
+	moat_child_switch(child, owner, answer);
 	return owner != NULL;
-}
-
-void moat_child_repeated(struct moat_child *child)
-{
-	/* That of a redundant one waits for something else: watch_redundant(). */
-	if (child->switch_timer.slot && !child->redundant)
-		wait_for_peer(child);
-}
-
-static void switch_due(struct moat_ike *ike, void *owner)
-{
-	struct moat_child *child = owner;
-	struct moat_pair *pair = child->pair;
-
-	if (!child->complete) {
-		moat_quick_proved(child);
-		return;
-	}
-	if (!child->redundant && ike->now < child->switch_by) {
-		moat_quick_insist(child);
-		wait_on(child);
-		return;
-	}
-	if (child->redundant) {
-		if (pair->current && pair->current->used)
-			return;
-		child->redundant = false;
-		moat_timer_set(&ike->timers, &child->end_timer,
-			       child->expires + SPARE_LIFE);
-	}
-	switch_to(child, NULL, NULL);
 }
 
 /* The next best when the current one has gone: one that was not sent on yet. */
@@ -447,7 +371,7 @@ static void go_back(struct moat_child *child)
 
 	child->old = false;
 	child->pair->current = child;
-	moat_timer_set(&ike->timers, &child->end_timer, child->expires + SPARE_LIFE);
+	moat_timer_set(&ike->timers, &child->end_timer, child->expires + MOAT_SPARE_LIFE);
 	moat_timer_after(ike, &child->rekey_timer, moat_core_jitter(ike, MOAT_SECOND));
 	moat_act_log(ike->acts, MOAT_LOG_INFO, "ipsec-back", tunnel_name(child),
 		     "the SAs before, %08x in, %08x out, are used again until there are "
@@ -505,7 +429,7 @@ bool moat_child_fallback(struct moat_pair *pair)
 	struct moat_child *child = fallback(pair);
 
 	if (child) {
-		switch_to(child, NULL, NULL);
+		moat_child_switch(child, NULL, NULL);
 		return true;
 	}
 	child = previous(pair);
@@ -550,7 +474,9 @@ static void end_due(struct moat_ike *ike, void *owner)
 
 bool moat_child_has_next(struct moat_pair *pair)
 {
-	return fallback(pair);
+	const struct moat_child *next = fallback(pair);
+
+	return next && !next->unheard;
 }
 
 static bool has_spi(const struct moat_child *child, uint8_t direction, uint8_t protocol,
@@ -579,45 +505,6 @@ struct moat_child *moat_child_find(struct moat_ike *ike, uint32_t policy,
 			return child;
 	}
 	return NULL;
-}
-
-/*
- * The peer sends on what we hold for redundant. If it does not move to the other
- * one soon, it does not have that one: the rest of its handshake was lost.
- */
-static void watch_redundant(struct moat_child *child)
-{
-	if (child->out && child->pair->current && !child->pair->current->used)
-		moat_timer_after(core(child), &child->switch_timer,
-				 2 * MOAT_SWITCH_WAIT * MOAT_SECOND);
-}
-
-void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
-{
-	struct moat_child *child =
-		moat_child_find(ike, event->first_use.policy, MOAT_DIRECTION_IN,
-				event->first_use.protocol, event->first_use.spi);
-
-	if (!child)
-		return;
-	child->used = true;
-	/*
-	 * The peer sends on it, so it has message 2, and its inbound SA stands, or will
-	 * in a moment: libreswan installs that behind the outbound one, then sends
-	 * message 3.
-	 */
-	if (!child->complete && !child->initiator && !moat_quick_of_moat(child))
-		moat_timer_after(core(child), &child->switch_timer, INSTALL_WAIT);
-	else if (!child->complete)
-		moat_quick_proved(child);
-	else if (child->redundant)
-		watch_redundant(child);
-	else if (!child->switch_timer.slot)
-		return;
-	else if (moat_quick_of_moat(child))
-		switch_to(child, NULL, NULL);
-	else
-		wait_for_peer(child);
 }
 
 /* We may not send any more; what the peer sends on its SA still arrives. */

@@ -27,6 +27,7 @@
 /* Seconds; see daemon/README for the reasons. */
 #define MOAT_OLD_INBOUND    30 /* an old inbound SA stays after a switch */
 #define MOAT_SWITCH_WAIT    5  /* a rekey's initiator sends on the old SA */
+#define MOAT_SPARE_LIFE	    (2 * MOAT_SECOND) /* after the kernel should have deleted it */
 #define MOAT_HALF_OPEN_LIFE 30
 #define MOAT_HALF_OPEN_MAX  64	 /* per address of a peer, or network of strangers */
 #define MOAT_STRANGERS_MAX  1024 /* half open, of all strangers */
@@ -400,6 +401,8 @@ struct moat_child_sa {
  * @old: another child has taken its place, @old_since then
  * @redundant: the loser of two simultaneous quick modes
  * @used: a packet of the peer has come on it
+ * @unheard: it was waited for such a packet in vain, and it is not sent on;
+ *	@n_unheard of those that were to replace this one
  * @udp: in UDP, because of a NAT; @port is our own, @peer where the peer is now
  * @ending: moat_child_end() is at work
  * @adopted: an earlier daemon made it
@@ -435,6 +438,8 @@ struct moat_child {
 	bool old;
 	bool redundant;
 	bool used;
+	bool unheard;
+	unsigned int n_unheard;
 	bool ending;
 	bool adopted;
 	uint64_t begun;
@@ -506,6 +511,12 @@ void moat_child_add(struct moat_child *child, void *owner, moat_answer_fn answer
  * Return: true when the policy was switched and @answer will be called.
  */
 bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer);
+/** moat_child_switch() - send on it from now on; @owner and @answer as above */
+void moat_child_switch(struct moat_child *child, void *owner, moat_answer_fn answer);
+/** moat_child_wait() - switch when the peer does, or when it should have */
+void moat_child_wait(struct moat_child *child);
+/** moat_child_switch_due() - a timer: it should */
+void moat_child_switch_due(struct moat_ike *ike, void *owner);
 /** moat_child_has_next() - does one wait that was not sent on yet? */
 bool moat_child_has_next(struct moat_pair *pair);
 /** moat_child_rekey_due() - a timer: ask for others, if it still needs some */

@@ -194,6 +194,71 @@ static void sends_early(void **state)
 	sim_free(sim);
 }
 
+static struct sim *forgetting;
+static unsigned int answers;
+
+/* Of each quick mode that replaces another message 2 goes once, and no message 3 comes. */
+static bool forgotten_quick(int from, uint8_t exchange, unsigned int nth)
+{
+	unsigned int begun = 1 + sim_logged(forgetting, 0, "ipsec-rekey");
+	bool over = answers == begun;
+
+	(void)nth;
+	if (exchange != MOAT_X_QUICK)
+		return false;
+	if (from && !over)
+		answers++;
+	return over;
+}
+
+static void forget(struct sim *sim)
+{
+	forgetting = sim;
+	answers = 1;
+	sim_set_filter(sim, forgotten_quick);
+}
+
+/* strongSwan forgets a quick mode when it begins a new phase 1: another one is made. */
+static void never_had(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = start(&o, true);
+
+	(void)state;
+	forget(sim);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 18 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "ipsec-unheard"), 0);
+	sim_run(sim, 8 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "ipsec-unheard"), 1);
+	assert_int_equal(sim_logged(sim, 0, "ipsec-rekey"), 2);
+	assert_int_equal(switches(sim, 0), 1);
+	sim_set_filter(sim, NULL);
+	sim_run(sim, 20 * SECOND);
+	assert_in_range(switches(sim, 0), 2, 3);
+	sim_run(sim, 80 * SECOND);
+	assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 1);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 1);
+	sim_assert_up(sim);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
+/* Who never uses new SAs prefers old ones: a third pair is sent on all the same. */
+static void prefers_old(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = start(&o, true);
+
+	(void)state;
+	forget(sim);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 200 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "ipsec-unheard"), 2);
+	assert_int_equal(switches(sim, 0), 2);
+	sim_free(sim);
+}
+
 /* libreswan as initiator sends before it has its inbound SA: message 3 says that. */
 static void installs(void **state)
 {
@@ -347,7 +412,8 @@ int main(void)
 		cmocka_unit_test(no_others),	   cmocka_unit_test(message_3),
 		cmocka_unit_test(sends_early),	   cmocka_unit_test(sends),
 		cmocka_unit_test(installs),	   cmocka_unit_test(made_under_it),
-		cmocka_unit_test(deleted_with_it), cmocka_unit_test(last_deleted),
+		cmocka_unit_test(deleted_with_it), cmocka_unit_test(never_had),
+		cmocka_unit_test(prefers_old),	   cmocka_unit_test(last_deleted),
 		cmocka_unit_test(forgotten),
 	};
 

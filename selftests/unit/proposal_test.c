@@ -220,8 +220,8 @@ static void test_ike_attributes(void **state)
 	ike_hex(DOI "00 00 002c 01 01 00 01" IKE_T("0024", FINE "800b0001 800c0000"),
 		"no proposal fits; closest of 1 offered; the offer has a life duration "
 		"of 0");
-	ike_hex(DOI "00 00 0034 01 01 00 01" IKE_T(
-			"002c", FINE "800b0001 800c0e10 800b0001 800c0e11"),
+	ike_hex(DOI "00 00 0034 01 01 00 01" IKE_T("002c", FINE
+						   "800b0001 800c0e10 800b0001 800c0e11"),
 		"no proposal fits; closest of 1 offered; the offer has two different "
 		"life durations of one type");
 	ike_hex(DOI "00 00 0028 01 01 00 01" IKE_T("0020", FINE "800b0003"),

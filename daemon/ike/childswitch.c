@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * When a new pair of IPsec SAs is sent on: not before the peer has the other half of
+ * it, which Moat says and others show.
+ */
+#include "ike/ike1.h"
+
+#define INSTALL_WAIT (MOAT_SECOND / 2)	/* message 2 is not repeated before */
+#define UNHEARD_MAX  2			/* then it is one of those who prefer old SAs */
+#define UNHEARD_LEFT (60 * MOAT_SECOND) /* of life, for two more */
+
+static struct moat_ike *core(const struct moat_child *child)
+{
+	return child->pair->tunnel->ike;
+}
+
+/*
+ * The old SA must not end while we wait: of a short life little may be left. Who sends
+ * but not on the new one most likely waits for message 3; a Moat asks for it.
+ */
+static uint64_t switch_wait(const struct moat_child *child)
+{
+	const struct moat_child *current = child->pair->current;
+	uint64_t now = core(child)->now;
+	uint64_t left = current && current->expires > now ? current->expires - now : 0;
+	uint64_t wait = MOAT_SWITCH_WAIT * MOAT_SECOND;
+
+	if (current && current->used && !moat_quick_of_moat(child))
+		wait *= 4;
+	return left / 2 < wait ? left / 2 : wait;
+}
+
+/* After 1, 3, 7... s: longer than a peer waits before it repeats message 2. */
+static uint64_t next_step(const struct moat_child *child)
+{
+	return core(child)->now - child->established + MOAT_SECOND;
+}
+
+/* Until it is due, and in steps to see to message 3. */
+static void wait_on(struct moat_child *child)
+{
+	uint64_t step = next_step(child);
+	uint64_t left = child->switch_by - core(child)->now;
+
+	moat_timer_after(core(child), &child->switch_timer, step < left ? step : left);
+}
+
+/*
+ * libreswan sends on the SAs before it has message 3, and gives them up a minute
+ * later, when it has repeated message 2 in vain, as it does if this daemon dies now:
+ * who sends has message 3 only if message 2 does not come again.
+ */
+void moat_child_wait(struct moat_child *child)
+{
+	uint64_t wait = switch_wait(child);
+
+	if (child->used && next_step(child) < wait)
+		wait = next_step(child);
+	child->switch_by = core(child)->now + wait;
+	wait_on(child);
+}
+
+/*
+ * The peer sends, and not on the SAs that it should have had for so long: it does not
+ * have them. strongSwan forgets a quick mode that waits for message 3 when it replaces
+ * the ISAKMP SA. Those before are sent on until others work.
+ */
+static bool unheard(struct moat_child *child)
+{
+	struct moat_child *current = child->pair->current;
+	struct moat_tunnel *tunnel = child->pair->tunnel;
+	struct moat_ike *ike = tunnel->ike;
+
+	if (child->used || moat_quick_of_moat(child) || !current || !current->used ||
+	    current->n_unheard == UNHEARD_MAX ||
+	    current->expires < ike->now + UNHEARD_LEFT)
+		return false;
+	current->n_unheard++;
+	child->unheard = true;
+	moat_act_log(
+		ike->acts, MOAT_LOG_INFO, "ipsec-unheard", tunnel->conf.name,
+		"the peer does not send on the new SAs %08x in, %08x out, so it most "
+		"likely does not have them: asking for others",
+		child->sas[0].spi_in, child->sas[0].spi_out);
+	moat_timer_after(ike, &current->rekey_timer, moat_core_jitter(ike, MOAT_SECOND));
+	return true;
+}
+
+void moat_child_repeated(struct moat_child *child)
+{
+	/* That of a redundant one waits for something else: watch_redundant(). */
+	if (child->switch_timer.slot && !child->redundant)
+		moat_child_wait(child);
+}
+
+void moat_child_switch_due(struct moat_ike *ike, void *owner)
+{
+	struct moat_child *child = owner;
+	struct moat_pair *pair = child->pair;
+
+	if (!child->complete) {
+		moat_quick_proved(child);
+		return;
+	}
+	if (!child->redundant && ike->now < child->switch_by) {
+		moat_quick_insist(child);
+		wait_on(child);
+		return;
+	}
+	if (child->redundant) {
+		if (pair->current && pair->current->used)
+			return;
+		child->redundant = false;
+		moat_timer_set(&ike->timers, &child->end_timer,
+			       child->expires + MOAT_SPARE_LIFE);
+	}
+	if (!unheard(child))
+		moat_child_switch(child, NULL, NULL);
+}
+
+/*
+ * The peer sends on what we hold for redundant. If it does not move to the other
+ * one soon, it does not have that one: the rest of its handshake was lost.
+ */
+static void watch_redundant(struct moat_child *child)
+{
+	if (child->out && child->pair->current && !child->pair->current->used)
+		moat_timer_after(core(child), &child->switch_timer,
+				 2 * MOAT_SWITCH_WAIT * MOAT_SECOND);
+}
+
+void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
+{
+	struct moat_child *child =
+		moat_child_find(ike, event->first_use.policy, MOAT_DIRECTION_IN,
+				event->first_use.protocol, event->first_use.spi);
+
+	if (!child)
+		return;
+	child->used = true;
+	/*
+	 * The peer sends on it, so it has message 2, and its inbound SA stands, or will
+	 * in a moment: libreswan installs that behind the outbound one, then sends
+	 * message 3.
+	 */
+	if (!child->complete && !child->initiator && !moat_quick_of_moat(child))
+		moat_timer_after(core(child), &child->switch_timer, INSTALL_WAIT);
+	else if (!child->complete)
+		moat_quick_proved(child);
+	else if (child->redundant)
+		watch_redundant(child);
+	else if (!child->switch_timer.slot && !child->unheard)
+		return;
+	else if (moat_quick_of_moat(child))
+		moat_child_switch(child, NULL, NULL);
+	else
+		moat_child_wait(child);
+}
