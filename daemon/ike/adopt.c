@@ -315,7 +315,7 @@ void moat_adopt_end(struct moat_ike *ike)
 		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++)
 			adopted += resume_pair(&tunnel->pairs[i]);
 		if (adopted)
-			moat_dpd_watch(tunnel);
+			moat_dpd_watch(tunnel, ike->now);
 		if (adopted)
 			moat_act_log(ike->acts, MOAT_LOG_INFO, "ipsec-adopted",
 				     tunnel->conf.name,

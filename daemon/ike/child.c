@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define ASK_NEEDED   5			 /* seconds */
+#define DELETES	     3			 /* nobody answers them, so they may be lost */
 #define OLD_NEEDED   (180 * MOAT_SECOND) /* a message 2 comes no later than this */
 #define REPEATED_FOR (60 * MOAT_SECOND)	 /* a message 1 comes no later than this */
 
@@ -221,6 +222,18 @@ static void retire_others(struct moat_child *by)
 	}
 }
 
+/* The peer knows no such rule, and chose it: it lives as long as any other one. */
+static void prefer(struct moat_child *child)
+{
+	struct moat_ike *ike = core(child);
+	uint64_t left = child->expires > ike->now ? child->expires - ike->now : 0;
+
+	child->redundant = false;
+	moat_timer_set(&ike->timers, &child->end_timer, child->expires + MOAT_SPARE_LIFE);
+	moat_timer_after(ike, &child->rekey_timer,
+			 moat_rekey_after(ike, left, child->initiator));
+}
+
 void moat_child_switch(struct moat_child *child, void *owner, moat_answer_fn answer)
 {
 	struct moat_pair *pair = child->pair;
@@ -229,6 +242,8 @@ void moat_child_switch(struct moat_child *child, void *owner, moat_answer_fn ans
 
 	moat_timer_stop(&core(child)->timers, &child->switch_timer);
 	child->unheard = false;
+	if (child->redundant)
+		prefer(child);
 	moat_pair_ends(pair, &child->local, &child->remote);
 	act = moat_act_new(core(child)->acts, MOAT_ACT_POLICY_SWITCH);
 	act->sa = child->out;
@@ -370,6 +385,7 @@ static void go_back(struct moat_child *child)
 	struct moat_ike *ike = core(child);
 
 	child->old = false;
+	child->redundant = false;
 	child->pair->current = child;
 	moat_timer_set(&ike->timers, &child->end_timer, child->expires + MOAT_SPARE_LIFE);
 	moat_timer_after(ike, &child->rekey_timer, moat_core_jitter(ike, MOAT_SECOND));
@@ -393,16 +409,23 @@ static void delete_sa(struct moat_child *child, uint8_t direction)
 		child->switched = false;
 }
 
+static void say_deleted(const struct moat_child *child, struct moat_isakmp *sa)
+{
+	for (unsigned int i = 0; i < child->n_sas; i++)
+		moat_info_delete_child(sa, child->sas[i].protocol, child->sas[i].spi_in);
+}
+
 void moat_child_end(struct moat_child *child, bool notify, const char *why)
 {
 	struct moat_pair *pair = child->pair;
+	bool current = pair->current == child;
 	struct moat_isakmp *sa = notify ? moat_isakmp_ready(pair->tunnel) : NULL;
 
 	if (child->ending)
 		return;
 	child->ending = true;
-	for (unsigned int i = 0; sa && i < child->n_sas; i++)
-		moat_info_delete_child(sa, child->sas[i].protocol, child->sas[i].spi_in);
+	if (sa)
+		say_deleted(child, sa);
 	/* It was said when it was replaced; nobody answers, so that may have been lost. */
 	if (sa && child->old)
 		moat_adopt_replaced(child);
@@ -415,13 +438,13 @@ void moat_child_end(struct moat_child *child, bool notify, const char *why)
 			     tunnel_name(child), "SAs %08x in, %08x out deleted: %s",
 			     child->sas[0].spi_in, child->sas[0].spi_out, why);
 	moat_quick_child_gone(child);
-	if (pair->current == child)
+	if (current)
 		pair->current = NULL;
-	else
-		pair = NULL;
 	free_child(child);
-	if (pair)
+	if (current)
 		moat_pair_lost(pair);
+	else if (pair->current && pair->current->redundant && !fallback(pair))
+		prefer(pair->current);
 }
 
 bool moat_child_fallback(struct moat_pair *pair)
@@ -457,6 +480,20 @@ static bool needed(const struct moat_child *old)
 	return true;
 }
 
+/*
+ * A peer that knows no rule may still send on it, and stops when it is told: what comes
+ * until then is still opened. Return: true when it is to be told once more.
+ */
+static bool farewell(struct moat_child *child)
+{
+	struct moat_isakmp *sa = moat_isakmp_ready(child->pair->tunnel);
+
+	if (!child->used || !sa || sa->moat || ++child->deletes == DELETES)
+		return false;
+	say_deleted(child, sa);
+	return true;
+}
+
 static void end_due(struct moat_ike *ike, void *owner)
 {
 	struct moat_child *child = owner;
@@ -464,6 +501,10 @@ static void end_due(struct moat_ike *ike, void *owner)
 
 	if (!expired && needed(child)) {
 		moat_child_end_after(child, ASK_NEEDED);
+		return;
+	}
+	if (!expired && farewell(child)) {
+		moat_child_end_after(child, 1);
 		return;
 	}
 	moat_child_end(child, true,
@@ -548,12 +589,31 @@ void moat_child_expire(struct moat_ike *ike, const struct moat_event *event)
 	}
 }
 
+/* Ours as responder, newer than @than, that waits for message 3. */
+static struct moat_child *half_done(const struct moat_child *than)
+{
+	struct moat_child *child;
+
+	TAILQ_FOREACH(child, &than->pair->children, link) {
+		if (!child->complete && !child->initiator && child->in_added &&
+		    child->begun > than->begun)
+			break;
+	}
+	return child;
+}
+
 /* The peer deleted its inbound SA: nothing may be sent on ours any more. */
 static void deleted(struct moat_child *child)
 {
 	struct moat_pair *pair = child->pair;
+	struct moat_child *next = half_done(child);
 	bool current = pair->current == child;
 
+	/* Who deletes the old one has the new one: its message 3 may have been lost. */
+	if (current && next) {
+		moat_quick_proved(next);
+		current = pair->current == child;
+	}
 	if (!child->switched ||
 	    (!child->old && !(current && (fallback(pair) || previous(pair))))) {
 		moat_child_end(child, false, "the peer deleted them");

@@ -71,6 +71,7 @@ void moat_child_doubt(struct moat_child *child)
 {
 	struct moat_ike *ike = child->pair->tunnel->ike;
 
+	child->doubted = true;
 	moat_child_end_after(child, MOAT_OLD_INBOUND);
 	if (child == child->pair->current)
 		moat_timer_after(ike, &child->rekey_timer,

@@ -25,7 +25,9 @@ static uint64_t switch_wait(const struct moat_child *child)
 	uint64_t left = current && current->expires > now ? current->expires - now : 0;
 	uint64_t wait = MOAT_SWITCH_WAIT * MOAT_SECOND;
 
-	if (current && current->used && !moat_quick_of_moat(child))
+	if (current && current->doubted)
+		wait = MOAT_SECOND;
+	else if (current && current->used && !moat_quick_of_moat(child))
 		wait *= 4;
 	return left / 2 < wait ? left / 2 : wait;
 }
@@ -72,7 +74,7 @@ static bool unheard(struct moat_child *child)
 	struct moat_ike *ike = tunnel->ike;
 
 	if (child->used || moat_quick_of_moat(child) || !current || !current->used ||
-	    current->n_unheard == UNHEARD_MAX ||
+	    current->doubted || current->n_unheard == UNHEARD_MAX ||
 	    current->expires < ike->now + UNHEARD_LEFT)
 		return false;
 	current->n_unheard++;
@@ -107,13 +109,8 @@ void moat_child_switch_due(struct moat_ike *ike, void *owner)
 		wait_on(child);
 		return;
 	}
-	if (child->redundant) {
-		if (pair->current && pair->current->used)
-			return;
-		child->redundant = false;
-		moat_timer_set(&ike->timers, &child->end_timer,
-			       child->expires + MOAT_SPARE_LIFE);
-	}
+	if (child->redundant && pair->current && pair->current->used)
+		return;
 	if (!unheard(child))
 		moat_child_switch(child, NULL, NULL);
 }

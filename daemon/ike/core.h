@@ -401,9 +401,11 @@ struct moat_child_sa {
  * @old: another child has taken its place, @old_since then
  * @redundant: the loser of two simultaneous quick modes
  * @used: a packet of the peer has come on it
+ * @doubted: the peer says that it has lost it
  * @unheard: it was waited for such a packet in vain, and it is not sent on;
  *	@n_unheard of those that were to replace this one
  * @udp: in UDP, because of a NAT; @port is our own, @peer where the peer is now
+ * @deletes: how often the peer was told that it ends
  * @ending: moat_child_end() is at work
  * @adopted: an earlier daemon made it
  * @under: of an adopted one: cookies of the ISAKMP SAs that the peer may have had
@@ -438,8 +440,10 @@ struct moat_child {
 	bool old;
 	bool redundant;
 	bool used;
+	bool doubted;
 	bool unheard;
 	unsigned int n_unheard;
+	unsigned int deletes;
 	bool ending;
 	bool adopted;
 	uint64_t begun;
@@ -539,8 +543,9 @@ struct moat_child *moat_child_find(struct moat_ike *ike, uint32_t policy,
 void moat_child_move(struct moat_child *child, const struct moat_endpoint *to);
 /** moat_dpd_prepare() - a tunnel is new */
 void moat_dpd_prepare(struct moat_tunnel *tunnel);
-/** moat_dpd_watch() - it has IPsec SAs and no ISAKMP SA: will the peer be heard? */
-void moat_dpd_watch(struct moat_tunnel *tunnel);
+/** moat_dpd_watch() - it has IPsec SAs and no ISAKMP SA: is the peer heard within
+ * dpd-timeout from @since? */
+void moat_dpd_watch(struct moat_tunnel *tunnel, uint64_t since);
 /**
  * moat_child_doubt() - the peer says that it knows nothing of it
  *

@@ -154,7 +154,7 @@ static void due(struct moat_ike *ike, void *owner)
 	}
 }
 
-/* Nobody asks after the peer of adopted SAs before there is an ISAKMP SA again. */
+/* Nobody asks after the peer before there is an ISAKMP SA again. */
 static void silence_due(struct moat_ike *ike, void *owner)
 {
 	struct moat_tunnel *tunnel = owner;
@@ -179,11 +179,11 @@ void moat_dpd_prepare(struct moat_tunnel *tunnel)
 	tunnel->silence = (struct moat_timer){ .fire = silence_due, .owner = tunnel };
 }
 
-void moat_dpd_watch(struct moat_tunnel *tunnel)
+void moat_dpd_watch(struct moat_tunnel *tunnel, uint64_t since)
 {
 	if (tunnel->terms.dpd)
-		moat_timer_after(tunnel->ike, &tunnel->silence,
-				 tunnel->terms.dpd_timeout * MOAT_SECOND);
+		moat_timer_set(&tunnel->ike->timers, &tunnel->silence,
+			       since + tunnel->terms.dpd_timeout * MOAT_SECOND);
 }
 
 void moat_dpd_start(struct moat_isakmp *sa)

@@ -29,13 +29,17 @@ static bool is_peer(const struct moat_tunnel *tunnel, const struct moat_addr *lo
 
 static void tell(struct moat_isakmp *sa, const struct moat_event *event)
 {
+	uint8_t protocol = event->unknown_spi.protocol == MOAT_IPPROTO_AH
+				   ? MOAT_PROTO_AH
+				   : MOAT_PROTO_ESP;
 	uint8_t octets[4];
 
 	moat_set32(octets, event->unknown_spi.spi);
-	moat_info_notify(sa, NULL,
-			 event->unknown_spi.protocol == MOAT_IPPROTO_AH ? MOAT_PROTO_AH
-									: MOAT_PROTO_ESP,
-			 MOAT_N_INVALID_SPI, moat_view(octets, sizeof(octets)));
+	moat_info_notify(sa, NULL, protocol, MOAT_N_INVALID_SPI,
+			 moat_view(octets, sizeof(octets)));
+	/* libreswan and strongSwan take no notice of that, but end what is deleted. */
+	if (!sa->moat)
+		moat_info_delete_child(sa, protocol, event->unknown_spi.spi);
 }
 
 void moat_spi_unknown(struct moat_ike *ike, const struct moat_event *event)

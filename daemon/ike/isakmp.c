@@ -59,6 +59,16 @@ static void forget_exchange(struct moat_isakmp *sa)
 	}
 }
 
+static void stop_timers(struct moat_isakmp *sa)
+{
+	struct moat_timers *timers = &sa->ike->timers;
+
+	moat_timer_stop(timers, &sa->life_timer);
+	moat_timer_stop(timers, &sa->rekey_timer);
+	moat_timer_stop(timers, &sa->dpd.timer);
+	moat_timer_stop(timers, &sa->keepalive_timer);
+}
+
 void moat_isakmp_remove(struct moat_isakmp *sa)
 {
 	struct moat_ike *ike = sa->ike;
@@ -70,10 +80,7 @@ void moat_isakmp_remove(struct moat_isakmp *sa)
 	TAILQ_REMOVE(&ike->isakmps, sa, link);
 	TAILQ_INSERT_TAIL(&ike->dead_isakmps, sa, link);
 	moat_core_forget(ike, sa);
-	moat_timer_stop(&ike->timers, &sa->life_timer);
-	moat_timer_stop(&ike->timers, &sa->rekey_timer);
-	moat_timer_stop(&ike->timers, &sa->dpd.timer);
-	moat_timer_stop(&ike->timers, &sa->keepalive_timer);
+	stop_timers(sa);
 	moat_flight_clear(ike, &sa->flight);
 	moat_fragment_forget(sa);
 	while (!LIST_EMPTY(&sa->quicks))
@@ -123,7 +130,7 @@ void moat_isakmp_reap(struct moat_ike *ike, const struct moat_tunnel *tunnel)
 
 		if (!sa->leaving || sa->tunnel == tunnel) {
 			TAILQ_REMOVE(&ike->dead_isakmps, sa, link);
-			moat_timer_stop(&ike->timers, &sa->life_timer);
+			stop_timers(sa);
 			forget_exchange(sa);
 			moat_renew_forget(sa);
 			moat_wipe(&sa->keys, sizeof(sa->keys));
@@ -234,6 +241,7 @@ void moat_isakmp_silent(struct moat_quick *quick, const char *why)
 	sa->stale = quick->begun_at > sa->established + ATTEMPT_LIFE;
 	if (!sa->stale)
 		moat_quick_fail(quick, why);
+	moat_dpd_watch(sa->tunnel, sa->tunnel->heard_at);
 	moat_isakmp_remove(sa);
 }
 
@@ -264,6 +272,9 @@ void moat_isakmp_see(struct moat_isakmp *sa, uint32_t message_id)
 			abort();
 	}
 	sa->seen[sa->n_seen++] = message_id;
+	/* One that is leaving still takes messages, and ends all the same. */
+	if (sa->dead)
+		return;
 	/* Not in this step: somebody may be at work with it. */
 	if (sa->n_seen == many_ids(sa) && !sa->rekeying)
 		moat_timer_after(sa->ike, &sa->rekey_timer, 1);
@@ -402,6 +413,9 @@ static void expire(struct moat_isakmp *sa)
 		if (other != sa && replaces(other, sa))
 			break;
 	}
+	/* Who was to make another one and could not has heard nothing of the peer. */
+	if (!other && sa->rekeying)
+		moat_dpd_watch(sa->tunnel, sa->tunnel->heard_at);
 	if (other ? sa->moat || !has_child(sa) : !moat_peer_has_children(sa->tunnel)) {
 		moat_isakmp_close(sa, sa->rekeying && other
 					      ? "a new one has taken its place"

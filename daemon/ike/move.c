@@ -173,7 +173,7 @@ static void move_tunnel(struct moat_tunnel *tunnel, const struct moat_tunnel_con
 	if (from.action == MOAT_ACTION_PROTECT && !tunnel->down) {
 		for (unsigned int i = 0; i < from.n_pairs; i++)
 			move_pair(&tunnel->pairs[i], &from, asked[i]);
-		moat_dpd_watch(tunnel);
+		moat_dpd_watch(tunnel, tunnel->ike->now);
 		if (!ike->adopting)
 			moat_tunnel_start(tunnel);
 	}

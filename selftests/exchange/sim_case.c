@@ -78,6 +78,14 @@ void sim_assert_established(struct sim *sim, unsigned int pairs)
 	sim_assert_up(sim);
 }
 
+void sim_estrange(struct sim *sim)
+{
+	/* Its vendor id: the first octets are enough to make it another one. */
+	static const uint8_t own[] = { 0xd3, 0x9c, 0x0b, 0x0e, 0x6b, 0xa5, 0x07, 0xe6 };
+
+	sim_spoil(sim, own, sizeof(own));
+}
+
 struct moat_tunnel_conf *sim_tunnel_conf(struct sim *sim, int side)
 {
 	return &TAILQ_FIRST(&sim_core(sim, side)->tunnels)->conf;

@@ -20,6 +20,8 @@ bool sim_lose_main_3(int from, uint8_t exchange, unsigned int nth);
 void sim_assert_up(struct sim *sim);
 /** sim_assert_established() - both are up, with so many SAs each way that agree */
 void sim_assert_established(struct sim *sim, unsigned int sas);
+/** sim_estrange() - to each other both sides are no Moat: before they meet */
+void sim_estrange(struct sim *sim);
 /** sim_tunnel_conf() - of a side's first tunnel, to change it */
 struct moat_tunnel_conf *sim_tunnel_conf(struct sim *sim, int side);
 /** sim_occurs() - how often a word stands in a ladder */

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What ends while something else is under way: SAs that were to be replaced, SAs that
+ * were to replace them, and the ISAKMP SA by which a dead peer is noticed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "sim_case.h"
+#include "sim_insider.h"
+
+#define SECOND 1000
+
+static uint32_t next_id;
+
+static struct moat_pair *pair_of(struct sim *sim, int side)
+{
+	return &TAILQ_FIRST(&sim_core(sim, side)->tunnels)->pairs[0];
+}
+
+static struct moat_isakmp *newest(struct sim *sim, int side)
+{
+	return TAILQ_LAST(&sim_core(sim, side)->isakmps, moat_isakmps);
+}
+
+/* Side 0 says DELETE to side 1 under its newest ISAKMP SA. */
+static void say_delete(struct sim *sim, uint8_t protocol, const uint8_t *spi, uint8_t len)
+{
+	struct moat_isakmp *sa = newest(sim, 0);
+	struct moat_ike1_out out;
+	uint32_t id = ++next_id;
+
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, id);
+	moat_build_delete(&out.b, protocol, len, moat_view(spi, len));
+	sim_insider_send(sim, sa, &out, id, false);
+}
+
+/* ... of the SA by which side 1 sends. */
+static void delete_child(struct sim *sim, const struct moat_child *child)
+{
+	uint8_t spi[4];
+
+	moat_set32(spi, child->sas[0].spi_out);
+	say_delete(sim, MOAT_PROTO_ESP, spi, sizeof(spi));
+}
+
+static void say_nothing(struct sim *sim)
+{
+	struct moat_isakmp *sa = newest(sim, 0);
+	struct moat_ike1_out out;
+	uint32_t id = ++next_id;
+
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, id);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, 40000, moat_view(NULL, 0),
+			  moat_view(NULL, 0));
+	sim_insider_send(sim, sa, &out, id, false);
+}
+
+static struct sim *start(const struct sim_options *o, bool stranger)
+{
+	struct sim *sim = sim_new(o);
+
+	next_id = 0x10000;
+	sim_run(sim, 100);
+	if (stranger)
+		sim_estrange(sim);
+	sim_up(sim, 0);
+	sim_run(sim, 5 * SECOND);
+	assert_int_equal(sim_done(sim, 0), 1);
+	sim_traffic(sim, 20);
+	return sim;
+}
+
+/* Of an ISAKMP SA that the peer has deleted the last messages come, and the last ids. */
+static void last_ids(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = start(&o, false);
+	struct moat_isakmp *theirs = newest(sim, 1);
+	struct moat_isakmp *ours = newest(sim, 0);
+	uint8_t spi[2 * MOAT_COOKIE_LEN];
+
+	(void)state;
+	memcpy(spi, ours->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, ours->cky.r, MOAT_COOKIE_LEN);
+	while (theirs->n_seen < MOAT_EXCHANGES_MAX / 8 * 7 - 2) {
+		say_nothing(sim);
+		sim_run(sim, 1);
+	}
+	say_delete(sim, MOAT_PROTO_ISAKMP, spi, sizeof(spi));
+	sim_run(sim, 1);
+	assert_int_equal(sim_isakmps(sim, 1), 0);
+	say_nothing(sim);
+	sim_run(sim, 60 * SECOND);
+	sim_free(sim);
+}
+
+static bool no_deletes(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return from == 0 && exchange == MOAT_X_INFORMATIONAL;
+}
+
+/*
+ * Of two quick modes at once the peer keeps the one that we do not: what is left lives
+ * on, and is replaced in time.
+ */
+static void other_choice(void **state)
+{
+	unsigned int chosen[2] = { 0 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed < 7; seed++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+		struct moat_child *child;
+
+		o.seed = seed;
+		sim = start(&o, true);
+		sim_run(sim, 100 * SECOND);
+		sim_control(sim, 0, MOAT_EV_REKEY);
+		sim_control(sim, 1, MOAT_EV_REKEY);
+		sim_run(sim, 9 * SECOND);
+		TAILQ_FOREACH(child, &pair_of(sim, 1)->children, link) {
+			if (child->old)
+				delete_child(sim, child);
+		}
+		delete_child(sim, pair_of(sim, 1)->current);
+		sim_set_filter(sim, no_deletes);
+		sim_run(sim, 100);
+		assert_non_null(pair_of(sim, 1)->current);
+		chosen[pair_of(sim, 1)->current->initiator]++;
+		sim_run(sim, 3700 * SECOND);
+		assert_int_equal(sim_logged(sim, 1, "pair-lost"), 0);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT) > 0, 1);
+		sim_free(sim);
+	}
+	/* Both ways have been seen. */
+	assert_true(chosen[0] && chosen[1]);
+}
+
+static bool message_3_once(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 0 && exchange == MOAT_X_QUICK && nth == 4;
+}
+
+/* The peer deletes the old one at once, and its message 3 was lost: it has the new one. */
+static void deleted_before_3(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = start(&o, i & 1);
+		const struct moat_child *old = pair_of(sim, 1)->current;
+
+		sim_run(sim, 10 * SECOND);
+		sim_set_filter(sim, message_3_once);
+		sim_control(sim, 0, MOAT_EV_REKEY);
+		sim_run(sim, 300);
+		if (i & 2)
+			sim_insider_packet(sim, 1);
+		delete_child(sim, old);
+		for (int tick = 0; tick < 500; tick++) {
+			sim_run(sim, 10);
+			if (tick > 10)
+				assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT),
+						 1);
+		}
+		assert_int_equal(sim_logged(sim, 1, "pair-lost"), 0);
+		sim_free(sim);
+	}
+}
+
+/* A peer that was rebooted brings up one pair of two: the other one soon works, too. */
+static void rebooted(void **state)
+{
+	(void)state;
+	for (int stranger = 0; stranger < 2; stranger++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+		uint64_t since;
+
+		o.nets = 2;
+		o.lifetime = 28800;
+		sim = start(&o, stranger);
+		sim_run(sim, 100 * SECOND);
+		sim_traffic(sim, 0);
+		sim_run(sim, SECOND);
+		sim_reboot(sim, 1);
+		sim_run(sim, 100);
+		since = sim_now(sim);
+		sim_acquire(sim, 1, 0);
+		sim_run(sim, 5 * SECOND);
+		for (unsigned int i = 0; i < 4; i++) {
+			const struct moat_child *child = pair_of(sim, 0)[i].current;
+
+			assert_true(!child || child->established > since);
+		}
+		sim_free(sim);
+	}
+}
+
+static bool dead(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)from;
+	(void)exchange;
+	(void)nth;
+	return true;
+}
+
+/* The peer dies just before a rekey of either phase, or when other traffic asks. */
+static void dies(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 5; i++) {
+		struct sim_options o = sim_plain();
+		struct moat_child *child;
+		struct sim *sim;
+
+		o.nets = 2;
+		o.dpd = 30;
+		o.dpd_timeout = 120;
+		o.lifetime = 28800;
+		sim = sim_new(&o);
+		sim_run(sim, 100);
+		sim_acquire(sim, 0, 0);
+		sim_run(sim, 300 * SECOND);
+		sim_set_filter(sim, dead);
+		child = moat_peer_next_child(newest(sim, 0)->tunnel, NULL);
+		if (i & 1)
+			moat_timer_after(sim_core(sim, 0), &newest(sim, 0)->rekey_timer,
+					 5);
+		if (i & 2)
+			moat_timer_after(sim_core(sim, 0), &child->rekey_timer, 5);
+		if (i & 4)
+			sim_acquire(sim, 0, 1);
+		sim_run(sim, 125 * SECOND);
+		assert_int_equal(sim_logged(sim, 0, "peer-dead"), 1);
+		assert_int_equal(sim_count(sim, 0, MOAT_DIRECTION_OUT), 0);
+		sim_free(sim);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(last_ids),
+		cmocka_unit_test(other_choice),
+		cmocka_unit_test(deleted_before_3),
+		cmocka_unit_test(rebooted),
+		cmocka_unit_test(dies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
