@@ -455,8 +455,6 @@ void moat_phase1_take_contact(struct moat_ike1_in *in);
 
 /* ---- authentication, either exchange: ike1_auth.c ---- */
 
-/** moat_auth_supported() - do we have this method (RFC 2409 appendix A)? */
-bool moat_auth_supported(uint16_t method);
 /** moat_auth_skeyid() - ask for SKEYID; ends in moat_phase1_have_part() */
 void moat_auth_skeyid(struct moat_isakmp *sa);
 /** moat_auth_late_skeyid() - SKEYID of methods that need no secret of their own */

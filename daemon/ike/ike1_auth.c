@@ -19,12 +19,6 @@ static uint16_t method(const struct moat_isakmp *sa)
 	return sa->tunnel->conf.auth;
 }
 
-bool moat_auth_supported(uint16_t method)
-{
-	return method == MOAT_METHOD_PSK || method == MOAT_METHOD_RSA_SIG ||
-	       moat_enc_method(method);
-}
-
 /* ---- SKEYID ---- */
 
 static void have_skeyid(struct moat_ike *ike, void *owner, const struct moat_event *event)

@@ -348,14 +348,66 @@ static void explain(struct moat_ike1_in *in, const struct moat_selector *s,
 			 &in->sa->remote.addr, why, "phase 2");
 }
 
+/*
+ * A pair of networks sends on one pair of SAs, so with narrow = true one part of it can
+ * have them: SAs for another part would take the place of those, and be replaced in turn.
+ */
+static bool is_other(const struct moat_selector *have, const struct moat_selector *s)
+{
+	return !moat_range_within(&have->local, &s->local) ||
+	       !moat_range_within(&have->remote, &s->remote);
+}
+
+static const struct moat_selector *other_part(const struct moat_pair *pair,
+					      const struct moat_selector *s)
+{
+	const struct moat_child *child;
+	const struct moat_isakmp *sa;
+	const struct moat_quick *quick;
+
+	TAILQ_FOREACH(child, &pair->children, link) {
+		if (!child->old && !child->doubted && is_other(&child->selector, s))
+			return &child->selector;
+	}
+	TAILQ_FOREACH(sa, &pair->tunnel->ike->isakmps, link) {
+		LIST_FOREACH(quick, &sa->quicks, link) {
+			if (quick->pair == pair && !quick->initiator &&
+			    is_other(&quick->selector, s))
+				return &quick->selector;
+		}
+	}
+	return NULL;
+}
+
+static void explain_part(const struct moat_selector *part, struct moat_mismatch *why)
+{
+	char local[2 * MOAT_ADDR_STRLEN];
+	char remote[2 * MOAT_ADDR_STRLEN];
+
+	snprintf(
+		why->text, sizeof(why->text),
+		"with narrow = true one part of a pair of networks has SAs at a time, and "
+		"local-net %s, remote-net %s has: name each part in local-net and "
+		"remote-net",
+		moat_range_str(&part->local, local),
+		moat_range_str(&part->remote, remote));
+}
+
 struct moat_pair *moat_quick_pair(struct moat_ike1_in *in, const struct moat_selector *s)
 {
 	struct moat_pair *pair = find_pair(in->sa, s, false);
 	struct moat_mismatch why = { .key = MOAT_CONF_LOCAL_NET };
+	const struct moat_selector *part = NULL;
 
 	/* Just what was asked for comes before what holds it. */
-	if (!pair)
+	if (!pair) {
 		pair = find_pair(in->sa, s, true);
+		part = pair ? other_part(pair, s) : NULL;
+	}
+	if (part) {
+		explain_part(part, &why);
+		pair = NULL;
+	}
 	if (!pair && in->sa->tunnel->template)
 		pair = moat_wild_pair(in->sa->tunnel, s, &why);
 	if (pair)

@@ -215,6 +215,12 @@ static void explain_pairs(struct moat_mismatch *why, struct moat_text *t,
 		moat_text_add(t, "; the offer has %s", best->seen.bad);
 }
 
+bool moat_auth_supported(uint16_t method)
+{
+	return method == MOAT_METHOD_PSK || method == MOAT_METHOD_RSA_SIG ||
+	       method == MOAT_METHOD_RSA_ENC || method == MOAT_METHOD_RSA_ENC_REVISED;
+}
+
 /* The line of the configuration that would accept the closest offer. */
 static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
 			   const struct closest *best)
@@ -236,9 +242,15 @@ static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
 		if (moat_ike_alg_weak(&alg, weak))
 			moat_text_add(t, " and set weak = true (%s)", weak);
 	}
-	if (best->diff & DIFF_METHOD)
+	if (!(best->diff & DIFF_METHOD))
+		return;
+	if (best->seen.method <= UINT16_MAX &&
+	    moat_auth_supported((uint16_t)best->seen.method))
 		moat_text_add(t, "; set auth = \"%s\"",
 			      moat_auth_method_name((uint16_t)best->seen.method));
+	else
+		moat_text_add(t, "; Moat does not have that authentication: change the "
+				 "peer's");
 }
 
 static int explain(const struct closest *best, const struct moat_ike_want *want,
@@ -283,6 +295,27 @@ static void take(const struct moat_ike_want *want, const struct moat_ike_alg *al
 	choice->shortened = choice->life_seconds != s->life.seconds;
 }
 
+/*
+ * In aggressive mode the public value comes with the offer: of what we have with other
+ * groups none can be taken, but it says what is different.
+ */
+static void consider_unusable(const struct moat_ike_want *want,
+			      const struct moat_sa_payload *sa, struct closest *best)
+{
+	struct seen s;
+
+	for (unsigned int i = 0; i < want->algs->count; i++)
+		for (unsigned int k = 0; k < sa->proposal_count; k++) {
+			if (sa->proposals[k].protocol == MOAT_PROTO_ISAKMP &&
+			    find_in(sa, &sa->proposals[k], &want->algs->alg[i],
+				    want->method, &s, best))
+				best->structure =
+					"what fits has another group than the "
+					"public value: the peer must offer that "
+					"group first, or main mode";
+		}
+}
+
 static bool usable(const struct moat_ike_want *want, const struct moat_ike_alg *alg)
 {
 	return want->group == MOAT_GROUP_NONE || want->group == alg->group;
@@ -313,6 +346,8 @@ int moat_ike_choose(const struct moat_ike_want *want, const struct moat_sa_paylo
 				return 0;
 			}
 		}
+	if (!best.ours)
+		consider_unusable(want, sa, &best);
 	return explain(&best, want, role, why);
 }
 

@@ -84,6 +84,9 @@ struct moat_ike_choice {
  */
 void moat_ike_offer_build(struct moat_build *b, const struct moat_ike_want *want);
 
+/** moat_auth_supported() - do we have this method (RFC 2409 appendix A)? */
+bool moat_auth_supported(uint16_t method);
+
 /**
  * moat_ike_choose() - find the first of ours that the peer's SA payload holds
  * @want: ours

@@ -157,6 +157,15 @@ static const char *protocols(bool esp, bool ah)
 	return esp && ah ? "AH over ESP" : esp ? "ESP" : ah ? "AH" : "nothing";
 }
 
+static bool has_ipcomp(const struct moat_sa_payload *sa)
+{
+	for (unsigned int i = 0; i < sa->proposal_count; i++) {
+		if (sa->proposals[i].protocol == MOAT_PROTO_IPCOMP)
+			return true;
+	}
+	return false;
+}
+
 int moat_sa_explain(const struct moat_sa_closest *best, const struct moat_sa_want *want,
 		    const struct moat_sa_payload *sa, enum moat_sa_role role,
 		    struct moat_mismatch *why)
@@ -173,13 +182,22 @@ int moat_sa_explain(const struct moat_sa_closest *best, const struct moat_sa_wan
 		struct moat_sa_set set;
 		char offered[48];
 
+		bool ipcomp = has_ipcomp(sa);
+
 		moat_sa_gather(sa, 0, &set);
 		moat_text_add(&t, "no proposal fits");
 		snprintf(offered, sizeof(offered), "%s%s", protocols(set.esp, set.ah),
-			 set.other ? " with something else" : "");
+			 ipcomp	     ? " with IPCOMP"
+			 : set.other ? " with something else"
+				     : "");
 		moat_explain_pair(why, &t, "protocol", offered,
 				  protocols(moat_sa_usable(want->esp),
 					    moat_sa_usable(want->ah)));
+		if (ipcomp) {
+			moat_text_add(&t, "; Moat has no IPCOMP: the peer must not "
+					  "compress");
+			return -1;
+		}
 		moat_text_add(&t, "; set esp and ah to what the peer has");
 		why->key = set.esp ? MOAT_CONF_AH : MOAT_CONF_ESP;
 		return -1;

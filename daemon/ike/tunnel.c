@@ -231,8 +231,11 @@ void moat_peer_failed(struct moat_tunnel *tunnel, const char *why)
 			continue;
 		}
 		for (unsigned int i = 0; i < other->conf.n_pairs; i++) {
-			asked |= other->pairs[i].asked;
-			other->pairs[i].asked = false;
+			struct moat_pair *pair = &other->pairs[i];
+
+			asked |= pair->asked;
+			pair->missed = pair->trapped && pair->asked && !pair->current;
+			pair->asked = false;
 		}
 		if (asked)
 			moat_tunnel_failed(other, why);

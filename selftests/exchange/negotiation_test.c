@@ -184,6 +184,26 @@ static void narrowed_at(bool local)
 	sim_free(sim);
 }
 
+/* Two parts of one network: the first one has it, and nothing is replaced in turns. */
+static void two_parts(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 2;
+	o.narrow = true;
+	sim = sim_start(&o);
+	assert_true(sim_logged(sim, 1, "quick-no-pair") >= 1);
+	assert_non_null(strstr(sim_log_text(sim, 1, "quick-no-pair"),
+			       "one part of a pair of networks"));
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 2);
+	sim_run(sim, 200000);
+	assert_int_equal(sim_rekeys(sim, 1), 0);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), 2);
+	sim_free(sim);
+}
+
 /* A responder with wider networks takes the narrower ones, if it may. */
 static void narrowed(void **state)
 {
@@ -538,6 +558,7 @@ int main(void)
 		cmocka_unit_test(ports),
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(narrowed),
+		cmocka_unit_test(two_parts),
 		cmocka_unit_test(shorter_lifetime),
 		cmocka_unit_test(shorter_volume),
 		cmocka_unit_test(shorter_isakmp),

@@ -10,6 +10,8 @@
 #include "sim_case.h"
 #include "sim_insider.h"
 
+#define SECOND 1000
+
 static void assert_says(struct sim *sim, int side, const char *event, const char *words)
 {
 	if (!strstr(sim_log_text(sim, side, event), words))
@@ -58,6 +60,85 @@ static void no_reason(void **state)
 		assert_says(sim, 0, "ike-failed", "local-id");
 		sim_free(sim);
 	}
+}
+
+/* Side 1 is offered main mode with this method of authentication. */
+static struct sim *offered_method(uint16_t method)
+{
+	struct sim_options o = sim_plain();
+	struct moat_hdr hdr = { .cookie_i = { 1 }, .exchange = MOAT_X_MAIN };
+	struct sim *sim = sim_new(&o);
+	struct moat_build b;
+	uint8_t message[200];
+
+	sim_run(sim, 100);
+	moat_build_start(&b, message, sizeof(message), &hdr);
+	moat_build_sa(&b);
+	moat_build_proposal(&b, 1, MOAT_PROTO_ISAKMP, moat_view(NULL, 0), 1);
+	moat_build_transform(&b, 1, MOAT_KEY_IKE);
+	moat_build_attr(&b, MOAT_IKE_ENCRYPTION, 7);
+	moat_build_attr(&b, MOAT_IKE_KEY_LENGTH, 128);
+	moat_build_attr(&b, MOAT_IKE_HASH, 4);
+	moat_build_attr(&b, MOAT_IKE_GROUP, 19);
+	moat_build_attr(&b, MOAT_IKE_AUTH_METHOD, method);
+	moat_build_close(&b);
+	moat_build_close(&b);
+	moat_build_close(&b);
+	sim_inject(sim, 1, message, moat_build_finish(&b));
+	sim_run(sim, SECOND);
+	return sim;
+}
+
+/* Of methods that we do not have nobody is told to configure them. */
+static void other_methods(void **state)
+{
+	static const uint16_t methods[] = { MOAT_METHOD_RSA_SIG, 9, 65001, 65535 };
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		struct sim *sim = offered_method(methods[i]);
+
+		assert_says(sim, 1, "ike-no-proposal",
+			    i ? "Moat does not have that authentication"
+			      : "set auth = \"rsa-sig\"");
+		sim_free(sim);
+	}
+}
+
+/* The public value of aggressive mode comes with the offer: what is different is said. */
+static void aggressive_groups(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.aggressive = true;
+	o.ike[0] = "aes128-sha256-modp3072";
+	o.ike[1] = "aes128-sha256-modp2048";
+	sim = sim_start(&o);
+	assert_says(sim, 1, "ike-no-proposal",
+		    "group: offered modp3072, we have modp2048");
+	sim_free(sim);
+}
+
+/* Traffic has asked, and the first attempt was refused: there is another one soon. */
+static void asked_again(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.ike[1] = "aes256-sha256-ecp256";
+	sim = sim_new(&o);
+	sim_run(sim, 100);
+	sim_acquire(sim, 0, 0);
+	sim_run(sim, 4 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "ike-failed"), 1);
+	sim_run(sim, 12 * SECOND);
+	assert_in_range(sim_logged(sim, 0, "ike-failed"), 4, 6);
+	sim_run(sim, 60 * SECOND);
+	assert_in_range(sim_logged(sim, 0, "ike-failed"), 4, 6);
+	sim_free(sim);
 }
 
 /* One side has main mode, the other one aggressive mode, be it this or that way. */
@@ -334,11 +415,13 @@ static void other_group(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wrong_psk),	  cmocka_unit_test(no_reason),
-		cmocka_unit_test(other_exchange), cmocka_unit_test(all_refused),
-		cmocka_unit_test(two_tunnels),	  cmocka_unit_test(one_refused),
-		cmocka_unit_test(none_left),	  cmocka_unit_test(too_short),
-		cmocka_unit_test(other_group),	  cmocka_unit_test(refused_spi),
+		cmocka_unit_test(wrong_psk),	     cmocka_unit_test(no_reason),
+		cmocka_unit_test(other_methods),     cmocka_unit_test(asked_again),
+		cmocka_unit_test(aggressive_groups), cmocka_unit_test(other_exchange),
+		cmocka_unit_test(all_refused),	     cmocka_unit_test(two_tunnels),
+		cmocka_unit_test(one_refused),	     cmocka_unit_test(none_left),
+		cmocka_unit_test(too_short),	     cmocka_unit_test(other_group),
+		cmocka_unit_test(refused_spi),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

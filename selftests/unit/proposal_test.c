@@ -598,20 +598,16 @@ static void test_sa_attributes(void **state)
 	       "no proposal fits; closest of 1 offered; encryption: offered aes without "
 	       "a key length, we have aes128; Moat does not have all of that: change the "
 	       "peer's proposal");
-	sa_hex(ESP("00001000", "0018", "000c", "02", "80050002"),
-	       "no proposal fits; closest of 1 offered; encryption: offered des without "
-	       "a key length, we have aes128; Moat does not have all of that: change the "
-	       "peer's proposal");
 	sa_hex(ESP("00001000", "001c", "0010", "63", "80060080 80050063"),
 	       "no proposal fits; closest of 1 offered; encryption: offered ESP transform "
 	       "99 with 128-bit keys, we have aes128; integrity: offered integrity 99, "
 	       "we have sha1; Moat does not have all of that: change the peer's "
 	       "proposal");
-	/* ESP with IPCOMP under one number */
 	sa_hex(DOI
 	       "02 00 001c 01 03 04 01 00001000 00 00 0010 01 0c 0000 80060080 80050002"
 	       "00 00 0012 01 04 02 01 1234 00 00 0008 01 02 0000",
-	       "no proposal fits; protocol: offered ESP with something else, we have ESP; set esp and ah to what the peer has");
+	       "no proposal fits; protocol: offered ESP with IPCOMP, we have ESP; Moat "
+	       "has no IPCOMP: the peer must not compress");
 }
 
 static void test_udp_encapsulation(void **state)
