@@ -292,6 +292,9 @@ static unsigned int resume_pair(struct moat_pair *pair)
 	/* The edge left the policy as it was: another peer would cost it its SA. */
 	if (pair->inherited)
 		moat_pair_policy(pair, MOAT_ACT_POLICY_SET);
+	/* That is where the peer was reached last. */
+	if (pair->current)
+		moat_peer_use_address(pair->tunnel, &pair->current->remote);
 	while (child) {
 		struct moat_child *next = TAILQ_NEXT(child, link);
 

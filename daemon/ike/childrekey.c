@@ -39,7 +39,8 @@ static bool may_rest(const struct moat_child *child)
 {
 	const struct moat_tunnel *tunnel = child->pair->tunnel;
 
-	return !child->adopted && !tunnel->template && !moat_tunnel_persists(tunnel) &&
+	return !child->adopted && !child->doubted && !tunnel->template &&
+	       !moat_tunnel_persists(tunnel) &&
 	       tunnel->ike->now >= child->established + child->life * MOAT_SECOND / 2;
 }
 
@@ -67,11 +68,25 @@ void moat_child_rekey_due(struct moat_ike *ike, void *owner)
 		ask_for_others(child);
 }
 
+void moat_child_pass(struct moat_child *child)
+{
+	struct moat_child *current = child->pair->current;
+	struct moat_ike *ike = child->pair->tunnel->ike;
+
+	if (!child->complete || child->switched || child->old || child->redundant)
+		return;
+	moat_child_leave(child);
+	if (current)
+		moat_timer_after(ike, &current->rekey_timer,
+				 moat_core_jitter(ike, MOAT_SECOND));
+}
+
 void moat_child_doubt(struct moat_child *child)
 {
 	struct moat_ike *ike = child->pair->tunnel->ike;
 
 	child->doubted = true;
+	moat_child_pass(child);
 	moat_child_end_after(child, MOAT_OLD_INBOUND);
 	if (child == child->pair->current)
 		moat_timer_after(ike, &child->rekey_timer,

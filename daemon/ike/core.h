@@ -546,6 +546,8 @@ void moat_dpd_prepare(struct moat_tunnel *tunnel);
 /** moat_dpd_watch() - it has IPsec SAs and no ISAKMP SA: is the peer heard within
  * dpd-timeout from @since? */
 void moat_dpd_watch(struct moat_tunnel *tunnel, uint64_t since);
+/** moat_child_pass() - if it waits to be sent on: the peer will not have it, ask anew */
+void moat_child_pass(struct moat_child *child);
 /**
  * moat_child_doubt() - the peer says that it knows nothing of it
  *

@@ -96,7 +96,24 @@ static void renew_children(const struct moat_isakmp *sa)
 	struct moat_child *child;
 
 	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
-		if (child->isakmp == sa->id && child == child->pair->current)
+		if (child->isakmp != sa->id)
+			continue;
+		if (child == child->pair->current)
+			moat_timer_after(sa->ike, &child->rekey_timer,
+					 moat_core_jitter(sa->ike, MOAT_SECOND));
+		else
+			moat_child_pass(child);
+	}
+}
+
+/* Those that lead to another address of the peer: nobody may be there any more. */
+static void fetch_children(const struct moat_isakmp *sa)
+{
+	struct moat_child *child;
+
+	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
+		if (child == child->pair->current && !child->udp &&
+		    !moat_addr_equal(&child->remote, &sa->remote.addr))
 			moat_timer_after(sa->ike, &child->rekey_timer,
 					 moat_core_jitter(sa->ike, MOAT_SECOND));
 	}
@@ -641,6 +658,7 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 	replace_old(sa);
 	end_spare(sa);
 	moat_adopt_note(sa);
+	fetch_children(sa);
 	moat_dpd_start(sa);
 	/* A configuration that came meanwhile may have other credentials. */
 	if (sa->config != ike->configs)

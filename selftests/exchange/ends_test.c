@@ -245,6 +245,160 @@ static void dies(void **state)
 	}
 }
 
+/* Up to a reboot of side 1, which comes back at its other address. */
+static struct sim *start_at_second(void)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	o.nets = 2;
+	o.dpd = 30;
+	o.dpd_timeout = 120;
+	o.traffic = 200;
+	o.one_way = true;
+	o.also[0] = "192.0.2.77";
+	o.start[1] = MOAT_START_NONE;
+	sim = sim_new(&o);
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	sim_run(sim, 200 * SECOND);
+	sim_readdress(sim, 1, "192.0.2.77");
+	sim_reboot(sim, 1);
+	return sim;
+}
+
+/* A quick mode finds out first: all that leads to the dead address is replaced. */
+static void second_address(void **state)
+{
+	(void)state;
+	for (int rekey = 0; rekey < 2; rekey++) {
+		struct sim *sim = start_at_second();
+		struct moat_child *child;
+
+		if (rekey)
+			moat_timer_after(sim_core(sim, 0),
+					 &pair_of(sim, 0)->current->rekey_timer, 5);
+		sim_run(sim, 125 * SECOND);
+		MOAT_PEER_FOREACH_CHILD(child, newest(sim, 0)->tunnel) {
+			char addr[MOAT_ADDR_STRLEN];
+
+			if (child == child->pair->current)
+				assert_string_equal(moat_addr_str(&child->remote, addr),
+						    "192.0.2.77");
+		}
+		sim_free(sim);
+	}
+}
+
+/* A new daemon finds the peer where the SAs of the one before lead. */
+static void adopts_second(void **state)
+{
+	struct sim *sim = start_at_second();
+
+	(void)state;
+	sim_run(sim, 400 * SECOND);
+	sim_restart(sim, 0);
+	sim_run(sim, 10 * SECOND);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	assert_string_equal(sim_state(sim, 0), "up");
+	sim_free(sim);
+}
+
+static void say_afresh(struct sim *sim)
+{
+	struct moat_isakmp *sa = newest(sim, 0);
+	struct moat_ike1_out out;
+	uint32_t id = ++next_id;
+
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, id);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
+			  moat_view(NULL, 0), moat_view(NULL, 0));
+	sim_insider_send(sim, sa, &out, id, false);
+}
+
+static void delete_oldest(struct sim *sim)
+{
+	const struct moat_isakmp *oldest = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+	uint8_t spi[2 * MOAT_COOKIE_LEN];
+
+	memcpy(spi, oldest->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, oldest->cky.r, MOAT_COOKIE_LEN);
+	say_delete(sim, MOAT_PROTO_ISAKMP, spi, sizeof(spi));
+}
+
+static bool quick_of_1(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return from == 1 && exchange == MOAT_X_QUICK;
+}
+
+static bool quick_at_all(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)from;
+	(void)nth;
+	return exchange == MOAT_X_QUICK;
+}
+
+/*
+ * New SAs of side 1 wait, for their message 3 was lost. Then a stranger says that it
+ * starts afresh, which it does not mean, or deletes the ISAKMP SA of that quick mode:
+ * others are made, and nothing is sent on those that wait.
+ */
+static void waiting(void **state)
+{
+	(void)state;
+	for (int deleted = 0; deleted < 2; deleted++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim = start(&o, true);
+		const struct moat_child *child;
+
+		sim_run(sim, 100 * SECOND);
+		moat_timer_after(sim_core(sim, 1), &pair_of(sim, 1)->current->rekey_timer,
+				 1);
+		sim_run(sim, 12);
+		sim_set_filter(sim, quick_of_1);
+		sim_run(sim, 100);
+		child = TAILQ_LAST(&pair_of(sim, 1)->children, moat_children);
+		assert_true(child->complete && !child->switched);
+		moat_timer_after(sim_core(sim, 0), &newest(sim, 0)->rekey_timer, 1);
+		sim_run(sim, 400);
+		assert_int_equal(sim_isakmps(sim, 1), 2);
+		if (deleted)
+			delete_oldest(sim);
+		else
+			say_afresh(sim);
+		sim_set_filter(sim, quick_at_all);
+		sim_run(sim, 5 * SECOND);
+		assert_true(child->old);
+		sim_set_filter(sim, NULL);
+		sim_run(sim, 60 * SECOND);
+		assert_int_equal(sim_rekeys(sim, 1), 1);
+		assert_int_equal(sim_logged(sim, 1, "pair-lost"), 0);
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+}
+
+/* Nothing is sent on them, but comes: what the peer says to have lost is replaced. */
+static void one_way(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.one_way = true;
+	sim = start(&o, true);
+	sim_run(sim, 2000 * SECOND);
+	moat_timer_after(sim_core(sim, 0), &newest(sim, 0)->rekey_timer, 1);
+	sim_run(sim, 500);
+	say_afresh(sim);
+	sim_run(sim, 60 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "pair-lost"), 0);
+	assert_int_equal(sim_logged(sim, 1, "pair-lost"), 0);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +407,10 @@ int main(void)
 		cmocka_unit_test(deleted_before_3),
 		cmocka_unit_test(rebooted),
 		cmocka_unit_test(dies),
+		cmocka_unit_test(second_address),
+		cmocka_unit_test(adopts_second),
+		cmocka_unit_test(waiting),
+		cmocka_unit_test(one_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
