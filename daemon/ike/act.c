@@ -43,6 +43,7 @@ static void act_free(struct moat_act *act)
 		free(act->done.text);
 		break;
 	case MOAT_ACT_LOG:
+	case MOAT_ACT_FAILURE:
 		free(act->log.tunnel);
 		free(act->log.text);
 		free(act->log.why);
@@ -130,9 +131,10 @@ void moat_act_explain(struct moat_acts *acts, const char *name,
 	char text[1400];
 	va_list args;
 
-	if (limited(acts, name, conf ? tunnel : NULL))
-		return;
-	act = moat_act_new(acts, MOAT_ACT_LOG);
+	/* What is kept for each peer is bounded: a flood of one hides no other's. */
+	act = moat_act_new(acts, limited(acts, name, conf ? tunnel : NULL)
+					 ? MOAT_ACT_FAILURE
+					 : MOAT_ACT_LOG);
 	va_start(args, fmt);
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);

@@ -286,6 +286,7 @@ enum moat_action_type {
 	MOAT_ACT_POLICY_DEL,
 	MOAT_ACT_CONTROL_DONE,
 	MOAT_ACT_LOG,
+	MOAT_ACT_FAILURE,
 	MOAT_ACT_TRACE,
 	MOAT_ACT_KEYLOG,
 	MOAT_ACT_SIGN,
@@ -321,6 +322,7 @@ enum moat_level { MOAT_LOG_ERR, MOAT_LOG_WARN, MOAT_LOG_INFO, MOAT_LOG_DEBUG };
  * @log: one event, one line: @name is a stable event name ("ike-established");
  *       @peer is whose doing it was, if known; @why holds the attributes, and
  *       @place the setting ("moat.conf:12"), of an explained refusal
+ *       FAILURE: a refusal that is kept, though so many came that its line is left out
  * @keylog: encryption key of the ISAKMP SA that begins with this cookie; only
  *          while an operator has asked for it
  * @trace: one message of the ladder: who, which message of which exchange,

@@ -187,6 +187,9 @@ void moat_io_act(struct moat_io *io, const struct moat_act *act)
 	case MOAT_ACT_LOG:
 		log_line(io, act);
 		break;
+	case MOAT_ACT_FAILURE:
+		moat_failures_note(act);
+		break;
 	case MOAT_ACT_KEYLOG:
 		moat_keylog_isakmp(act);
 		break;

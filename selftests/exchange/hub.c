@@ -322,6 +322,9 @@ static void act_on(struct hub *hub, unsigned int node, const struct moat_act *ac
 		break;
 	case MOAT_ACT_FORGET:
 		break;
+	case MOAT_ACT_FAILURE:
+		keep_log(&hub->nodes[node], "failure", act->log.text);
+		break;
 	case MOAT_ACT_LOG:
 		keep_log(&hub->nodes[node], act->log.name, act->log.text);
 		if (getenv("SIM_VERBOSE"))

@@ -352,6 +352,49 @@ static void not_of_this_peer(void **state)
 	finish(hub);
 }
 
+/* One peer fails all the time: why another one failed is kept all the same. */
+static void crowded(void **state)
+{
+	struct hub *hub = hub_new();
+	unsigned int kept = 0;
+
+	(void)state;
+	hub_configure(hub, 0, "192.0.2.1",
+		      "one = { local = \"192.0.2.1\"\nremote = \"192.0.2.11\"\n"
+		      "ike = [ \"aes128-sha256-ecp256\" ]\n"
+		      "local-net = \"10.1.0.0/24\"\nremote-net = \"10.2.0.0/24\" }\n"
+		      "two = { local = \"192.0.2.1\"\nremote = \"192.0.2.12\"\n"
+		      "ike = [ \"aes128-sha256-ecp256\" ]\n"
+		      "local-net = \"10.1.0.0/24\"\nremote-net = \"10.3.0.0/24\" }\n");
+	for (unsigned int i = 1; i < 3; i++) {
+		char text[400], addr[16];
+
+		snprintf(addr, sizeof(addr), "192.0.2.%u", 10 + i);
+		snprintf(text, sizeof(text),
+			 "hub = { local = \"%s\"\nremote = \"192.0.2.1\"\n"
+			 "ike = [ \"aes256-sha256-ecp256\" ]\n"
+			 "local-net = \"10.%u.0.0/24\"\n"
+			 "remote-net = \"10.1.0.0/24\" }\n",
+			 addr, 1 + i);
+		hub_configure(hub, i, addr, text);
+	}
+	hub_run(hub, 100);
+	hub_control(hub, 1, MOAT_EV_UP, "hub");
+	hub_run(hub, 1000);
+	for (uint32_t i = 1; i <= 100; i++) {
+		hub_stranger(hub, "192.0.2.11", i);
+		hub_run(hub, 50);
+	}
+	assert_non_null(strstr(hub_log(hub, 0, "failure"), "192.0.2.11"));
+	hub_control(hub, 2, MOAT_EV_UP, "hub");
+	for (int i = 0; i < 20; i++) {
+		hub_run(hub, 1);
+		kept += strstr(hub_log(hub, 0, "failure"), "192.0.2.12") != NULL;
+	}
+	assert_true(kept);
+	finish(hub);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +403,7 @@ int main(void)
 		cmocka_unit_test(stricter),	  cmocka_unit_test(not_under_less),
 		cmocka_unit_test(other_offers),	  cmocka_unit_test(other_exchange),
 		cmocka_unit_test(no_fresh_start), cmocka_unit_test(not_of_this_peer),
+		cmocka_unit_test(crowded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

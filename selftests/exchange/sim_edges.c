@@ -452,6 +452,7 @@ void sim_act(struct sim *sim, int side, const struct moat_act *act)
 			       'A' + side, act->log.name, act->log.tunnel, act->log.text);
 		break;
 	case MOAT_ACT_FORGET:
+	case MOAT_ACT_FAILURE:
 		break;
 	case MOAT_ACT_KEYLOG:
 		sim->side[side].keys_named++;
