@@ -102,15 +102,15 @@ static bool limited(struct moat_acts *acts, const char *name, const char *tunnel
 	return acts->limits && !moat_limit_ok(acts->limits, acts->cause, name, tunnel);
 }
 
-void moat_act_log(struct moat_acts *acts, enum moat_level level, const char *name,
-		  const char *tunnel, const char *fmt, ...)
+struct moat_act *moat_act_log(struct moat_acts *acts, enum moat_level level,
+			      const char *name, const char *tunnel, const char *fmt, ...)
 {
 	struct moat_act *act;
 	char text[1024];
 	va_list args;
 
 	if (limited(acts, name, tunnel))
-		return;
+		return NULL;
 	act = moat_act_new(acts, MOAT_ACT_LOG);
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
@@ -119,6 +119,13 @@ void moat_act_log(struct moat_acts *acts, enum moat_level level, const char *nam
 	act->log.name = name;
 	act->log.tunnel = moat_dup(tunnel ? tunnel : "", tunnel ? strlen(tunnel) + 1 : 1);
 	act->log.text = moat_dup(text, strlen(text) + 1);
+	return act;
+}
+
+void moat_act_blame(struct moat_act *line, const struct moat_addr *peer)
+{
+	if (line)
+		line->log.peer = *peer;
 }
 
 void moat_act_explain(struct moat_acts *acts, const char *name,

@@ -36,10 +36,14 @@ static inline void moat_act_proved(struct moat_acts *acts)
  * @name: stable name of the event; a string constant
  * @tunnel: name of the tunnel, NULL for none
  * @fmt: printf format of the line, without newline
+ *
+ * Return: it, or NULL when it is left out.
  */
-void moat_act_log(struct moat_acts *acts, enum moat_level level, const char *name,
-		  const char *tunnel, const char *fmt, ...)
+struct moat_act *moat_act_log(struct moat_acts *acts, enum moat_level level,
+			      const char *name, const char *tunnel, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/** moat_act_blame() - a line, which may be NULL, is about this peer's doing */
+void moat_act_blame(struct moat_act *line, const struct moat_addr *peer);
 
 /**
  * moat_act_explain() - a refusal, explained: one event of the log, kept per peer

@@ -51,12 +51,14 @@ static void peer_is_dead(struct moat_isakmp *sa)
 	struct moat_isakmp *other = TAILQ_FIRST(&sa->ike->isakmps);
 	char name[MOAT_ISAKMP_STRLEN];
 
-	moat_act_log(
-		sa->ike->acts, MOAT_LOG_WARN, "peer-dead", tunnel->conf.name,
-		"nothing was heard of the peer for %llu s (dpd-timeout): its SAs end; "
-		"%s",
-		(unsigned long long)((sa->ike->now - sa->heard_at) / MOAT_SECOND),
-		moat_isakmp_name(sa, name));
+	moat_act_blame(
+		moat_act_log(
+			sa->ike->acts, MOAT_LOG_WARN, "peer-dead", tunnel->conf.name,
+			"nothing was heard of the peer for %llu s (dpd-timeout): its SAs "
+			"end; %s",
+			(unsigned long long)((sa->ike->now - sa->heard_at) / MOAT_SECOND),
+			moat_isakmp_name(sa, name)),
+		&sa->remote.addr);
 	while (other) {
 		struct moat_isakmp *next = TAILQ_NEXT(other, link);
 

@@ -116,11 +116,13 @@ void moat_quick_fail(struct moat_quick *quick, const char *why)
 	moat_refused_leave(quick);
 	remove_quick(quick);
 	if (pair && !quick->told)
-		moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "quick-failed",
-			     pair->tunnel->conf.name,
-			     "quick mode %08x as %s failed: %s; %s", quick->message_id,
-			     quick->initiator ? "initiator" : "responder", why,
-			     moat_isakmp_name(sa, name));
+		moat_act_blame(moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "quick-failed",
+					    pair->tunnel->conf.name,
+					    "quick mode %08x as %s failed: %s; %s",
+					    quick->message_id,
+					    quick->initiator ? "initiator" : "responder",
+					    why, moat_isakmp_name(sa, name)),
+			       &sa->remote.addr);
 	/* The peer may believe that it stands: message 3 could have been lost. */
 	if (child && !child->complete)
 		moat_child_end(child, child->in_added, why);

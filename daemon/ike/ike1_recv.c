@@ -25,11 +25,13 @@ static void refused(struct moat_ike1_in *in, enum moat_level level)
 	const char *tunnel = in->sa ? in->sa->tunnel->conf.name : NULL;
 
 	ike->refused[in->no.why]++;
-	moat_act_log(ike->acts, level, "ike-refused", tunnel,
-		     "%s message from %s port %u refused (%s): %s",
-		     moat_exchange_name(in->hdr.exchange),
-		     moat_addr_str(&in->remote.addr, addr), in->remote.port,
-		     moat_refuse_name(in->no.why), in->no.text);
+	moat_act_blame(moat_act_log(ike->acts, level, "ike-refused", tunnel,
+				    "%s message from %s port %u refused (%s): %s",
+				    moat_exchange_name(in->hdr.exchange),
+				    moat_addr_str(&in->remote.addr, addr),
+				    in->remote.port, moat_refuse_name(in->no.why),
+				    in->no.text),
+		       &in->remote.addr);
 }
 
 /*

@@ -252,9 +252,12 @@ void moat_isakmp_silent(struct moat_quick *quick, const char *why)
 		moat_quick_fail(quick, why);
 		return;
 	}
-	moat_act_log(sa->ike->acts, MOAT_LOG_WARN, "ike-silent", sa->tunnel->conf.name,
-		     "the peer does not answer under this ISAKMP SA: it ends here; %s",
-		     moat_isakmp_name(sa, name));
+	moat_act_blame(
+		moat_act_log(
+			sa->ike->acts, MOAT_LOG_WARN, "ike-silent", sa->tunnel->conf.name,
+			"the peer does not answer under this ISAKMP SA: it ends here; %s",
+			moat_isakmp_name(sa, name)),
+		&sa->remote.addr);
 	sa->stale = quick->begun_at > sa->established + ATTEMPT_LIFE;
 	if (!sa->stale)
 		moat_quick_fail(quick, why);
