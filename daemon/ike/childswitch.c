@@ -140,7 +140,8 @@ void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 	 * in a moment: libreswan installs that behind the outbound one, then sends
 	 * message 3.
 	 */
-	if (!child->complete && !child->initiator && !moat_quick_of_moat(child))
+	if (!child->complete && !child->initiator && !moat_quick_of_moat(child) &&
+	    !(child->quick && child->quick->waiting))
 		moat_timer_after(core(child), &child->switch_timer, INSTALL_WAIT);
 	else if (!child->complete)
 		moat_quick_proved(child);
