@@ -245,6 +245,33 @@ static void dies(void **state)
 	}
 }
 
+static bool quick_at_all(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)from;
+	(void)nth;
+	return exchange == MOAT_X_QUICK;
+}
+
+/* A quick mode without an answer, while the peer says that it is alive: all stays. */
+static void alive(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.dpd = 10;
+	o.dpd_timeout = 120;
+	sim = start(&o, false);
+	sim_set_filter(sim, quick_at_all);
+	moat_timer_after(sim_core(sim, 0), &pair_of(sim, 0)->current->rekey_timer, 5);
+	sim_run(sim, 70 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "quick-failed"), 1);
+	assert_int_equal(sim_logged(sim, 0, "ike-silent"), 0);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
 /* Up to a reboot of side 1, which comes back at its other address. */
 static struct sim *start_at_second(void)
 {
@@ -332,13 +359,6 @@ static bool quick_of_1(int from, uint8_t exchange, unsigned int nth)
 	return from == 1 && exchange == MOAT_X_QUICK;
 }
 
-static bool quick_at_all(int from, uint8_t exchange, unsigned int nth)
-{
-	(void)from;
-	(void)nth;
-	return exchange == MOAT_X_QUICK;
-}
-
 /*
  * New SAs of side 1 wait, for their message 3 was lost. Then a stranger says that it
  * starts afresh, which it does not mean, or deletes the ISAKMP SA of that quick mode:
@@ -411,6 +431,7 @@ int main(void)
 		cmocka_unit_test(adopts_second),
 		cmocka_unit_test(waiting),
 		cmocka_unit_test(one_way),
+		cmocka_unit_test(alive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
