@@ -106,9 +106,24 @@ void moat_failures_note(const struct moat_act *act)
 	f->count++;
 }
 
+json_t *moat_text_json(const char *text)
+{
+	json_t *json = json_string(text);
+	char plain[MOAT_IPC_PATH];
+
+	if (json)
+		return json;
+	moat_ipc_text(plain, "%s", text);
+	for (char *c = plain; *c; c++) {
+		if (*c & 0x80)
+			*c = '?';
+	}
+	return json_string(plain);
+}
+
 static json_t *text_or_null(const char *text)
 {
-	return text[0] ? json_string(text) : json_null();
+	return text[0] ? moat_text_json(text) : json_null();
 }
 
 static json_t *differences(const struct failure *f)
@@ -116,23 +131,22 @@ static json_t *differences(const struct failure *f)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < f->n_diff; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "attribute",
-						      f->diff[i].attribute, "offered",
-						      f->diff[i].offered, "ours",
-						      f->diff[i].ours));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o, s:o}", "attribute",
+						f->diff[i].attribute, "offered",
+						moat_text_json(f->diff[i].offered),
+						"ours", moat_text_json(f->diff[i].ours)));
 	return list;
 }
 
 static json_t *row(const struct failure *f)
 {
 	char addr[MOAT_ADDR_STRLEN];
-	json_t *row = json_pack("{s:o, s:o, s:i, s:s, s:s%}", "first",
-				moat_time_json(f->first), "last", moat_time_json(f->last),
-				"count", (int)f->count, "event", f->name, "text", f->text,
-				strnlen(f->text, sizeof(f->text)));
+	json_t *row =
+		json_pack("{s:o, s:o, s:i, s:s, s:o}", "first", moat_time_json(f->first),
+			  "last", moat_time_json(f->last), "count", (int)f->count,
+			  "event", f->name, "text", moat_text_json(f->text));
 
-	if (!row)
-		return NULL;
 	json_object_set_new(row, "tunnel", text_or_null(f->tunnel));
 	json_object_set_new(row, "peer",
 			    f->peer.len ? json_string(moat_addr_str(&f->peer, addr))

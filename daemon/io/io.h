@@ -320,6 +320,10 @@ json_t *moat_trace_json(const struct moat_act *act);
 /** moat_event_json() - an event of the log, with the state of its tunnel now */
 json_t *moat_event_json(struct moat_io *io, const struct moat_act *act);
 
+/** moat_text_json() - text that may be cut within a character, or have what peers sent:
+ * of what is no UTF-8 all beyond ASCII becomes "?" */
+json_t *moat_text_json(const char *text);
+
 /** moat_time_json() - RFC 3339 in UTC; null for 0 */
 json_t *moat_time_json(uint64_t seconds);
 

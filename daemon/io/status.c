@@ -383,8 +383,6 @@ json_t *moat_event_json(struct moat_io *io, const struct moat_act *act)
 	json_object_set_new(row, "state", state ? json_string(state) : json_null());
 	json_object_set_new(row, "peer",
 			    act->log.peer.len ? address(&act->log.peer) : json_null());
-	/* What peers sent may be in it, in any encoding. */
-	if (json_object_set_new(row, "text", json_string(act->log.text)))
-		json_object_set_new(row, "text", json_string(""));
+	json_object_set_new(row, "text", moat_text_json(act->log.text));
 	return row;
 }

@@ -142,12 +142,30 @@ static void room(void **state)
 	json_decref(list);
 }
 
+/* Texts are cut where their room ends, also within a character. */
+static void no_utf8(void **state)
+{
+	json_t *list;
+
+	(void)state;
+	failed("192.0.2.9", "branch", "O=M\xc3\xbcller");
+	failed("192.0.2.9", "branch", "O=M\xc3");
+	list = moat_failures_json();
+	assert_int_equal(of_peer(list, "192.0.2.9"), 2);
+	assert_string_equal(field(newest(list), "text"), "O=M?");
+	assert_string_equal(field(json_array_get(list, json_array_size(list) - 2),
+				  "text"),
+			    "O=M\xc3\xbcller");
+	json_decref(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attributes),
 		cmocka_unit_test(shares),
 		cmocka_unit_test(room),
+		cmocka_unit_test(no_utf8),
 	};
 
 	return cmocka_run_group_tests_name("failure", tests, NULL, NULL);
