@@ -258,12 +258,14 @@ void moat_natt_float(struct moat_isakmp *sa)
 	sa->marker = true;
 }
 
-static const struct moat_child *child_in_udp(const struct moat_tunnel *tunnel)
+/* That leads to this address, or did before the peer's NAT moved it. */
+static const struct moat_child *child_in_udp(const struct moat_tunnel *tunnel,
+					     const struct moat_addr *remote)
 {
 	const struct moat_child *child;
 
 	MOAT_PEER_FOREACH_CHILD(child, tunnel) {
-		if (child->udp)
+		if (child->udp && moat_addr_equal(&child->remote, remote))
 			break;
 	}
 	return child;
@@ -276,7 +278,7 @@ static const struct moat_child *child_in_udp(const struct moat_tunnel *tunnel)
 void moat_natt_begin(struct moat_isakmp *sa)
 {
 	const struct moat_isakmp *old = moat_isakmp_ready(sa->tunnel);
-	const struct moat_child *child = child_in_udp(sa->tunnel);
+	const struct moat_child *child = child_in_udp(sa->tunnel, &sa->remote.addr);
 
 	if (sa->tunnel->terms.nat_t == MOAT_NAT_T_OFF)
 		return;

@@ -354,7 +354,10 @@ void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa)
 
 	quick->pair = pair;
 	pair->quick = quick;
-	quick->selector = pair->selector;
+	/* What the peer has narrowed it would not take back whole. */
+	quick->selector = pair->tunnel->conf.narrow && pair->current
+				  ? pair->current->selector
+				  : pair->selector;
 	quick->group = moat_sa_want_group(&wanted);
 	if (wanted.ah->count)
 		quick->sas[quick->n_sas++].protocol = MOAT_PROTO_AH;

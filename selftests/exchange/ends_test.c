@@ -273,7 +273,7 @@ static void alive(void **state)
 }
 
 /* Up to a reboot of side 1, which comes back at its other address. */
-static struct sim *start_at_second(void)
+static struct sim *start_at_second(enum moat_nat_t nat_t)
 {
 	struct sim_options o = sim_plain();
 	struct sim *sim;
@@ -283,6 +283,7 @@ static struct sim *start_at_second(void)
 	o.dpd_timeout = 120;
 	o.traffic = 200;
 	o.one_way = true;
+	o.nat_t[0] = o.nat_t[1] = nat_t;
 	o.also[0] = "192.0.2.77";
 	o.start[1] = MOAT_START_NONE;
 	sim = sim_new(&o);
@@ -298,11 +299,12 @@ static struct sim *start_at_second(void)
 static void second_address(void **state)
 {
 	(void)state;
-	for (int rekey = 0; rekey < 2; rekey++) {
-		struct sim *sim = start_at_second();
+	for (int i = 0; i < 4; i++) {
+		struct sim *sim =
+			start_at_second(i & 2 ? MOAT_NAT_T_FORCE : MOAT_NAT_T_AUTO);
 		struct moat_child *child;
 
-		if (rekey)
+		if (i & 1)
 			moat_timer_after(sim_core(sim, 0),
 					 &pair_of(sim, 0)->current->rekey_timer, 5);
 		sim_run(sim, 125 * SECOND);
@@ -313,14 +315,35 @@ static void second_address(void **state)
 				assert_string_equal(moat_addr_str(&child->remote, addr),
 						    "192.0.2.77");
 		}
+		assert_string_equal(sim_state(sim, 0), "up");
 		sim_free(sim);
 	}
+}
+
+/* The name of a peer behind a NAT leads elsewhere: that is where it is called. */
+static void another_name(void **state)
+{
+	struct sim_options o = sim_steady(1);
+	struct sim *sim;
+
+	(void)state;
+	o.one_way = true;
+	o.nat_t[0] = o.nat_t[1] = MOAT_NAT_T_FORCE;
+	o.start[1] = MOAT_START_NONE;
+	sim = sim_start_steady(&o);
+	sim_readdress(sim, 1, "192.0.2.52");
+	sim_reboot(sim, 1);
+	sim_run(sim, 2 * SECOND);
+	sim_configure(sim, 0);
+	sim_run(sim, 10 * SECOND);
+	assert_null(sim_agree(sim));
+	sim_free(sim);
 }
 
 /* A new daemon finds the peer where the SAs of the one before lead. */
 static void adopts_second(void **state)
 {
-	struct sim *sim = start_at_second();
+	struct sim *sim = start_at_second(MOAT_NAT_T_AUTO);
 
 	(void)state;
 	sim_run(sim, 400 * SECOND);
@@ -429,6 +452,7 @@ int main(void)
 		cmocka_unit_test(dies),
 		cmocka_unit_test(second_address),
 		cmocka_unit_test(adopts_second),
+		cmocka_unit_test(another_name),
 		cmocka_unit_test(waiting),
 		cmocka_unit_test(one_way),
 		cmocka_unit_test(alive),

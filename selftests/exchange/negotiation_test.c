@@ -204,6 +204,28 @@ static void two_parts(void **state)
 	sim_free(sim);
 }
 
+/* Who has narrowed them replaces them as they are, also as another daemon. */
+static void narrow_rekeys(void **state)
+{
+	(void)state;
+	for (int restart = 0; restart < 2; restart++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.narrow = true;
+		sim = sim_start(&o);
+		if (restart)
+			sim_restart(sim, 1);
+		else
+			sim_control(sim, 1, MOAT_EV_REKEY);
+		sim_run(sim, 30000);
+		assert_int_equal(sim_logged(sim, 0, "quick-no-pair"), 0);
+		assert_in_range(sim_logged(sim, 1, "ipsec-established"), 2 - restart, 2);
+		assert_string_equal(sim_state(sim, 1), "up");
+		sim_free(sim);
+	}
+}
+
 /* A responder with wider networks takes the narrower ones, if it may. */
 static void narrowed(void **state)
 {
@@ -559,6 +581,7 @@ int main(void)
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(narrowed),
 		cmocka_unit_test(two_parts),
+		cmocka_unit_test(narrow_rekeys),
 		cmocka_unit_test(shorter_lifetime),
 		cmocka_unit_test(shorter_volume),
 		cmocka_unit_test(shorter_isakmp),
