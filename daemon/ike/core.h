@@ -239,7 +239,8 @@ struct moat_terms {
  * @attempts: failed ones in a row
  * @tried: of its remotes since it was asked for
  * @heard_at: when the last authentic message of the peer came
- * @silence: runs while there are IPsec SAs but nobody who asks whether the peer lives
+ * @silence: runs while there are IPsec SAs but nobody who asks whether the peer lives,
+ *	@watched_since then; @alone: an ISAKMP SA is to be made for that
  * @spi_at: when an unknown SPI last made us do something
  * @made_at: when it was configured as it is
  * @renewed: a configuration came with other certificates or keys for it
@@ -262,6 +263,8 @@ struct moat_tunnel {
 	unsigned int tried;
 	uint64_t heard_at;
 	struct moat_timer silence;
+	uint64_t watched_since;
+	bool alone;
 	uint64_t spi_at;
 	uint64_t made_at;
 	bool renewed;
@@ -543,6 +546,9 @@ struct moat_child *moat_child_find(struct moat_ike *ike, uint32_t policy,
 void moat_child_move(struct moat_child *child, const struct moat_endpoint *to);
 /** moat_dpd_prepare() - a tunnel is new */
 void moat_dpd_prepare(struct moat_tunnel *tunnel);
+/** moat_dpd_alone() - it has IPsec SAs, and the peer deleted its ISAKMP SA: where we may
+ * begin one, do so when the peer would be asked, and see whether it is heard */
+void moat_dpd_alone(struct moat_tunnel *tunnel);
 /** moat_dpd_watch() - it has IPsec SAs and no ISAKMP SA: is the peer heard within
  * dpd-timeout from @since? */
 void moat_dpd_watch(struct moat_tunnel *tunnel, uint64_t since);

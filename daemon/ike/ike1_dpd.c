@@ -161,11 +161,16 @@ static void silence_due(struct moat_ike *ike, void *owner)
 {
 	struct moat_tunnel *tunnel = owner;
 	uint64_t timeout = tunnel->terms.dpd_timeout * MOAT_SECOND;
-	uint64_t quiet = ike->now - tunnel->heard_at;
+	uint64_t since = tunnel->watched_since > tunnel->heard_at ? tunnel->watched_since
+								  : tunnel->heard_at;
+	uint64_t quiet = ike->now - since;
 
 	if (moat_isakmp_ready(tunnel) || !moat_peer_has_children(tunnel))
 		return;
 	if (quiet < timeout) {
+		if (tunnel->alone && !moat_isakmp_connecting(tunnel))
+			moat_phase1_start(tunnel);
+		tunnel->alone = false;
 		moat_timer_after(ike, &tunnel->silence, timeout - quiet);
 		return;
 	}
@@ -181,8 +186,21 @@ void moat_dpd_prepare(struct moat_tunnel *tunnel)
 	tunnel->silence = (struct moat_timer){ .fire = silence_due, .owner = tunnel };
 }
 
+void moat_dpd_alone(struct moat_tunnel *tunnel)
+{
+	uint64_t now = tunnel->ike->now;
+
+	if (!tunnel->terms.dpd || tunnel->template || tunnel->down ||
+	    tunnel->conf.start == MOAT_START_NONE || !moat_peer_has_children(tunnel))
+		return;
+	tunnel->alone = true;
+	tunnel->watched_since = now;
+	moat_timer_after(tunnel->ike, &tunnel->silence, tunnel->terms.dpd * MOAT_SECOND);
+}
+
 void moat_dpd_watch(struct moat_tunnel *tunnel, uint64_t since)
 {
+	tunnel->watched_since = since;
 	if (tunnel->terms.dpd)
 		moat_timer_set(&tunnel->ike->timers, &tunnel->silence,
 			       since + tunnel->terms.dpd_timeout * MOAT_SECOND);

@@ -126,7 +126,9 @@ static void left(struct moat_ike *ike, void *owner)
 
 	(void)ike;
 	sa->leaving = false;
-	if (!sa->moat && moat_isakmp_usable(sa->tunnel))
+	if (!moat_isakmp_usable(sa->tunnel))
+		moat_dpd_alone(sa->tunnel);
+	else if (!sa->moat)
 		renew_children(sa);
 }
 

@@ -60,6 +60,16 @@ static void say_nothing(struct sim *sim)
 	sim_insider_send(sim, sa, &out, id, false);
 }
 
+static void delete_oldest(struct sim *sim)
+{
+	const struct moat_isakmp *oldest = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+	uint8_t spi[2 * MOAT_COOKIE_LEN];
+
+	memcpy(spi, oldest->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, oldest->cky.r, MOAT_COOKIE_LEN);
+	say_delete(sim, MOAT_PROTO_ISAKMP, spi, sizeof(spi));
+}
+
 static struct sim *start(const struct sim_options *o, bool stranger)
 {
 	struct sim *sim = sim_new(o);
@@ -82,6 +92,7 @@ static void last_ids(void **state)
 	struct sim *sim = start(&o, false);
 	struct moat_isakmp *theirs = newest(sim, 1);
 	struct moat_isakmp *ours = newest(sim, 0);
+	unsigned int main_mode;
 	uint8_t spi[2 * MOAT_COOKIE_LEN];
 
 	(void)state;
@@ -94,8 +105,11 @@ static void last_ids(void **state)
 	say_delete(sim, MOAT_PROTO_ISAKMP, spi, sizeof(spi));
 	sim_run(sim, 1);
 	assert_int_equal(sim_isakmps(sim, 1), 0);
+	main_mode = sim_sent(sim, 1, MOAT_X_MAIN);
 	say_nothing(sim);
 	sim_run(sim, 60 * SECOND);
+	/* It does not ask for another one, either. */
+	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), main_mode);
 	sim_free(sim);
 }
 
@@ -252,6 +266,34 @@ static bool quick_at_all(int from, uint8_t exchange, unsigned int nth)
 	return exchange == MOAT_X_QUICK;
 }
 
+/* The peer deletes its only ISAKMP SA, and lives, or dies: we make one and find out. */
+static void without_isakmp(void **state)
+{
+	(void)state;
+	for (int lives = 0; lives < 2; lives++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.dpd = 30;
+		o.dpd_timeout = 120;
+		sim = start(&o, true);
+		sim_run(sim, 100 * SECOND);
+		delete_oldest(sim);
+		sim_run(sim, 10);
+		assert_int_equal(sim_isakmps(sim, 1), 0);
+		if (!lives)
+			sim_set_filter(sim, dead);
+		sim_run(sim, 20 * SECOND);
+		assert_int_equal(sim_isakmps(sim, 1), 0);
+		sim_run(sim, 105 * SECOND);
+		assert_int_equal(sim_logged(sim, 1, "peer-dead"), !lives);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT), lives);
+		if (lives)
+			assert_int_equal(sim_isakmps(sim, 1), 1);
+		sim_free(sim);
+	}
+}
+
 /* A quick mode without an answer, while the peer says that it is alive: all stays. */
 static void alive(void **state)
 {
@@ -307,7 +349,7 @@ static void second_address(void **state)
 		if (i & 1)
 			moat_timer_after(sim_core(sim, 0),
 					 &pair_of(sim, 0)->current->rekey_timer, 5);
-		sim_run(sim, 125 * SECOND);
+		sim_run(sim, (i & 1 ? 115 : 125) * SECOND);
 		MOAT_PEER_FOREACH_CHILD(child, newest(sim, 0)->tunnel) {
 			char addr[MOAT_ADDR_STRLEN];
 
@@ -364,16 +406,6 @@ static void say_afresh(struct sim *sim)
 	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
 			  moat_view(NULL, 0), moat_view(NULL, 0));
 	sim_insider_send(sim, sa, &out, id, false);
-}
-
-static void delete_oldest(struct sim *sim)
-{
-	const struct moat_isakmp *oldest = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
-	uint8_t spi[2 * MOAT_COOKIE_LEN];
-
-	memcpy(spi, oldest->cky.i, MOAT_COOKIE_LEN);
-	memcpy(spi + MOAT_COOKIE_LEN, oldest->cky.r, MOAT_COOKIE_LEN);
-	say_delete(sim, MOAT_PROTO_ISAKMP, spi, sizeof(spi));
 }
 
 static bool quick_of_1(int from, uint8_t exchange, unsigned int nth)
@@ -456,6 +488,7 @@ int main(void)
 		cmocka_unit_test(waiting),
 		cmocka_unit_test(one_way),
 		cmocka_unit_test(alive),
+		cmocka_unit_test(without_isakmp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
