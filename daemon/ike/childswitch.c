@@ -32,10 +32,13 @@ static uint64_t switch_wait(const struct moat_child *child)
 	return left / 2 < wait ? left / 2 : wait;
 }
 
-/* After 1, 3, 7... s: longer than a peer waits before it repeats message 2. */
+/*
+ * After 1, 3, 7... s: longer than a peer waits before it repeats message 2. It may have
+ * done so before one came here.
+ */
 static uint64_t next_step(const struct moat_child *child)
 {
-	return core(child)->now - child->established + MOAT_SECOND;
+	return core(child)->now - child->begun_at + MOAT_SECOND;
 }
 
 /* Until it is due, and in steps to see to message 3. */
