@@ -481,6 +481,24 @@ static bool needed(const struct moat_child *old)
 }
 
 /*
+ * Of two quick modes at once a stranger has its own choice, the one that it began to send
+ * on last: libreswan has no policy for a while when its newest SAs are deleted.
+ */
+static bool chosen(const struct moat_child *redundant)
+{
+	const struct moat_isakmp *sa = moat_isakmp_ready(redundant->pair->tunnel);
+	const struct moat_child *child;
+
+	if (!redundant->redundant || !redundant->used || !sa || sa->moat)
+		return false;
+	TAILQ_FOREACH(child, &redundant->pair->children, link) {
+		if (child->used_at > redundant->used_at)
+			return false;
+	}
+	return true;
+}
+
+/*
  * A peer that knows no rule may still send on it, and stops when it is told: what comes
  * until then is still opened. Return: true when it is to be told once more.
  */
@@ -499,7 +517,7 @@ static void end_due(struct moat_ike *ike, void *owner)
 	struct moat_child *child = owner;
 	bool expired = ike->now >= child->expires;
 
-	if (!expired && needed(child)) {
+	if (!expired && (needed(child) || chosen(child))) {
 		moat_child_end_after(child, ASK_NEEDED);
 		return;
 	}

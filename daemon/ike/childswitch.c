@@ -138,6 +138,7 @@ void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 	if (!child)
 		return;
 	child->used = true;
+	child->used_at = ++ike->sequence;
 	/*
 	 * The peer sends on it, so it has message 2, and its inbound SA stands, or will
 	 * in a moment: libreswan installs that behind the outbound one, then sends

@@ -403,7 +403,7 @@ struct moat_child_sa {
  *	numbers would start over under the same key
  * @old: another child has taken its place, @old_since then
  * @redundant: the loser of two simultaneous quick modes
- * @used: a packet of the peer has come on it
+ * @used: a packet of the peer has come on it; @used_at: sequence of the first one
  * @doubted: the peer says that it has lost it
  * @unheard: it was waited for such a packet in vain, and it is not sent on;
  *	@n_unheard of those that were to replace this one
@@ -443,6 +443,7 @@ struct moat_child {
 	bool old;
 	bool redundant;
 	bool used;
+	uint64_t used_at;
 	bool doubted;
 	bool unheard;
 	unsigned int n_unheard;

@@ -157,6 +157,49 @@ static void other_choice(void **state)
 	assert_true(chosen[0] && chosen[1]);
 }
 
+/* The peer sends on the SAs that we do not: they stay until there are newer ones. */
+static void their_choice(void **state)
+{
+	unsigned int ours = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed < 7; seed++) {
+		struct sim_options o = sim_plain();
+		struct moat_child *child;
+		struct sim *sim;
+		uint32_t spi = 0;
+
+		o.seed = seed;
+		sim = start(&o, true);
+		sim_run(sim, 100 * SECOND);
+		sim_control(sim, 0, MOAT_EV_REKEY);
+		sim_control(sim, 1, MOAT_EV_REKEY);
+		sim_run(sim, 2 * SECOND);
+		TAILQ_FOREACH(child, &pair_of(sim, 1)->children, link) {
+			if (!child->redundant || !child->initiator)
+				continue;
+			child->used = true;
+			child->used_at = ++sim_core(sim, 1)->sequence;
+			spi = child->sas[0].spi_in;
+		}
+		/* Who began it ends it: the other side has no say. */
+		ours += spi != 0;
+		if (!spi) {
+			sim_free(sim);
+			continue;
+		}
+		sim_run(sim, 300 * SECOND);
+		assert_non_null(moat_child_find(sim_core(sim, 1), pair_of(sim, 1)->policy,
+						MOAT_DIRECTION_IN, 50, spi));
+		sim_control(sim, 1, MOAT_EV_REKEY);
+		sim_run(sim, 100 * SECOND);
+		assert_null(moat_child_find(sim_core(sim, 1), pair_of(sim, 1)->policy,
+					    MOAT_DIRECTION_IN, 50, spi));
+		sim_free(sim);
+	}
+	assert_true(ours);
+}
+
 static bool message_3_once(int from, uint8_t exchange, unsigned int nth)
 {
 	return from == 0 && exchange == MOAT_X_QUICK && nth == 4;
@@ -477,17 +520,12 @@ static void one_way(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(last_ids),
-		cmocka_unit_test(other_choice),
-		cmocka_unit_test(deleted_before_3),
-		cmocka_unit_test(rebooted),
-		cmocka_unit_test(dies),
-		cmocka_unit_test(second_address),
-		cmocka_unit_test(adopts_second),
-		cmocka_unit_test(another_name),
-		cmocka_unit_test(waiting),
-		cmocka_unit_test(one_way),
-		cmocka_unit_test(alive),
+		cmocka_unit_test(last_ids),	  cmocka_unit_test(other_choice),
+		cmocka_unit_test(their_choice),	  cmocka_unit_test(deleted_before_3),
+		cmocka_unit_test(rebooted),	  cmocka_unit_test(dies),
+		cmocka_unit_test(second_address), cmocka_unit_test(adopts_second),
+		cmocka_unit_test(another_name),	  cmocka_unit_test(waiting),
+		cmocka_unit_test(one_way),	  cmocka_unit_test(alive),
 		cmocka_unit_test(without_isakmp),
 	};
 
