@@ -119,6 +119,20 @@ static bool no_deletes(int from, uint8_t exchange, unsigned int nth)
 	return from == 0 && exchange == MOAT_X_INFORMATIONAL;
 }
 
+/* Both sides, which are no Moat to each other, have just begun a rekey. */
+static struct sim *start_at_once(uint64_t seed)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	o.seed = seed;
+	sim = start(&o, true);
+	sim_run(sim, 100 * SECOND);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_control(sim, 1, MOAT_EV_REKEY);
+	return sim;
+}
+
 /*
  * Of two quick modes at once the peer keeps the one that we do not: what is left lives
  * on, and is replaced in time.
@@ -129,15 +143,10 @@ static void other_choice(void **state)
 
 	(void)state;
 	for (uint64_t seed = 1; seed < 7; seed++) {
-		struct sim_options o = sim_plain();
 		struct sim *sim;
 		struct moat_child *child;
 
-		o.seed = seed;
-		sim = start(&o, true);
-		sim_run(sim, 100 * SECOND);
-		sim_control(sim, 0, MOAT_EV_REKEY);
-		sim_control(sim, 1, MOAT_EV_REKEY);
+		sim = start_at_once(seed);
 		sim_run(sim, 9 * SECOND);
 		TAILQ_FOREACH(child, &pair_of(sim, 1)->children, link) {
 			if (child->old)
@@ -164,16 +173,11 @@ static void their_choice(void **state)
 
 	(void)state;
 	for (uint64_t seed = 1; seed < 7; seed++) {
-		struct sim_options o = sim_plain();
 		struct moat_child *child;
 		struct sim *sim;
 		uint32_t spi = 0;
 
-		o.seed = seed;
-		sim = start(&o, true);
-		sim_run(sim, 100 * SECOND);
-		sim_control(sim, 0, MOAT_EV_REKEY);
-		sim_control(sim, 1, MOAT_EV_REKEY);
+		sim = start_at_once(seed);
 		sim_run(sim, 2 * SECOND);
 		TAILQ_FOREACH(child, &pair_of(sim, 1)->children, link) {
 			if (!child->redundant || !child->initiator)
