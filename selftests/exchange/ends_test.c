@@ -409,6 +409,30 @@ static void second_address(void **state)
 	}
 }
 
+static bool quick_of_1(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return from == 1 && exchange == MOAT_X_QUICK;
+}
+
+/* A peer comes from its other address with a phase 1, and has no quick mode: we have. */
+static void from_second(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 2;
+	o.also[0] = "192.0.2.77";
+	sim = start(&o, false);
+	sim_set_filter(sim, quick_of_1);
+	sim_readdress(sim, 1, "192.0.2.77");
+	sim_configure(sim, 1);
+	sim_run(sim, 3 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "ipsec-rekey"), 4);
+	sim_free(sim);
+}
+
 /* The name of a peer behind a NAT leads elsewhere: that is where it is called. */
 static void another_name(void **state)
 {
@@ -453,12 +477,6 @@ static void say_afresh(struct sim *sim)
 	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
 			  moat_view(NULL, 0), moat_view(NULL, 0));
 	sim_insider_send(sim, sa, &out, id, false);
-}
-
-static bool quick_of_1(int from, uint8_t exchange, unsigned int nth)
-{
-	(void)nth;
-	return from == 1 && exchange == MOAT_X_QUICK;
 }
 
 /*
@@ -527,10 +545,10 @@ int main(void)
 		cmocka_unit_test(last_ids),	  cmocka_unit_test(other_choice),
 		cmocka_unit_test(their_choice),	  cmocka_unit_test(deleted_before_3),
 		cmocka_unit_test(rebooted),	  cmocka_unit_test(dies),
-		cmocka_unit_test(second_address), cmocka_unit_test(adopts_second),
-		cmocka_unit_test(another_name),	  cmocka_unit_test(waiting),
-		cmocka_unit_test(one_way),	  cmocka_unit_test(alive),
-		cmocka_unit_test(without_isakmp),
+		cmocka_unit_test(second_address), cmocka_unit_test(from_second),
+		cmocka_unit_test(adopts_second),  cmocka_unit_test(another_name),
+		cmocka_unit_test(waiting),	  cmocka_unit_test(one_way),
+		cmocka_unit_test(alive),	  cmocka_unit_test(without_isakmp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
