@@ -535,7 +535,8 @@ bool moat_child_has_next(struct moat_pair *pair)
 {
 	const struct moat_child *next = fallback(pair);
 
-	return next && !next->unheard;
+	/* Those that stay for a stranger are about to be sent on only if all else goes. */
+	return next && !next->unheard && !(next->redundant && next->used);
 }
 
 static bool has_spi(const struct moat_child *child, uint8_t direction, uint8_t protocol,
