@@ -57,8 +57,15 @@ void moat_child_rekey_due(struct moat_ike *ike, void *owner)
 {
 	struct moat_child *child = owner;
 
-	if (child->pair->current != child || child->pair->tunnel->down)
+	if (child->old || child->pair->tunnel->down)
 		return;
+	/* The peer has chosen them, and fills them: what it has next it will use. */
+	if (child->redundant && child != child->pair->current) {
+		if (child->used && child->pair->current)
+			ask_for_others(child);
+		return;
+	}
+	/* Those that are not sent on yet, too: they are asked again once they are. */
 	moat_timer_after(ike, &child->rekey_timer, 5 * MOAT_SECOND);
 	if (rekey_waits(child))
 		return;
