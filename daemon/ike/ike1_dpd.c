@@ -105,7 +105,7 @@ static bool doubted(struct moat_isakmp *sa)
 		     "the peer answers under another ISAKMP SA, and not under this one: "
 		     "it has lost it; %s",
 		     moat_isakmp_name(sa, name));
-	moat_isakmp_remove(sa);
+	moat_isakmp_forgotten(sa);
 	return true;
 }
 
@@ -150,7 +150,7 @@ static void due(struct moat_ike *ike, void *owner)
 				 timeout - quiet < ASK_AGAIN ? timeout - quiet
 							     : ASK_AGAIN);
 	} else if (heard_elsewhere(sa)) {
-		moat_isakmp_remove(sa);
+		moat_isakmp_forgotten(sa);
 	} else {
 		peer_is_dead(sa);
 	}

@@ -146,6 +146,8 @@ void moat_info_lifetime(struct moat_isakmp *sa);
  * The peer sends them first, and the network may bring them last.
  */
 void moat_isakmp_leave(struct moat_isakmp *sa);
+/** moat_isakmp_forgotten() - end it: the peer has lost it, and what went with it */
+void moat_isakmp_forgotten(struct moat_isakmp *sa);
 
 /* ---- SPIs that one side does not have: ike1_spi.c ---- */
 

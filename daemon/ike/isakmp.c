@@ -106,6 +106,13 @@ static void renew_children(const struct moat_isakmp *sa)
 	}
 }
 
+void moat_isakmp_forgotten(struct moat_isakmp *sa)
+{
+	if (!sa->moat)
+		renew_children(sa);
+	moat_isakmp_remove(sa);
+}
+
 /* Those that lead to another address of the peer: nobody may be there any more. */
 static void fetch_children(const struct moat_isakmp *sa)
 {
