@@ -271,7 +271,7 @@ void moat_isakmp_silent(struct moat_quick *quick, const char *why)
 	if (!sa->stale)
 		moat_quick_fail(quick, why);
 	moat_dpd_watch(sa->tunnel, sa->tunnel->heard_at);
-	moat_isakmp_remove(sa);
+	moat_isakmp_forgotten(sa);
 }
 
 bool moat_isakmp_seen(const struct moat_isakmp *sa, uint32_t message_id)

@@ -232,6 +232,45 @@ static void last_with_it(void **state)
 	sim_free(sim);
 }
 
+/* ... or when a quick mode found out: all that was made under it is replaced. */
+static void silent_with_it(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct moat_child *child;
+	struct sim *sim;
+	unsigned long lost;
+
+	(void)state;
+	o.nets = 2;
+	o.dpd = 100;
+	o.dpd_timeout = 300;
+	o.lifetime = 36000;
+	o.one_way = true;
+	o.start[1] = MOAT_START_NONE;
+	sim = start(&o, true);
+	sim_run(sim, 160 * SECOND);
+	sim_set_filter(sim, dead);
+	MOAT_PEER_FOREACH_CHILD(child, newest(sim, 1)->tunnel) {
+		child->expires = sim_now(sim);
+		moat_timer_after(sim_core(sim, 1), &child->end_timer, 1);
+	}
+	sim_run(sim, 50);
+	while (!TAILQ_EMPTY(&sim_core(sim, 1)->isakmps))
+		moat_isakmp_remove(TAILQ_FIRST(&sim_core(sim, 1)->isakmps));
+	sim_run(sim, 50);
+	sim_set_filter(sim, NULL);
+	sim->side[1].unknown_at = UINT64_MAX / 2;
+	moat_timer_after(sim_core(sim, 0), &pair_of(sim, 0)->current->rekey_timer, 1);
+	sim_run(sim, 60 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "ike-silent"), 1);
+	sim_run(sim, 30 * SECOND);
+	lost = sim_packets_lost(sim);
+	sim_run(sim, 100 * SECOND);
+	print_message("# lost %lu then %lu\n", lost, sim_packets_lost(sim));
+	assert_int_equal(sim_packets_lost(sim), lost);
+	sim_free(sim);
+}
+
 /* ---- several tunnels with one peer ---- */
 
 #define HERE  "192.0.2.1"
@@ -524,6 +563,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chosen_rekeyed),    cmocka_unit_test(chosen_bytes),
 		cmocka_unit_test(forgotten_with_it), cmocka_unit_test(last_with_it),
+		cmocka_unit_test(silent_with_it),
 		cmocka_unit_test(holder_waits),	     cmocka_unit_test(holder_goes),
 		cmocka_unit_test(watcher_goes),	     cmocka_unit_test(heir_hears),
 		cmocka_unit_test(expires_unneeded),  cmocka_unit_test(told_current),
