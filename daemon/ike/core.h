@@ -405,6 +405,7 @@ struct moat_child_sa {
  * @redundant: the loser of two simultaneous quick modes
  * @used: a packet of the peer has come on it; @used_at: sequence of the first one
  * @doubted: the peer says that it has lost it
+ * @left: a stranger deleted the ISAKMP SA that it was made under, and had no other
  * @unheard: it was waited for such a packet in vain, and it is not sent on;
  *	@n_unheard of those that were to replace this one
  * @udp: in UDP, because of a NAT; @port is our own, @peer where the peer is now
@@ -445,6 +446,7 @@ struct moat_child {
 	bool used;
 	uint64_t used_at;
 	bool doubted;
+	bool left;
 	bool unheard;
 	unsigned int n_unheard;
 	unsigned int deletes;

@@ -113,14 +113,28 @@ void moat_isakmp_forgotten(struct moat_isakmp *sa)
 	moat_isakmp_remove(sa);
 }
 
-/* Those that lead to another address of the peer: nobody may be there any more. */
+/* Nobody begins a phase 1 for that alone, but with the next one they are replaced. */
+static void mark_children(const struct moat_isakmp *sa)
+{
+	struct moat_child *child;
+
+	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel)
+		child->left |= child->isakmp == sa->id;
+}
+
+/*
+ * Those that lead to another address of the peer, where nobody may be any more, and
+ * those that may have gone with a deleted ISAKMP SA.
+ */
 static void fetch_children(const struct moat_isakmp *sa)
 {
 	struct moat_child *child;
 
 	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
-		if (child == child->pair->current && !child->udp &&
-		    !moat_addr_equal(&child->remote, &sa->remote.addr))
+		if (child == child->pair->current &&
+		    (child->left ||
+		     (!child->udp &&
+		      !moat_addr_equal(&child->remote, &sa->remote.addr))))
 			moat_timer_after(sa->ike, &child->rekey_timer,
 					 moat_core_jitter(sa->ike, MOAT_SECOND));
 	}
@@ -133,10 +147,14 @@ static void left(struct moat_ike *ike, void *owner)
 
 	(void)ike;
 	sa->leaving = false;
-	if (!moat_isakmp_usable(sa->tunnel))
-		moat_dpd_alone(sa->tunnel);
-	else if (!sa->moat)
-		renew_children(sa);
+	if (moat_isakmp_usable(sa->tunnel)) {
+		if (!sa->moat)
+			renew_children(sa);
+		return;
+	}
+	if (!sa->moat)
+		mark_children(sa);
+	moat_dpd_alone(sa->tunnel);
 }
 
 void moat_isakmp_leave(struct moat_isakmp *sa)
