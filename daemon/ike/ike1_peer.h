@@ -91,6 +91,8 @@ void moat_dpd_handle(struct moat_isakmp *sa, const struct moat_notify *n);
 
 /** moat_isakmp_heard() - an authentic message of the peer came just now: it lives */
 void moat_isakmp_heard(struct moat_isakmp *sa);
+/** moat_isakmp_pass() - to another tunnel of its peer, which was heard by it */
+void moat_isakmp_pass(struct moat_isakmp *sa, struct moat_tunnel *to);
 
 /* ---- when the peer has its SAs: ike1_ready.c ---- */
 

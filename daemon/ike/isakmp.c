@@ -265,6 +265,13 @@ void moat_isakmp_heard(struct moat_isakmp *sa)
 	sa->tunnel->heard_at = sa->ike->now;
 }
 
+void moat_isakmp_pass(struct moat_isakmp *sa, struct moat_tunnel *to)
+{
+	sa->tunnel = to;
+	if (to->heard_at < sa->heard_at)
+		to->heard_at = sa->heard_at;
+}
+
 /*
  * When the peer has not said one authentic word since this quick mode began, it
  * has lost the ISAKMP SA. The IPsec SAs stay; a new phase 1 takes over. Had this

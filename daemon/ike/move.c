@@ -85,7 +85,7 @@ static void leave_isakmps(struct moat_tunnel *tunnel, const struct moat_tunnel_c
 					break;
 			}
 			if (other)
-				sa->tunnel = other;
+				moat_isakmp_pass(sa, other);
 			else
 				moat_isakmp_remove(sa);
 		}

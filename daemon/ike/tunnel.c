@@ -357,7 +357,7 @@ static void leave_isakmps(struct moat_tunnel *tunnel, const char *why)
 		    (!used && moat_tunnel_same_peer(sa->tunnel, tunnel))) {
 			other = heir(sa);
 			if (other)
-				sa->tunnel = other;
+				moat_isakmp_pass(sa, other);
 			else
 				moat_isakmp_close(sa, why);
 		}
