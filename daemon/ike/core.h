@@ -555,6 +555,8 @@ void moat_dpd_alone(struct moat_tunnel *tunnel);
 /** moat_dpd_watch() - it has IPsec SAs and no ISAKMP SA: is the peer heard within
  * dpd-timeout from @since? */
 void moat_dpd_watch(struct moat_tunnel *tunnel, uint64_t since);
+/** moat_dpd_pass() - its SAs end: another tunnel of the peer goes on waiting for it */
+void moat_dpd_pass(struct moat_tunnel *tunnel);
 /** moat_child_pass() - if it waits to be sent on: the peer will not have it, ask anew */
 void moat_child_pass(struct moat_child *child);
 /**

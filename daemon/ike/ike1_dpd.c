@@ -156,6 +156,20 @@ static void due(struct moat_ike *ike, void *owner)
 	}
 }
 
+/* By which tunnel a phase 1 with the peer may begin: not every one may, or is up. */
+static struct moat_tunnel *beginner(struct moat_tunnel *tunnel)
+{
+	struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &tunnel->ike->tunnels, link) {
+		if (!other->template && !other->down &&
+		    other->conf.start != MOAT_START_NONE &&
+		    moat_tunnel_same_peer(other, tunnel))
+			break;
+	}
+	return other;
+}
+
 /* Nobody asks after the peer before there is an ISAKMP SA again. */
 static void silence_due(struct moat_ike *ike, void *owner)
 {
@@ -190,12 +204,29 @@ void moat_dpd_alone(struct moat_tunnel *tunnel)
 {
 	uint64_t now = tunnel->ike->now;
 
-	if (!tunnel->terms.dpd || tunnel->template || tunnel->down ||
-	    tunnel->conf.start == MOAT_START_NONE || !moat_peer_has_children(tunnel))
+	tunnel = beginner(tunnel);
+	if (!tunnel || !tunnel->terms.dpd || !moat_peer_has_children(tunnel))
 		return;
 	tunnel->alone = true;
 	tunnel->watched_since = now;
 	moat_timer_after(tunnel->ike, &tunnel->silence, tunnel->terms.dpd * MOAT_SECOND);
+}
+
+void moat_dpd_pass(struct moat_tunnel *tunnel)
+{
+	struct moat_tunnel *other = beginner(tunnel);
+	struct moat_timers *timers = &tunnel->ike->timers;
+
+	if (!tunnel->silence.slot || !other || other == tunnel)
+		return;
+	if (other->heard_at < tunnel->heard_at)
+		other->heard_at = tunnel->heard_at;
+	if (!other->silence.slot || tunnel->silence.due < other->silence.due) {
+		other->watched_since = tunnel->watched_since;
+		other->alone = tunnel->alone;
+		moat_timer_set(timers, &other->silence, tunnel->silence.due);
+	}
+	moat_timer_stop(timers, &tunnel->silence);
 }
 
 void moat_dpd_watch(struct moat_tunnel *tunnel, uint64_t since)

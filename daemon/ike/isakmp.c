@@ -165,6 +165,20 @@ void moat_isakmp_leave(struct moat_isakmp *sa)
 	moat_timer_after(sa->ike, &sa->life_timer, LEAVING_LIFE);
 }
 
+/* Of what leaves another tunnel of the peer sees the end. */
+static bool bequeath(struct moat_isakmp *sa)
+{
+	struct moat_tunnel *other;
+
+	TAILQ_FOREACH(other, &sa->ike->tunnels, link) {
+		if (other != sa->tunnel && moat_tunnel_same_peer(other, sa->tunnel))
+			break;
+	}
+	if (other)
+		moat_isakmp_pass(sa, other);
+	return other;
+}
+
 void moat_isakmp_reap(struct moat_ike *ike, const struct moat_tunnel *tunnel)
 {
 	struct moat_isakmp *sa = TAILQ_FIRST(&ike->dead_isakmps);
@@ -172,7 +186,7 @@ void moat_isakmp_reap(struct moat_ike *ike, const struct moat_tunnel *tunnel)
 	while (sa) {
 		struct moat_isakmp *next = TAILQ_NEXT(sa, link);
 
-		if (!sa->leaving || sa->tunnel == tunnel) {
+		if (!sa->leaving || (sa->tunnel == tunnel && !bequeath(sa))) {
 			TAILQ_REMOVE(&ike->dead_isakmps, sa, link);
 			stop_timers(sa);
 			forget_exchange(sa);

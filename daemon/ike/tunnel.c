@@ -378,6 +378,7 @@ static void end_sas(struct moat_tunnel *tunnel, const char *why)
 		moat_quick_leave(pair, why);
 	}
 	leave_isakmps(tunnel, why);
+	moat_dpd_pass(tunnel);
 }
 
 void moat_tunnel_down(struct moat_ike *ike, const struct moat_event *event)
