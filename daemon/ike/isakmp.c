@@ -484,6 +484,9 @@ static void expire(struct moat_isakmp *sa)
 	/* Who was to make another one and could not has heard nothing of the peer. */
 	if (!other && sa->rekeying)
 		moat_dpd_watch(sa->tunnel, sa->tunnel->heard_at);
+	else if (!other)
+		/* What hangs on it has come just now. */
+		moat_dpd_alone(sa->tunnel);
 	if (other ? sa->moat || !has_child(sa) : !moat_peer_has_children(sa->tunnel)) {
 		moat_isakmp_close(sa, sa->rekeying && other
 					      ? "a new one has taken its place"
