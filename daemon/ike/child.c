@@ -352,6 +352,7 @@ static struct moat_child *fallback(struct moat_pair *pair)
 			    child->established + MOAT_OLD_INBOUND * MOAT_SECOND)
 			continue;
 		if (child->complete && !child->switched && !child->old && child->out &&
+		    !child->deletes &&
 		    (!best || child->completed > best->completed))
 			best = child;
 	}
@@ -365,7 +366,8 @@ static struct moat_child *previous(const struct moat_pair *pair)
 	struct moat_child *child;
 
 	TAILQ_FOREACH(child, &pair->children, link) {
-		if (!child->switched || child->ending || child == pair->current)
+		if (!child->switched || child->ending || child->deletes ||
+		    child == pair->current)
 			continue;
 		if (!best || child->switched_at > best->switched_at ||
 		    (child->switched_at == best->switched_at &&
@@ -506,7 +508,9 @@ static bool farewell(struct moat_child *child)
 {
 	struct moat_isakmp *sa = moat_isakmp_ready(child->pair->tunnel);
 
-	if (!child->used || !sa || sa->moat || ++child->deletes == DELETES)
+	/* What is sent on itself must not be after the first word of it. */
+	if (child == child->pair->current || !child->used || !sa || sa->moat ||
+	    ++child->deletes == DELETES)
 		return false;
 	say_deleted(child, sa);
 	return true;
