@@ -100,6 +100,7 @@ struct sim {
 	const uint8_t *spoil;
 	size_t spoil_len;
 	size_t spoil_at;
+	unsigned int spoil_only; /* datagrams to side 0 (1) or 1 (2) alone */
 	uint8_t spoil_by;
 	unsigned int fail;
 	struct sim_item *queue;
