@@ -558,6 +558,51 @@ static void chosen_comes(void **state)
 	assert_true(seen);
 }
 
+static bool quick_of_1(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return from == 1 && exchange == MOAT_X_QUICK;
+}
+
+/*
+ * SAs that nobody used were left, as the peer says that it starts afresh. Then a packet
+ * comes on them all the same: they are about to end, and not to be sent on.
+ */
+static void left_used(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = start(&o, true);
+	struct moat_child *child;
+
+	(void)state;
+	next_id = 0x7654321;
+	sim_run(sim, 100 * SECOND);
+	moat_timer_after(sim_core(sim, 1), &pair_of(sim, 1)->current->rekey_timer, 1);
+	sim_run(sim, 12);
+	sim_set_filter(sim, quick_of_1);
+	sim_run(sim, 100);
+	sim_set_filter(sim, quick_modes);
+	sim_run(sim, 22 * SECOND);
+	child = TAILQ_LAST(&pair_of(sim, 1)->children, moat_children);
+	assert_true(child->complete && child->unheard);
+	moat_timer_after(sim_core(sim, 0), &newest(sim, 0)->rekey_timer, 1);
+	sim_run(sim, 400);
+	sim_set_filter(sim, quick_modes);
+	say_afresh(sim);
+	sim_run(sim, 100);
+	assert_true(child->old);
+	sim_insider_packet(sim, 1);
+	sim_run(sim, 5 * SECOND);
+	assert_false(pair_of(sim, 1)->current->old);
+	sim_set_filter(sim, NULL);
+	sim_run(sim, 100 * SECOND);
+	print_message("# lost %lu pair-lost %u/%u\n", sim_packets_lost(sim),
+		      sim_logged(sim, 0, "pair-lost"), sim_logged(sim, 1, "pair-lost"));
+	assert_int_equal(sim_logged(sim, 1, "pair-lost"), 0);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -568,6 +613,7 @@ int main(void)
 		cmocka_unit_test(watcher_goes),	     cmocka_unit_test(heir_hears),
 		cmocka_unit_test(expires_unneeded),  cmocka_unit_test(told_current),
 		cmocka_unit_test(told_old),	     cmocka_unit_test(chosen_comes),
+		cmocka_unit_test(left_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
