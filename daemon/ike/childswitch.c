@@ -149,6 +149,8 @@ void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 		moat_timer_after(core(child), &child->switch_timer, INSTALL_WAIT);
 	else if (!child->complete)
 		moat_quick_proved(child);
+	else if (child->old)
+		return;
 	else if (child->redundant)
 		watch_redundant(child);
 	else if (!child->switch_timer.slot && !child->unheard)
