@@ -99,3 +99,51 @@ void moat_child_doubt(struct moat_child *child)
 		moat_timer_after(ike, &child->rekey_timer,
 				 moat_core_jitter(ike, MOAT_SECOND));
 }
+
+/* ---- those of an ISAKMP SA ---- */
+
+/*
+ * strongSwan ends IPsec SAs with the ISAKMP SA that they were made under. It says so,
+ * but nobody answers that: when it was lost we would send on them for all their life.
+ */
+void moat_child_renew(const struct moat_isakmp *sa)
+{
+	struct moat_child *child;
+
+	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
+		if (child->isakmp != sa->id)
+			continue;
+		if (child == child->pair->current)
+			moat_timer_after(sa->ike, &child->rekey_timer,
+					 moat_core_jitter(sa->ike, MOAT_SECOND));
+		else
+			moat_child_pass(child);
+	}
+}
+
+/* Nobody begins a phase 1 for that alone, but with the next one they are replaced. */
+void moat_child_mark(const struct moat_isakmp *sa)
+{
+	struct moat_child *child;
+
+	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel)
+		child->left |= child->isakmp == sa->id;
+}
+
+/*
+ * Those that lead to another address of the peer, where nobody may be any more, and
+ * those that may have gone with a deleted ISAKMP SA.
+ */
+void moat_child_fetch(const struct moat_isakmp *sa)
+{
+	struct moat_child *child;
+
+	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
+		if (child == child->pair->current &&
+		    (child->left ||
+		     (!child->udp &&
+		      !moat_addr_equal(&child->remote, &sa->remote.addr))))
+			moat_timer_after(sa->ike, &child->rekey_timer,
+					 moat_core_jitter(sa->ike, MOAT_SECOND));
+	}
+}

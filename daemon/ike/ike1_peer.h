@@ -148,6 +148,12 @@ void moat_info_lifetime(struct moat_isakmp *sa);
  * The peer sends them first, and the network may bring them last.
  */
 void moat_isakmp_leave(struct moat_isakmp *sa);
+/** moat_child_renew() - replace what a stranger may have ended with this ISAKMP SA */
+void moat_child_renew(const struct moat_isakmp *sa);
+/** moat_child_mark() - the same once there is another ISAKMP SA */
+void moat_child_mark(const struct moat_isakmp *sa);
+/** moat_child_fetch() - with this new one: what is marked, or leads elsewhere */
+void moat_child_fetch(const struct moat_isakmp *sa);
 /** moat_isakmp_forgotten() - end it: the peer has lost it, and what went with it */
 void moat_isakmp_forgotten(struct moat_isakmp *sa);
 

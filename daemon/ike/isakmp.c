@@ -87,57 +87,11 @@ void moat_isakmp_remove(struct moat_isakmp *sa)
 		moat_quick_fail(LIST_FIRST(&sa->quicks), "its ISAKMP SA has gone");
 }
 
-/*
- * strongSwan ends IPsec SAs with the ISAKMP SA that they were made under. It says so,
- * but nobody answers that: when it was lost we would send on them for all their life.
- */
-static void renew_children(const struct moat_isakmp *sa)
-{
-	struct moat_child *child;
-
-	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
-		if (child->isakmp != sa->id)
-			continue;
-		if (child == child->pair->current)
-			moat_timer_after(sa->ike, &child->rekey_timer,
-					 moat_core_jitter(sa->ike, MOAT_SECOND));
-		else
-			moat_child_pass(child);
-	}
-}
-
 void moat_isakmp_forgotten(struct moat_isakmp *sa)
 {
 	if (!sa->moat)
-		renew_children(sa);
+		moat_child_renew(sa);
 	moat_isakmp_remove(sa);
-}
-
-/* Nobody begins a phase 1 for that alone, but with the next one they are replaced. */
-static void mark_children(const struct moat_isakmp *sa)
-{
-	struct moat_child *child;
-
-	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel)
-		child->left |= child->isakmp == sa->id;
-}
-
-/*
- * Those that lead to another address of the peer, where nobody may be any more, and
- * those that may have gone with a deleted ISAKMP SA.
- */
-static void fetch_children(const struct moat_isakmp *sa)
-{
-	struct moat_child *child;
-
-	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
-		if (child == child->pair->current &&
-		    (child->left ||
-		     (!child->udp &&
-		      !moat_addr_equal(&child->remote, &sa->remote.addr))))
-			moat_timer_after(sa->ike, &child->rekey_timer,
-					 moat_core_jitter(sa->ike, MOAT_SECOND));
-	}
 }
 
 /* Without another ISAKMP SA the peer may have taken its tunnel down. */
@@ -149,11 +103,11 @@ static void left(struct moat_ike *ike, void *owner)
 	sa->leaving = false;
 	if (moat_isakmp_usable(sa->tunnel)) {
 		if (!sa->moat)
-			renew_children(sa);
+			moat_child_renew(sa);
 		return;
 	}
 	if (!sa->moat)
-		mark_children(sa);
+		moat_child_mark(sa);
 	moat_dpd_alone(sa->tunnel);
 }
 
@@ -712,7 +666,7 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 	replace_old(sa);
 	end_spare(sa);
 	moat_adopt_note(sa);
-	fetch_children(sa);
+	moat_child_fetch(sa);
 	moat_dpd_start(sa);
 	/* A configuration that came meanwhile may have other credentials. */
 	if (sa->config != ike->configs)
