@@ -603,6 +603,95 @@ static void left_used(void **state)
 	sim_free(sim);
 }
 
+/* A daemon dies while redundant SAs stay for a stranger: none of its packets is lost. */
+static void adopts_chosen(void **state)
+{
+	unsigned int seen = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed < 18; seed++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.seed = seed;
+		sim = start_chosen(&o);
+		if (!sim)
+			continue;
+		seen++;
+		sim->side[1].unknown_at = UINT64_MAX / 2;
+		sim_network(sim, 20, 0, 0);
+		sim_run(sim, (seed % 3 ? 100 : 1) * SECOND);
+		sim_crash(sim, 1);
+		sim_run(sim, 3 * SECOND);
+		sim_restart(sim, 1);
+		sim_run(sim, 300 * SECOND);
+		print_message("# seed %u lost %lu\n", (unsigned int)seed,
+			      sim_packets_lost(sim));
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+	assert_true(seen);
+}
+
+/* ... or while new ones wait, which the peer does not have. */
+static void adopts_unheard(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed < 20; seed++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.seed = seed;
+		sim = start(&o, true);
+		sim_run(sim, 100 * SECOND);
+		moat_timer_after(sim_core(sim, 1), &pair_of(sim, 1)->current->rekey_timer,
+				 1);
+		sim_run(sim, 12);
+		sim_set_filter(sim, quick_of_1);
+		sim_run(sim, 100);
+		sim_set_filter(sim, quick_modes);
+		sim_run(sim, (seed % 2 ? 22 : 2) * SECOND);
+		sim_crash(sim, 1);
+		sim_run(sim, 3 * SECOND);
+		sim_set_filter(sim, NULL);
+		sim_network(sim, 20, 0, 0);
+		sim_restart(sim, 1);
+		sim_run(sim, 300 * SECOND);
+		if (sim_packets_lost(sim))
+			print_message("# seed %u lost %lu\n", (unsigned int)seed,
+				      sim_packets_lost(sim));
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+}
+
+/* ... or has just told the peer that old ones end. */
+static void adopts_told(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed < 20; seed++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+
+		o.seed = seed;
+		sim = start(&o, true);
+		sim_run(sim, 100 * SECOND);
+		sim_control(sim, 1, MOAT_EV_REKEY);
+		sim_run(sim, 10 * SECOND);
+		while (!TAILQ_FIRST(&pair_of(sim, 1)->children)->deletes)
+			sim_run(sim, 100);
+		sim_network(sim, 20, 0, 0);
+		sim_restart(sim, 1);
+		sim_run(sim, 300 * SECOND);
+		if (sim_packets_lost(sim))
+			print_message("# seed %u lost %lu\n", (unsigned int)seed,
+				      sim_packets_lost(sim));
+		assert_int_equal(sim_packets_lost(sim), 0);
+		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), 1);
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +703,8 @@ int main(void)
 		cmocka_unit_test(expires_unneeded),  cmocka_unit_test(told_current),
 		cmocka_unit_test(told_old),	     cmocka_unit_test(chosen_comes),
 		cmocka_unit_test(left_used),
+		cmocka_unit_test(adopts_chosen),
+		cmocka_unit_test(adopts_unheard),    cmocka_unit_test(adopts_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,52 @@ static uint64_t mix(uint64_t seed, uint64_t salt)
 	return z ^ (z >> 31);
 }
 
+/* Whatever an operator, a peer or a kernel may do, in any order. */
+static void chaos(struct sim *sim)
+{
+	int side = (int)sim_random(sim, 2);
+	struct moat_event event = { .type = MOAT_EV_DOWN };
+	static const enum moat_event_type asks[] = { MOAT_EV_DOWN, MOAT_EV_UP, MOAT_EV_CLEAR,
+						     MOAT_EV_REKEY };
+
+	switch (sim_random(sim, 10)) {
+	case 0:
+	case 1:
+		event.type = asks[sim_random(sim, 4)];
+		event.control.tunnel = sim_random(sim, 2) ? "branch" : "branch1";
+		event.control.request = ++sim->side[side].requests;
+		sim_step(sim, side, &event);
+		break;
+	case 2:
+		sim_unconfigure(sim, side);
+		sim_run(sim, sim_random(sim, 4 * SECOND));
+		sim_configure(sim, side);
+		break;
+	case 3:
+		sim_restart(sim, side);
+		break;
+	case 4:
+		sim_reboot(sim, side);
+		break;
+	case 5:
+		sim_flush(sim, side);
+		break;
+	case 6:
+		sim_change(sim, side, sim_random(sim, 2) ? "aes128-sha256" : NULL);
+		sim_change(sim, !side, sim->options.esp[side]);
+		sim_configure(sim, 0);
+		sim_configure(sim, 1);
+		break;
+	case 7:
+		sim_lose_policies(sim, side, NULL);
+		break;
+	default:
+		sim_control(sim, 0, MOAT_EV_REKEY);
+		sim_control(sim, 1, MOAT_EV_REKEY);
+		break;
+	}
+}
+
 static void once(uint64_t seed)
 {
 	struct sim_options o = {
@@ -81,7 +127,11 @@ static void once(uint64_t seed)
 	}
 	total++;
 	for (int i = 0; i < 30; i++) {
-		sim_run(sim, sim_random(sim, 120 * SECOND));
+		sim_run(sim, sim_random(sim, sim_random(sim, 2) ? 120 * SECOND : SECOND));
+		if (getenv("CHAOS")) {
+			chaos(sim);
+			continue;
+		}
 		switch (sim_random(sim, restarts ? 6 : 5)) {
 		case 0:
 			sim_control(sim, 0, MOAT_EV_REKEY);
@@ -99,7 +149,25 @@ static void once(uint64_t seed)
 		if (sim_packets_lost(sim) != lost)
 			break;
 	}
-	if (sim_packets_lost(sim) != lost) {
+	if (getenv("CHAOS")) {
+		for (int side = 0; side < 2; side++) {
+			struct moat_event event = { .type = MOAT_EV_UP };
+
+			for (int k = 0; k < 2; k++) {
+				event.control.tunnel = k ? "branch1" : "branch";
+				event.control.request = ++sim->side[side].requests;
+				sim_step(sim, side, &event);
+			}
+		}
+		sim_network(sim, 0, 0, 0);
+		for (int i = 0; i < 240 && !sim_equal(sim); i++)
+			sim_run(sim, 15 * SECOND);
+		if (!sim_equal(sim)) {
+			bad++;
+			printf("# seed %llu: not equal: %s\n", (unsigned long long)seed,
+			       sim_agree(sim) ? sim_agree(sim) : "other SAs");
+		}
+	} else if (sim_packets_lost(sim) != lost) {
 		bad++;
 		printf("# seed %llu: %lu lost at %llu s; kind %u nets %u life %u short %u "
 		       "bytes %llu nat %d%d restarts %d\n",
