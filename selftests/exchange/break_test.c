@@ -692,6 +692,38 @@ static void adopts_told(void **state)
 	}
 }
 
+/* Nor do those that it has chosen end when there is no ISAKMP SA by which to tell it. */
+static void chosen_alone(void **state)
+{
+	unsigned int seen = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed < 9; seed++) {
+		struct sim_options o = sim_plain();
+		struct moat_isakmp *sa;
+		struct sim *sim;
+
+		o.seed = seed;
+		sim = start_chosen(&o);
+		if (!sim)
+			continue;
+		seen++;
+		while (!TAILQ_EMPTY(&sim_core(sim, 0)->isakmps) && sim_isakmps(sim, 1)) {
+			sa = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+			moat_isakmp_remove(sa);
+			moat_isakmp_remove(TAILQ_FIRST(&sim_core(sim, 1)->isakmps));
+			sim_run(sim, 20);
+		}
+		assert_int_equal(sim_isakmps(sim, 1), 0);
+		sim_run(sim, 100 * SECOND);
+		print_message("# seed %u lost %lu\n", (unsigned int)seed,
+			      sim_packets_lost(sim));
+		assert_int_equal(sim_packets_lost(sim), 0);
+		sim_free(sim);
+	}
+	assert_true(seen);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -703,6 +735,7 @@ int main(void)
 		cmocka_unit_test(expires_unneeded),  cmocka_unit_test(told_current),
 		cmocka_unit_test(told_old),	     cmocka_unit_test(chosen_comes),
 		cmocka_unit_test(left_used),
+		cmocka_unit_test(chosen_alone),
 		cmocka_unit_test(adopts_chosen),
 		cmocka_unit_test(adopts_unheard),    cmocka_unit_test(adopts_told),
 	};
