@@ -75,6 +75,7 @@ struct moat_child *moat_child_new(const struct moat_child_input *in)
 	struct moat_view low = lower(in->ni, in->nr) ? in->ni : in->nr;
 
 	child->isakmp = in->sa->id;
+	child->moat = in->sa->moat;
 	child->n_sas = in->n_sas;
 	memcpy(child->sas, in->sas, in->n_sas * sizeof(*in->sas));
 	child->local = in->sa->local.addr;
@@ -488,10 +489,9 @@ static bool needed(const struct moat_child *old)
  */
 static bool chosen(const struct moat_child *redundant)
 {
-	const struct moat_isakmp *sa = moat_isakmp_ready(redundant->pair->tunnel);
 	const struct moat_child *child;
 
-	if (!redundant->redundant || !redundant->used || !sa || sa->moat)
+	if (!redundant->redundant || !redundant->used || redundant->moat)
 		return false;
 	TAILQ_FOREACH(child, &redundant->pair->children, link) {
 		if (child->used_at > redundant->used_at)

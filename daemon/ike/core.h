@@ -403,6 +403,7 @@ struct moat_child_sa {
  *	numbers would start over under the same key
  * @old: another child has taken its place, @old_since then
  * @redundant: the loser of two simultaneous quick modes
+ * @moat: made with a Moat
  * @used: a packet of the peer has come on it; @used_at: sequence of the first one
  * @doubted: the peer says that it has lost it
  * @left: a stranger deleted the ISAKMP SA that it was made under, and had no other
@@ -443,6 +444,7 @@ struct moat_child {
 	bool switched;
 	bool old;
 	bool redundant;
+	bool moat;
 	bool used;
 	uint64_t used_at;
 	bool doubted;
