@@ -23,7 +23,6 @@
 #include <string.h>
 
 #include "sim_case.h"
-#include "sim_internal.h"
 #include "sim_seeds.h"
 #include "wire/isakmp.h"
 
@@ -106,29 +105,6 @@ static struct sim_options from_seed(uint64_t seed)
 		o.auth = MOAT_METHOD_RSA_SIG;
 	else if (mix(seed, 14) % 16 == 1)
 		behind_nat(&o, (int)(mix(seed, 15) % 2));
-	if (getenv("STORM_BRK")) {
-		o.lifetime = (mix(seed, 30) % 3 ? 60 : 24) + mix(seed, 31) % 200;
-		o.ike_lifetime = 60 + mix(seed, 32) % 400;
-		if (o.nets > 1)
-			o.lifetime *= 2;
-		if (mix(seed, 33) % 3 == 0)
-			o.shorter = 30 + mix(seed, 34) % 60;
-		if (mix(seed, 35) % 3 == 0 && o.nets == 1) {
-			o.narrow = true;
-			o.narrow_local = mix(seed, 36) % 2;
-			o.v6 = false;
-		}
-		if (mix(seed, 37) % 4 == 0)
-			o.shorter_bytes = 10 << 10;
-		if (o.nets > 1 && mix(seed, 38) % 2)
-			o.split = true;
-		if (mix(seed, 39) % 4 == 0 && !o.auth) {
-			o.ah = NULL;
-			behind_nat(&o, (int)(mix(seed, 15) % 2));
-		}
-		if (mix(seed, 40) % 2)
-			o.traffic = 200;
-	}
 	return o;
 }
 
@@ -149,7 +125,7 @@ static void check_bounded(struct sim *sim, uint64_t seed, unsigned int pairs)
 		struct moat_burden b = sim_burden(sim, side);
 
 		check(seed, b.isakmps <= 90 && b.half_open <= 64, "too many ISAKMP SAs");
-		check(seed, b.quicks <= (getenv("STORM_BRK") ? 64 : 16) * pairs, "too many quick modes");
+		check(seed, b.quicks <= 16 * pairs, "too many quick modes");
 		check(seed, b.children <= 12 * pairs, "too many pairs of SAs");
 		check(seed, b.waits <= 40 * pairs, "too many questions");
 		check(seed, b.timers <= 120 * pairs, "too many timers");
@@ -243,10 +219,8 @@ static void storm(uint64_t seed)
 	bool same;
 
 	/* What is done for others than Moat must not break what Moats do. */
-	if (getenv("STORM_BRK") ? mix(seed, 22) % 8 != 0 : mix(seed, 22) % 8 == 0)
+	if (mix(seed, 22) % 8 == 0)
 		sim_estrange(sim);
-	if (getenv("STORM_BRK") && mix(seed, 41) % 3)
-		sim->spoil_only = 1 + (mix(seed, 41) % 3);
 	for (unsigned int i = (unsigned int)(mix(seed, 21) % 6); i; i--) {
 		sim_run(sim, sim_random(sim, 30 * SECOND));
 		disaster(sim);
