@@ -15,22 +15,12 @@
 
 #define SECOND 1000
 
-static uint32_t next_id;
-
-static struct moat_pair *pair_of(struct sim *sim, int side)
-{
-	return &TAILQ_FIRST(&sim_core(sim, side)->tunnels)->pairs[0];
-}
-
-static struct moat_isakmp *newest(struct sim *sim, int side)
-{
-	return TAILQ_LAST(&sim_core(sim, side)->isakmps, moat_isakmps);
-}
+static uint32_t next_id = 0x10000;
 
 /* Side 0 says DELETE to side 1 under its newest ISAKMP SA. */
 static void say_delete(struct sim *sim, uint8_t protocol, const uint8_t *spi, uint8_t len)
 {
-	struct moat_isakmp *sa = newest(sim, 0);
+	struct moat_isakmp *sa = sim_newest(sim, 0);
 	struct moat_ike1_out out;
 	uint32_t id = ++next_id;
 
@@ -39,18 +29,9 @@ static void say_delete(struct sim *sim, uint8_t protocol, const uint8_t *spi, ui
 	sim_insider_send(sim, sa, &out, id, false);
 }
 
-/* ... of the SA by which side 1 sends. */
-static void delete_child(struct sim *sim, const struct moat_child *child)
-{
-	uint8_t spi[4];
-
-	moat_set32(spi, child->sas[0].spi_out);
-	say_delete(sim, MOAT_PROTO_ESP, spi, sizeof(spi));
-}
-
 static void say_nothing(struct sim *sim)
 {
-	struct moat_isakmp *sa = newest(sim, 0);
+	struct moat_isakmp *sa = sim_newest(sim, 0);
 	struct moat_ike1_out out;
 	uint32_t id = ++next_id;
 
@@ -70,28 +51,13 @@ static void delete_oldest(struct sim *sim)
 	say_delete(sim, MOAT_PROTO_ISAKMP, spi, sizeof(spi));
 }
 
-static struct sim *start(const struct sim_options *o, bool stranger)
-{
-	struct sim *sim = sim_new(o);
-
-	next_id = 0x10000;
-	sim_run(sim, 100);
-	if (stranger)
-		sim_estrange(sim);
-	sim_up(sim, 0);
-	sim_run(sim, 5 * SECOND);
-	assert_int_equal(sim_done(sim, 0), 1);
-	sim_traffic(sim, 20);
-	return sim;
-}
-
 /* Of an ISAKMP SA that the peer has deleted the last messages come, and the last ids. */
 static void last_ids(void **state)
 {
 	struct sim_options o = sim_plain();
-	struct sim *sim = start(&o, false);
-	struct moat_isakmp *theirs = newest(sim, 1);
-	struct moat_isakmp *ours = newest(sim, 0);
+	struct sim *sim = sim_start_traffic(&o, false);
+	struct moat_isakmp *theirs = sim_newest(sim, 1);
+	struct moat_isakmp *ours = sim_newest(sim, 0);
 	unsigned int main_mode;
 	uint8_t spi[2 * MOAT_COOKIE_LEN];
 
@@ -126,7 +92,7 @@ static struct sim *start_at_once(uint64_t seed)
 	struct sim *sim;
 
 	o.seed = seed;
-	sim = start(&o, true);
+	sim = sim_start_traffic(&o, true);
 	sim_run(sim, 100 * SECOND);
 	sim_control(sim, 0, MOAT_EV_REKEY);
 	sim_control(sim, 1, MOAT_EV_REKEY);
@@ -148,15 +114,15 @@ static void other_choice(void **state)
 
 		sim = start_at_once(seed);
 		sim_run(sim, 9 * SECOND);
-		TAILQ_FOREACH(child, &pair_of(sim, 1)->children, link) {
+		TAILQ_FOREACH(child, &sim_pair(sim, 1)->children, link) {
 			if (child->old)
-				delete_child(sim, child);
+				sim_insider_delete(sim, child, ++next_id);
 		}
-		delete_child(sim, pair_of(sim, 1)->current);
+		sim_insider_delete(sim, sim_pair(sim, 1)->current, ++next_id);
 		sim_set_filter(sim, no_deletes);
 		sim_run(sim, 100);
-		assert_non_null(pair_of(sim, 1)->current);
-		chosen[pair_of(sim, 1)->current->initiator]++;
+		assert_non_null(sim_pair(sim, 1)->current);
+		chosen[sim_pair(sim, 1)->current->initiator]++;
 		sim_run(sim, 3700 * SECOND);
 		assert_int_equal(sim_logged(sim, 1, "pair-lost"), 0);
 		assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_OUT) > 0, 1);
@@ -179,7 +145,7 @@ static void their_choice(void **state)
 
 		sim = start_at_once(seed);
 		sim_run(sim, 2 * SECOND);
-		TAILQ_FOREACH(child, &pair_of(sim, 1)->children, link) {
+		TAILQ_FOREACH(child, &sim_pair(sim, 1)->children, link) {
 			if (!child->redundant || !child->initiator)
 				continue;
 			child->used = true;
@@ -193,11 +159,12 @@ static void their_choice(void **state)
 			continue;
 		}
 		sim_run(sim, 300 * SECOND);
-		assert_non_null(moat_child_find(sim_core(sim, 1), pair_of(sim, 1)->policy,
+		assert_non_null(moat_child_find(sim_core(sim, 1),
+						sim_pair(sim, 1)->policy,
 						MOAT_DIRECTION_IN, 50, spi));
 		sim_control(sim, 1, MOAT_EV_REKEY);
 		sim_run(sim, 100 * SECOND);
-		assert_null(moat_child_find(sim_core(sim, 1), pair_of(sim, 1)->policy,
+		assert_null(moat_child_find(sim_core(sim, 1), sim_pair(sim, 1)->policy,
 					    MOAT_DIRECTION_IN, 50, spi));
 		sim_free(sim);
 	}
@@ -215,8 +182,8 @@ static void deleted_before_3(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		struct sim_options o = sim_plain();
-		struct sim *sim = start(&o, i & 1);
-		const struct moat_child *old = pair_of(sim, 1)->current;
+		struct sim *sim = sim_start_traffic(&o, i & 1);
+		const struct moat_child *old = sim_pair(sim, 1)->current;
 
 		sim_run(sim, 10 * SECOND);
 		sim_set_filter(sim, message_3_once);
@@ -224,7 +191,7 @@ static void deleted_before_3(void **state)
 		sim_run(sim, 300);
 		if (i & 2)
 			sim_insider_packet(sim, 1);
-		delete_child(sim, old);
+		sim_insider_delete(sim, old, ++next_id);
 		for (int tick = 0; tick < 500; tick++) {
 			sim_run(sim, 10);
 			if (tick > 10)
@@ -247,7 +214,7 @@ static void rebooted(void **state)
 
 		o.nets = 2;
 		o.lifetime = 28800;
-		sim = start(&o, stranger);
+		sim = sim_start_traffic(&o, stranger);
 		sim_run(sim, 100 * SECOND);
 		sim_traffic(sim, 0);
 		sim_run(sim, SECOND);
@@ -257,7 +224,7 @@ static void rebooted(void **state)
 		sim_acquire(sim, 1, 0);
 		sim_run(sim, 5 * SECOND);
 		for (unsigned int i = 0; i < 4; i++) {
-			const struct moat_child *child = pair_of(sim, 0)[i].current;
+			const struct moat_child *child = sim_pair(sim, 0)[i].current;
 
 			assert_true(!child || child->established > since);
 		}
@@ -291,10 +258,10 @@ static void dies(void **state)
 		sim_acquire(sim, 0, 0);
 		sim_run(sim, 300 * SECOND);
 		sim_set_filter(sim, dead);
-		child = moat_peer_next_child(newest(sim, 0)->tunnel, NULL);
+		child = moat_peer_next_child(sim_newest(sim, 0)->tunnel, NULL);
 		if (i & 1)
-			moat_timer_after(sim_core(sim, 0), &newest(sim, 0)->rekey_timer,
-					 5);
+			moat_timer_after(sim_core(sim, 0),
+					 &sim_newest(sim, 0)->rekey_timer, 5);
 		if (i & 2)
 			moat_timer_after(sim_core(sim, 0), &child->rekey_timer, 5);
 		if (i & 4)
@@ -323,7 +290,7 @@ static void without_isakmp(void **state)
 
 		o.dpd = 30;
 		o.dpd_timeout = 120;
-		sim = start(&o, true);
+		sim = sim_start_traffic(&o, true);
 		sim_run(sim, 100 * SECOND);
 		delete_oldest(sim);
 		sim_run(sim, 10);
@@ -350,9 +317,9 @@ static void alive(void **state)
 	(void)state;
 	o.dpd = 10;
 	o.dpd_timeout = 120;
-	sim = start(&o, false);
+	sim = sim_start_traffic(&o, false);
 	sim_set_filter(sim, quick_at_all);
-	moat_timer_after(sim_core(sim, 0), &pair_of(sim, 0)->current->rekey_timer, 5);
+	moat_timer_after(sim_core(sim, 0), &sim_pair(sim, 0)->current->rekey_timer, 5);
 	sim_run(sim, 70 * SECOND);
 	assert_int_equal(sim_logged(sim, 0, "quick-failed"), 1);
 	assert_int_equal(sim_logged(sim, 0, "ike-silent"), 0);
@@ -395,9 +362,9 @@ static void second_address(void **state)
 
 		if (i & 1)
 			moat_timer_after(sim_core(sim, 0),
-					 &pair_of(sim, 0)->current->rekey_timer, 5);
+					 &sim_pair(sim, 0)->current->rekey_timer, 5);
 		sim_run(sim, (i & 1 ? 115 : 125) * SECOND);
-		MOAT_PEER_FOREACH_CHILD(child, newest(sim, 0)->tunnel) {
+		MOAT_PEER_FOREACH_CHILD(child, sim_newest(sim, 0)->tunnel) {
 			char addr[MOAT_ADDR_STRLEN];
 
 			if (child == child->pair->current)
@@ -424,7 +391,7 @@ static void from_second(void **state)
 	(void)state;
 	o.nets = 2;
 	o.also[0] = "192.0.2.77";
-	sim = start(&o, false);
+	sim = sim_start_traffic(&o, false);
 	sim_set_filter(sim, quick_of_1);
 	sim_readdress(sim, 1, "192.0.2.77");
 	sim_configure(sim, 1);
@@ -467,18 +434,6 @@ static void adopts_second(void **state)
 	sim_free(sim);
 }
 
-static void say_afresh(struct sim *sim)
-{
-	struct moat_isakmp *sa = newest(sim, 0);
-	struct moat_ike1_out out;
-	uint32_t id = ++next_id;
-
-	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, id);
-	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
-			  moat_view(NULL, 0), moat_view(NULL, 0));
-	sim_insider_send(sim, sa, &out, id, false);
-}
-
 /*
  * New SAs of side 1 wait, for their message 3 was lost. Then a stranger says that it
  * starts afresh, which it does not mean, or deletes the ISAKMP SA of that quick mode:
@@ -489,24 +444,24 @@ static void waiting(void **state)
 	(void)state;
 	for (int deleted = 0; deleted < 2; deleted++) {
 		struct sim_options o = sim_plain();
-		struct sim *sim = start(&o, true);
+		struct sim *sim = sim_start_traffic(&o, true);
 		const struct moat_child *child;
 
 		sim_run(sim, 100 * SECOND);
-		moat_timer_after(sim_core(sim, 1), &pair_of(sim, 1)->current->rekey_timer,
-				 1);
+		moat_timer_after(sim_core(sim, 1),
+				 &sim_pair(sim, 1)->current->rekey_timer, 1);
 		sim_run(sim, 12);
 		sim_set_filter(sim, quick_of_1);
 		sim_run(sim, 100);
-		child = TAILQ_LAST(&pair_of(sim, 1)->children, moat_children);
+		child = TAILQ_LAST(&sim_pair(sim, 1)->children, moat_children);
 		assert_true(child->complete && !child->switched);
-		moat_timer_after(sim_core(sim, 0), &newest(sim, 0)->rekey_timer, 1);
+		moat_timer_after(sim_core(sim, 0), &sim_newest(sim, 0)->rekey_timer, 1);
 		sim_run(sim, 400);
 		assert_int_equal(sim_isakmps(sim, 1), 2);
 		if (deleted)
 			delete_oldest(sim);
 		else
-			say_afresh(sim);
+			sim_insider_afresh(sim, ++next_id);
 		sim_set_filter(sim, quick_at_all);
 		sim_run(sim, 5 * SECOND);
 		assert_true(child->old);
@@ -527,11 +482,11 @@ static void one_way(void **state)
 
 	(void)state;
 	o.one_way = true;
-	sim = start(&o, true);
+	sim = sim_start_traffic(&o, true);
 	sim_run(sim, 2000 * SECOND);
-	moat_timer_after(sim_core(sim, 0), &newest(sim, 0)->rekey_timer, 1);
+	moat_timer_after(sim_core(sim, 0), &sim_newest(sim, 0)->rekey_timer, 1);
 	sim_run(sim, 500);
-	say_afresh(sim);
+	sim_insider_afresh(sim, ++next_id);
 	sim_run(sim, 60 * SECOND);
 	assert_int_equal(sim_logged(sim, 0, "pair-lost"), 0);
 	assert_int_equal(sim_logged(sim, 1, "pair-lost"), 0);

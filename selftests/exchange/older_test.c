@@ -12,11 +12,6 @@
 
 #define SECOND 1000
 
-static struct moat_pair *pair_of(struct sim *sim, int side)
-{
-	return &TAILQ_FIRST(&sim_core(sim, side)->tunnels)->pairs[0];
-}
-
 /* Side 0 deletes the SA by which side 1 sends, as strongSwan does, and says so. */
 static void peer_deletes(struct sim *sim, const struct moat_child *child)
 {
@@ -58,16 +53,16 @@ static void newest_deleted(void **state)
 {
 	struct sim_options o = sim_plain();
 	struct sim *sim = rekeyed(&o);
-	uint32_t before = TAILQ_FIRST(&pair_of(sim, 1)->children)->sas[0].spi_out;
+	uint32_t before = TAILQ_FIRST(&sim_pair(sim, 1)->children)->sas[0].spi_out;
 
 	(void)state;
-	assert_int_not_equal(pair_of(sim, 1)->current->sas[0].spi_out, before);
-	peer_deletes(sim, pair_of(sim, 1)->current);
+	assert_int_not_equal(sim_pair(sim, 1)->current->sas[0].spi_out, before);
+	peer_deletes(sim, sim_pair(sim, 1)->current);
 	sim_run(sim, 100);
 	assert_int_equal(sim_logged(sim, 1, "ipsec-back"), 1);
-	assert_int_equal(pair_of(sim, 1)->current->sas[0].spi_out, before);
+	assert_int_equal(sim_pair(sim, 1)->current->sas[0].spi_out, before);
 	sim_run(sim, 8 * SECOND);
-	assert_int_not_equal(pair_of(sim, 1)->current->sas[0].spi_out, before);
+	assert_int_not_equal(sim_pair(sim, 1)->current->sas[0].spi_out, before);
 	sim_run(sim, 200 * SECOND);
 	assert_nothing_missed(sim, 1);
 	assert_true(sim_equal(sim));
@@ -86,12 +81,12 @@ static void all_deleted(void **state)
 	sim = rekeyed(&o);
 	/* Others come at once, in less time than it takes to look. */
 	for (int n = 0; !sim_logged(sim, 1, "pair-lost"); n++) {
-		child = pair_of(sim, 1)->current;
+		child = sim_pair(sim, 1)->current;
 		assert_non_null(child);
 		assert_in_range(n, 0, 4);
 		peer_deletes(sim, child);
 		sim_run(sim, 100);
-		assert_ptr_not_equal(pair_of(sim, 1)->current, child);
+		assert_ptr_not_equal(sim_pair(sim, 1)->current, child);
 	}
 	assert_int_equal(sim_logged(sim, 1, "pair-lost"), 1);
 	sim_free(sim);

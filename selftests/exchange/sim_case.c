@@ -10,6 +10,7 @@
 
 #include "ike/core.h"
 #include "sim_case.h"
+#include "sim_internal.h"
 
 struct sim_options sim_plain(void)
 {
@@ -84,6 +85,36 @@ void sim_estrange(struct sim *sim)
 	static const uint8_t own[] = { 0xd3, 0x9c, 0x0b, 0x0e, 0x6b, 0xa5, 0x07, 0xe6 };
 
 	sim_spoil(sim, own, sizeof(own));
+}
+
+struct sim *sim_start_traffic(const struct sim_options *o, bool strangers)
+{
+	struct sim *sim = sim_new(o);
+
+	sim_run(sim, 100);
+	if (strangers)
+		sim_estrange(sim);
+	sim_up(sim, 0);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_done(sim, 0), 1);
+	sim_traffic(sim, 20);
+	return sim;
+}
+
+struct moat_pair *sim_pair(struct sim *sim, int side)
+{
+	return &TAILQ_FIRST(&sim_core(sim, side)->tunnels)->pairs[0];
+}
+
+struct moat_isakmp *sim_newest(struct sim *sim, int side)
+{
+	return TAILQ_LAST(&sim_core(sim, side)->isakmps, moat_isakmps);
+}
+
+void sim_keep_unknown(struct sim *sim, int side)
+{
+	/* It says so once in a second, and has just done so for ever. */
+	sim->side[side].unknown_at = UINT64_MAX / 2;
 }
 
 struct moat_tunnel_conf *sim_tunnel_conf(struct sim *sim, int side)

@@ -22,6 +22,14 @@ void sim_assert_up(struct sim *sim);
 void sim_assert_established(struct sim *sim, unsigned int sas);
 /** sim_estrange() - to each other both sides are no Moat: before they meet */
 void sim_estrange(struct sim *sim);
+/** sim_start_traffic() - sim_start(), with a packet each way every 20 ms; strangers? */
+struct sim *sim_start_traffic(const struct sim_options *o, bool strangers);
+/** sim_pair() - the first pair of networks of a side's first tunnel */
+struct moat_pair *sim_pair(struct sim *sim, int side);
+/** sim_newest() - the ISAKMP SA that a side has made last */
+struct moat_isakmp *sim_newest(struct sim *sim, int side);
+/** sim_keep_unknown() - a side says nothing of packets with SPIs that it does not have */
+void sim_keep_unknown(struct sim *sim, int side);
 /** sim_tunnel_conf() - of a side's first tunnel, to change it */
 struct moat_tunnel_conf *sim_tunnel_conf(struct sim *sim, int side);
 /** sim_occurs() - how often a word stands in a ladder */

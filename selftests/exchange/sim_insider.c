@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ike/dh.h"
+#include "sim_case.h"
 #include "sim_insider.h"
 #include "sim_internal.h"
 
@@ -139,6 +140,30 @@ size_t sim_insider_double(uint8_t *message, size_t len, uint8_t type)
 	len = (size_t)(end - message) + more;
 	moat_set32(message + 24, (uint32_t)len);
 	return len;
+}
+
+void sim_insider_afresh(struct sim *sim, uint32_t id)
+{
+	struct moat_isakmp *sa = sim_newest(sim, 0);
+	struct moat_ike1_out out;
+
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, id);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
+			  moat_view(NULL, 0), moat_view(NULL, 0));
+	sim_insider_send(sim, sa, &out, id, false);
+}
+
+void sim_insider_delete(struct sim *sim, const struct moat_child *child, uint32_t id)
+{
+	struct moat_isakmp *sa = sim_newest(sim, 0);
+	struct moat_ike1_out out;
+	uint8_t spi[4];
+
+	moat_set32(spi, child->sas[0].spi_out);
+	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, id);
+	moat_build_delete(&out.b, MOAT_PROTO_ESP, sizeof(spi),
+			  moat_view(spi, sizeof(spi)));
+	sim_insider_send(sim, sa, &out, id, false);
 }
 
 void sim_insider_packet(struct sim *sim, int side)

@@ -56,6 +56,10 @@ void sim_insider_crypt_5(const struct moat_isakmp *sa, uint8_t *message, size_t 
  * Return: its new length, without padding
  */
 size_t sim_insider_double(uint8_t *message, size_t len, uint8_t type);
+/** sim_insider_afresh() - side 0 says INITIAL-CONTACT under its newest ISAKMP SA */
+void sim_insider_afresh(struct sim *sim, uint32_t id);
+/** sim_insider_delete() - side 0 deletes the SA by which side 1's @child sends */
+void sim_insider_delete(struct sim *sim, const struct moat_child *child, uint32_t id);
 /** sim_insider_packet() - to a side, on the newest SAs: the first one comes too early */
 void sim_insider_packet(struct sim *sim, int side);
 

@@ -40,13 +40,7 @@ static bool quick_modes(int from, uint8_t exchange, unsigned int nth)
 /* Side 0 says under its newest ISAKMP SA that it starts afresh, which is not true. */
 static void say_afresh(struct sim *sim)
 {
-	struct moat_isakmp *sa = TAILQ_LAST(&sim_core(sim, 0)->isakmps, moat_isakmps);
-	struct moat_ike1_out out;
-
-	sim_insider_begin(&out, sa, MOAT_X_INFORMATIONAL, 0x7654321);
-	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_INITIAL_CONTACT,
-			  moat_view(NULL, 0), moat_view(NULL, 0));
-	sim_insider_send(sim, sa, &out, 0x7654321, false);
+	sim_insider_afresh(sim, 0x7654321);
 	sim_run(sim, 10);
 }
 
