@@ -149,7 +149,7 @@ static void deliver(struct sim *sim, const struct moat_act *act, int to)
 	item->to.addr = sim->side[to].addr;
 	item->to.port = inside(sim, to, &act->send.remote);
 	item->marker = act->send.marker;
-	if (sim->spoil_only && (int)sim->spoil_only - 1 != to)
+	if (sim->spoil_for && sim->spoil_for != 1 + to)
 		return;
 	for (size_t i = 0; sim->spoil_len && i + sim->spoil_len <= item->len; i++) {
 		if (!memcmp(item->data + i, sim->spoil, sim->spoil_len))

@@ -87,6 +87,12 @@ void sim_estrange(struct sim *sim)
 	sim_spoil(sim, own, sizeof(own));
 }
 
+void sim_estrange_to(struct sim *sim, int side)
+{
+	sim_estrange(sim);
+	sim->spoil_for = 1 + side;
+}
+
 struct sim *sim_start_traffic(const struct sim_options *o, bool strangers)
 {
 	struct sim *sim = sim_new(o);

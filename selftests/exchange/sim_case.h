@@ -22,6 +22,8 @@ void sim_assert_up(struct sim *sim);
 void sim_assert_established(struct sim *sim, unsigned int sas);
 /** sim_estrange() - to each other both sides are no Moat: before they meet */
 void sim_estrange(struct sim *sim);
+/** sim_estrange_to() - to this side alone the other one is no Moat */
+void sim_estrange_to(struct sim *sim, int side);
 /** sim_start_traffic() - sim_start(), with a packet each way every 20 ms; strangers? */
 struct sim *sim_start_traffic(const struct sim_options *o, bool strangers);
 /** sim_pair() - the first pair of networks of a side's first tunnel */

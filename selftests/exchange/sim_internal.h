@@ -90,7 +90,10 @@ struct sim_side {
 	struct moat_rsa_keys keys;
 };
 
-/* @wrong: what a kernel refused, for good; @differs: what sim_agree() saw last */
+/*
+ * @wrong: what a kernel refused, for good; @differs: what sim_agree() saw last;
+ * @spoil_for: 0 for datagrams to both sides, or 1 + the side
+ */
 struct sim {
 	struct sim_options options;
 	uint64_t random;
@@ -100,8 +103,8 @@ struct sim {
 	const uint8_t *spoil;
 	size_t spoil_len;
 	size_t spoil_at;
-	unsigned int spoil_only; /* datagrams to side 0 (1) or 1 (2) alone */
 	uint8_t spoil_by;
+	int spoil_for;
 	unsigned int fail;
 	struct sim_item *queue;
 	struct sim_record records[SIM_RECORDS];
