@@ -127,6 +127,25 @@ static void left_used(void **state)
 	sim_free(sim);
 }
 
+/* New SAs come to their limit while they wait: once sent on they expire with no others. */
+static void limit_unheard(void **state)
+{
+	struct sim *sim = start_unheard(1, 2);
+	struct moat_child *child = TAILQ_LAST(&sim_pair(sim, 1)->children, moat_children);
+
+	(void)state;
+	assert_true(child->complete && child != sim_pair(sim, 1)->current);
+	moat_timer_after(sim_core(sim, 1), &child->rekey_timer, 1);
+	sim_run(sim, 10);
+	assert_int_equal(sim_logged(sim, 1, "ipsec-rekey"), 1);
+	sim_set_filter(sim, NULL);
+	sim_insider_packet(sim, 1);
+	sim_run(sim, 20 * SECOND);
+	assert_int_equal(sim_logged(sim, 1, "ipsec-rekey"), 2);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
 /* The daemon dies, and the next one sends on new SAs that the peer does not have. */
 static void adopts_unheard(void **state)
 {
@@ -164,9 +183,9 @@ static void adopts_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(told_current), cmocka_unit_test(told_old),
-		cmocka_unit_test(left_used),	cmocka_unit_test(adopts_unheard),
-		cmocka_unit_test(adopts_told),
+		cmocka_unit_test(told_current),	  cmocka_unit_test(told_old),
+		cmocka_unit_test(left_used),	  cmocka_unit_test(limit_unheard),
+		cmocka_unit_test(adopts_unheard), cmocka_unit_test(adopts_told),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -37,19 +37,29 @@ static struct sim_options long_lived(void)
 	return o;
 }
 
-/* Side 1 ends its IPsec SAs; it never says so, nor that it does not know their SPIs. */
-static void lose_children(struct sim *sim)
+/* Side 1 ends its IPsec SAs but those of @but, and never says so, nor INVALID-SPI. */
+static void lose_children(struct sim *sim, const struct moat_pair *but)
 {
 	struct moat_child *child;
 
 	sim_set_filter(sim, dead);
 	MOAT_PEER_FOREACH_CHILD(child, sim_newest(sim, 1)->tunnel) {
+		if (child->pair == but)
+			continue;
 		child->expires = sim_now(sim);
 		moat_timer_after(sim_core(sim, 1), &child->end_timer, 1);
 	}
 	sim_keep_unknown(sim, 1);
 	sim_run(sim, 50);
-	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), 0);
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), but != NULL);
+}
+
+static void forget_isakmps(struct sim *sim)
+{
+	while (!TAILQ_EMPTY(&sim_core(sim, 1)->isakmps))
+		moat_isakmp_remove(TAILQ_FIRST(&sim_core(sim, 1)->isakmps));
+	sim_run(sim, 50);
+	sim_set_filter(sim, NULL);
 }
 
 /* From now on everything arrives. */
@@ -79,7 +89,7 @@ static void forgotten_with_it(void **state)
 		sim_run(sim, SECOND);
 	sim_run(sim, 60 * SECOND);
 	assert_int_equal(sim_isakmps(sim, 0), 2);
-	lose_children(sim);
+	lose_children(sim, NULL);
 	moat_isakmp_remove(TAILQ_FIRST(&sim_core(sim, 1)->isakmps));
 	sim_set_filter(sim, NULL);
 	sim_run(sim, 70 * SECOND);
@@ -98,7 +108,7 @@ static void last_with_it(void **state)
 	(void)state;
 	sim = sim_start_traffic(&o, true);
 	sim_run(sim, 100 * SECOND);
-	lose_children(sim);
+	lose_children(sim, NULL);
 	sim_set_filter(sim, NULL);
 	sa = sim_newest(sim, 1);
 	sa->expires = sim_now(sim);
@@ -124,15 +134,35 @@ static void silent_with_it(void **state)
 	o.start[1] = MOAT_START_NONE;
 	sim = sim_start_traffic(&o, true);
 	sim_run(sim, 160 * SECOND);
-	lose_children(sim);
-	while (!TAILQ_EMPTY(&sim_core(sim, 1)->isakmps))
-		moat_isakmp_remove(TAILQ_FIRST(&sim_core(sim, 1)->isakmps));
-	sim_run(sim, 50);
-	sim_set_filter(sim, NULL);
+	lose_children(sim, NULL);
+	forget_isakmps(sim);
 	moat_timer_after(sim_core(sim, 0), &sim_pair(sim, 0)->current->rekey_timer, 1);
 	sim_run(sim, 60 * SECOND);
 	assert_int_equal(sim_logged(sim, 0, "ike-silent"), 1);
 	sim_run(sim, 30 * SECOND);
+	assert_whole_from_now(sim);
+	sim_free(sim);
+}
+
+/* ... or the peer, which has some SAs left, is heard under a new ISAKMP SA alone. */
+static void doubted_with_it(void **state)
+{
+	struct sim_options o = long_lived();
+	struct sim *sim;
+
+	(void)state;
+	o.nets = 2;
+	o.dpd = 100;
+	o.dpd_timeout = 300;
+	sim = sim_start_traffic(&o, true);
+	sim_run(sim, 160 * SECOND);
+	lose_children(sim, sim_pair(sim, 1));
+	forget_isakmps(sim);
+	sim_acquire(sim, 1, 0);
+	sim_control(sim, 1, MOAT_EV_REKEY);
+	sim_run(sim, 60 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "ike-initial-contact"), 0);
+	assert_int_equal(sim_isakmps(sim, 0), 1);
 	assert_whole_from_now(sim);
 	sim_free(sim);
 }
@@ -299,9 +329,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forgotten_with_it), cmocka_unit_test(last_with_it),
-		cmocka_unit_test(silent_with_it),    cmocka_unit_test(expires_unneeded),
-		cmocka_unit_test(holder_waits),	     cmocka_unit_test(holder_goes),
-		cmocka_unit_test(watcher_goes),	     cmocka_unit_test(heir_hears),
+		cmocka_unit_test(silent_with_it),    cmocka_unit_test(doubted_with_it),
+		cmocka_unit_test(expires_unneeded),  cmocka_unit_test(holder_waits),
+		cmocka_unit_test(holder_goes),	     cmocka_unit_test(watcher_goes),
+		cmocka_unit_test(heir_hears),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
