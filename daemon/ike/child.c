@@ -353,8 +353,7 @@ static struct moat_child *fallback(struct moat_pair *pair)
 			    child->established + MOAT_OLD_INBOUND * MOAT_SECOND)
 			continue;
 		if (child->complete && !child->switched && !child->old && child->out &&
-		    !child->deletes &&
-		    (!best || child->completed > best->completed))
+		    !child->deletes && (!best || child->completed > best->completed))
 			best = child;
 	}
 	return best;

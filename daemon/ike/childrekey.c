@@ -141,8 +141,7 @@ void moat_child_fetch(const struct moat_isakmp *sa)
 	MOAT_PEER_FOREACH_CHILD(child, sa->tunnel) {
 		if (child == child->pair->current &&
 		    (child->left ||
-		     (!child->udp &&
-		      !moat_addr_equal(&child->remote, &sa->remote.addr))))
+		     (!child->udp && !moat_addr_equal(&child->remote, &sa->remote.addr))))
 			moat_timer_after(sa->ike, &child->rekey_timer,
 					 moat_core_jitter(sa->ike, MOAT_SECOND));
 	}
