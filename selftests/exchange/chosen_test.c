@@ -12,6 +12,7 @@
 
 #include "ike/ike1.h"
 #include "sim_case.h"
+#include "sim_insider.h"
 #include "sim_internal.h"
 
 #define SECOND 1000
@@ -169,6 +170,39 @@ static void chosen_alone(void **state)
 	each_chosen(sim_plain(), be_alone);
 }
 
+static struct moat_child *redundant_one(struct sim *sim)
+{
+	struct moat_child *child;
+
+	TAILQ_FOREACH(child, &sim_pair(sim, 1)->children, link) {
+		if (child->redundant)
+			break;
+	}
+	return child;
+}
+
+static void tell(struct sim *sim)
+{
+	const struct moat_child *redundant = redundant_one(sim);
+
+	sim_control(sim, 1, MOAT_EV_REKEY);
+	for (int i = 0; i < 2000 && !redundant->deletes; i++) {
+		sim_run(sim, 100);
+		assert_ptr_equal(redundant_one(sim), redundant);
+	}
+	assert_true(redundant->deletes);
+	sim_insider_delete(sim, sim_pair(sim, 1)->current, 0x10000);
+	sim_run(sim, 10);
+	assert_ptr_not_equal(sim_pair(sim, 1)->current, redundant);
+}
+
+/* Others go, and packets are sent on redundant ones that the peer has deleted. */
+static void told_chosen(void **state)
+{
+	(void)state;
+	each_chosen(sim_plain(), tell);
+}
+
 static void restart(struct sim *sim)
 {
 	sim_keep_unknown(sim, 1);
@@ -193,7 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chosen_rekeyed), cmocka_unit_test(chosen_bytes),
 		cmocka_unit_test(chosen_comes),	  cmocka_unit_test(chosen_alone),
-		cmocka_unit_test(adopts_chosen),
+		cmocka_unit_test(told_chosen),	  cmocka_unit_test(adopts_chosen),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
