@@ -158,7 +158,7 @@ def build():
 # what the peers would load in the middle of an exchange, or too late for the
 # fast drivers to be chosen
 MODULES = ("aesni_intel", "sha256_ssse3", "esp4", "esp6", "ah4", "ah6", "xfrm_user",
-           "authenc", "seqiv", "echainiv", "nf_conntrack_netlink")
+           "authenc", "seqiv", "echainiv", "nf_conntrack_netlink", "sch_netem")
 
 ROUTERS = """. "$1" && topo_cleanup nat-a nat-b && topo_namespace nat-a nat-b &&
 topo_wire gw-a nat-a0 172.16.1.1/24 nat-a in 172.16.1.254/24 &&
@@ -245,6 +245,19 @@ def set_path(row):
     """What gets through between the gateways in this row."""
     for ns in WAN:
         set_rules(ns, "path", NARROW if row.path == "narrow" else "")
+
+
+@contextlib.contextmanager
+def far():
+    """The gateways are far from each other for a while."""
+    for ns in WAN:
+        run("tc", "qdisc", "add", "dev", ns.replace("gw", "wan"), "root", "netem", "delay",
+            "150ms", ns=ns)
+    try:
+        yield
+    finally:
+        for ns in WAN:
+            run("tc", "qdisc", "del", "dev", ns.replace("gw", "wan"), "root", ns=ns)
 
 
 def ping(ns, source, target, count=3, interval=0.2, pattern="00", wait=20):

@@ -18,7 +18,8 @@
 `nets`       how many each side has: each with each is a pair of SAs
 `delete`     "left" or "right": who ends the tunnel
 `path`       "narrow" loses, without a word, packets of IKE above 1280 octets and
-             all fragments of IP, so that long messages need IKE fragmentation
+             all fragments of IP, so that long messages need IKE fragmentation;
+             "far" has a round trip of 300 ms, and Moat begins with all networks at once
 `remote`     "any": Moat knows neither address nor name of the other side, only who
              signs its certificate, and gives it a part of a larger network
 `kind`       "file": a file by TCP, and everything is counted;
@@ -150,6 +151,7 @@ def special():
     """A path that loses long messages; a peer from anywhere; what ends without a tunnel."""
     for peer, side in zip(PEERS, SIDES):
         yield Row("moat", peer, side, GCM, None, auth="rsa", path="narrow")
+    yield Row("moat", "strongswan", "left", GCM, GROUP, nets=2, path="far")
     yield Row("moat", "strongswan", "right", GCM, GROUP, auth="rsa", nat="right",
               remote="any")
     for number, what in enumerate(REFUSALS):
