@@ -411,10 +411,19 @@ static void delete_sa(struct moat_child *child, uint8_t direction)
 		child->switched = false;
 }
 
-static void say_deleted(const struct moat_child *child, struct moat_isakmp *sa)
+/*
+ * Once more in the same datagram: each message id costs strongSwan the IV of one of three
+ * exchanges, and the quick mode that it has begun meanwhile would not be read on.
+ */
+static void say_deleted(struct moat_child *child, struct moat_isakmp *sa)
 {
-	for (unsigned int i = 0; i < child->n_sas; i++)
-		moat_info_delete_child(sa, child->sas[i].protocol, child->sas[i].spi_in);
+	for (unsigned int i = 0; i < child->n_sas; i++) {
+		if (child->deleted_by != sa->id)
+			child->delete_ids[i] = moat_isakmp_message_id(sa);
+		moat_info_delete_child(sa, child->delete_ids[i], child->sas[i].protocol,
+				       child->sas[i].spi_in);
+	}
+	child->deleted_by = sa->id;
 }
 
 void moat_child_end(struct moat_child *child, bool notify, const char *why)

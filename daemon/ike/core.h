@@ -410,7 +410,8 @@ struct moat_child_sa {
  * @unheard: it was waited for such a packet in vain, and it is not sent on;
  *	@n_unheard of those that were to replace this one
  * @udp: in UDP, because of a NAT; @port is our own, @peer where the peer is now
- * @deletes: how often the peer was told that it ends
+ * @deletes: how often the peer was told that it ends, with these @delete_ids under the
+ *	ISAKMP SA of this id, @deleted_by
  * @ending: moat_child_end() is at work
  * @adopted: an earlier daemon made it
  * @under: of an adopted one: cookies of the ISAKMP SAs that the peer may have had
@@ -452,6 +453,8 @@ struct moat_child {
 	bool unheard;
 	unsigned int n_unheard;
 	unsigned int deletes;
+	uint32_t delete_ids[MOAT_BUNDLE_MAX];
+	uint32_t deleted_by;
 	bool ending;
 	bool adopted;
 	uint64_t begun;

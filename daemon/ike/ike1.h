@@ -117,6 +117,7 @@ struct moat_natt {
  *	digest of the message that they came in
  * @natt: what the exchange found out about NATs
  * @keepalive_timer: while we are behind one
+ * @turn_timer: while quick modes wait for their turn
  * @moat: the peer is a Moat, too
  * @fragments: the peer announced that it takes fragments, and we did
  * @parts: fragments of a message of the peer
@@ -180,6 +181,7 @@ struct moat_isakmp {
 	unsigned int n_seen;
 	struct moat_timer life_timer;
 	struct moat_timer rekey_timer;
+	struct moat_timer turn_timer;
 	struct moat_dpd dpd;
 	struct moat_timer keepalive_timer;
 	uint64_t created;
@@ -586,6 +588,10 @@ void moat_aggressive_finish(struct moat_ike1_in *in);
 struct moat_sa_want moat_quick_want(const struct moat_tunnel_conf *conf,
 				    const struct moat_isakmp *sa);
 void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa);
+/** moat_quick_turn() - may another one begin now? If not, moat_quick_next() calls later */
+bool moat_quick_turn(struct moat_isakmp *sa);
+/** moat_quick_next() - timer: whose turn has come asks again */
+void moat_quick_next(struct moat_ike *ike, void *owner);
 struct moat_quick *moat_quick_new(struct moat_isakmp *sa, uint32_t message_id,
 				  bool initiator);
 struct moat_quick *moat_quick_find(struct moat_isakmp *sa, uint32_t message_id);
@@ -667,8 +673,14 @@ void moat_info_notify(struct moat_isakmp *sa, struct moat_flight *keep, uint8_t 
 /** moat_info_refuse() - answer a message in clear with an error, once for each SA */
 void moat_info_refuse(struct moat_ike1_in *in, uint16_t type);
 void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type);
-/** moat_info_delete_child() - we deleted an inbound SA; moat_info_delete_isakmp(): @cky */
-void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi);
+/**
+ * moat_info_delete_child() - we deleted an inbound SA; moat_info_delete_isakmp(): @cky
+ * @sa: says so
+ * @id: of the message; with the same one the same datagram is sent again
+ * @protocol: and @spi are those of the SA
+ */
+void moat_info_delete_child(struct moat_isakmp *sa, uint32_t id, uint8_t protocol,
+			    uint32_t spi);
 void moat_info_delete_isakmp(struct moat_isakmp *sa, const struct moat_cookies *cky);
 
 /** moat_child_protocol() - its number in an IP header */

@@ -65,9 +65,9 @@ void moat_info_lifetime(struct moat_isakmp *sa)
 	send_protected(&out, sa, id, NULL);
 }
 
-void moat_info_delete_child(struct moat_isakmp *sa, uint8_t protocol, uint32_t spi)
+void moat_info_delete_child(struct moat_isakmp *sa, uint32_t id, uint8_t protocol,
+			    uint32_t spi)
 {
-	uint32_t id = moat_isakmp_message_id(sa);
 	struct moat_ike1_out out;
 	uint8_t octets[4];
 

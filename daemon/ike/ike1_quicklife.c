@@ -8,7 +8,42 @@
 /* Repeated messages are answered for longer than the peer repeats them. */
 #define SETTLED_LIFE (60 * MOAT_SECOND)
 
+/* Who waits for an answer for longer keeps the others no more. */
+#define TURN (3 * MOAT_SECOND)
+
 static void forget_quick(struct moat_ike *ike, void *owner);
+
+/* ---- one after the other ---- */
+
+/*
+ * strongSwan keeps the IVs of the three exchanges that it heard of last, and cannot read
+ * on in another. A question after message 3 and its answer are two.
+ */
+bool moat_quick_turn(struct moat_isakmp *sa)
+{
+	const struct moat_quick *quick;
+
+	if (sa->moat)
+		return true;
+	LIST_FOREACH(quick, &sa->quicks, link) {
+		if (quick->initiator && quick->state != MOAT_QUICK_DONE &&
+		    sa->ike->now < quick->begun_at + TURN)
+			break;
+	}
+	if (!quick)
+		return true;
+	if (!sa->turn_timer.slot)
+		moat_timer_after(sa->ike, &sa->turn_timer, TURN);
+	return false;
+}
+
+void moat_quick_next(struct moat_ike *ike, void *owner)
+{
+	struct moat_isakmp *sa = owner;
+
+	(void)ike;
+	moat_peer_connect(sa->tunnel);
+}
 
 struct moat_quick *moat_quick_new(struct moat_isakmp *sa, uint32_t message_id,
 				  bool initiator)
@@ -52,6 +87,8 @@ static void leave_pair(struct moat_quick *quick)
 		pair->answering--;
 	pair->tunnel->ike->sweep |= pair->tunnel->template != NULL;
 	quick->counted = false;
+	if (!quick->sa->moat && !quick->sa->dead)
+		moat_timer_after(quick->sa->ike, &quick->sa->turn_timer, 1);
 }
 
 static void remove_quick(struct moat_quick *quick)

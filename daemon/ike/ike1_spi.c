@@ -39,7 +39,8 @@ static void tell(struct moat_isakmp *sa, const struct moat_event *event)
 			 moat_view(octets, sizeof(octets)));
 	/* libreswan and strongSwan take no notice of that, but end what is deleted. */
 	if (!sa->moat)
-		moat_info_delete_child(sa, protocol, event->unknown_spi.spi);
+		moat_info_delete_child(sa, moat_isakmp_message_id(sa), protocol,
+				       event->unknown_spi.spi);
 }
 
 void moat_spi_unknown(struct moat_ike *ike, const struct moat_event *event)

@@ -33,6 +33,7 @@ struct moat_isakmp *moat_isakmp_new(struct moat_tunnel *tunnel, uint8_t exchange
 	sa->config = ike->configs;
 	sa->life_timer = (struct moat_timer){ .fire = life_over, .owner = sa };
 	sa->rekey_timer = (struct moat_timer){ .fire = rekey_due, .owner = sa };
+	sa->turn_timer = (struct moat_timer){ .fire = moat_quick_next, .owner = sa };
 	LIST_INIT(&sa->quicks);
 	TAILQ_INSERT_TAIL(&ike->isakmps, sa, link);
 	moat_timer_after(ike, &sa->life_timer,
@@ -65,6 +66,7 @@ static void stop_timers(struct moat_isakmp *sa)
 
 	moat_timer_stop(timers, &sa->life_timer);
 	moat_timer_stop(timers, &sa->rekey_timer);
+	moat_timer_stop(timers, &sa->turn_timer);
 	moat_timer_stop(timers, &sa->dpd.timer);
 	moat_timer_stop(timers, &sa->keepalive_timer);
 }

@@ -85,9 +85,9 @@ void moat_pair_connect(struct moat_pair *pair)
 	if (pair->quick || pair->answering)
 		return;
 	sa = moat_isakmp_usable(tunnel);
-	if (sa)
+	if (sa && moat_quick_turn(sa))
 		moat_quick_start(pair, sa);
-	else if (!moat_isakmp_connecting(tunnel))
+	else if (!sa && !moat_isakmp_connecting(tunnel))
 		moat_phase1_start(tunnel);
 }
 
