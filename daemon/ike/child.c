@@ -204,14 +204,6 @@ static void retire(struct moat_child *old, const struct moat_child *by)
 		moat_adopt_replaced(old);
 }
 
-void moat_child_leave(struct moat_child *child)
-{
-	child->old = true;
-	moat_timer_stop(&core(child)->timers, &child->rekey_timer);
-	moat_timer_stop(&core(child)->timers, &child->switch_timer);
-	moat_child_end_after(child, 2 * MOAT_OLD_INBOUND);
-}
-
 /* They were kept for what the peer might send on them: now it has the new one. */
 static void retire_others(struct moat_child *by)
 {
@@ -517,8 +509,12 @@ static bool farewell(struct moat_child *child)
 	struct moat_isakmp *sa = moat_isakmp_ready(child->pair->tunnel);
 
 	/* What is sent on itself must not be after the first word of it. */
-	if (child == child->pair->current || !child->used || !sa || sa->moat ||
-	    ++child->deletes == DELETES)
+	if (child == child->pair->current || !child->used || !sa || sa->moat)
+		return false;
+	/* A quick mode that the peer has begun is not disturbed: moat_quick_turn(). */
+	if (moat_quick_answers(sa))
+		return true;
+	if (++child->deletes == DELETES)
 		return false;
 	say_deleted(child, sa);
 	return true;

@@ -160,3 +160,11 @@ void moat_child_first_use(struct moat_ike *ike, const struct moat_event *event)
 	else
 		moat_child_wait(child);
 }
+
+void moat_child_leave(struct moat_child *child)
+{
+	child->old = true;
+	moat_timer_stop(&core(child)->timers, &child->rekey_timer);
+	moat_timer_stop(&core(child)->timers, &child->switch_timer);
+	moat_child_end_after(child, 2 * MOAT_OLD_INBOUND);
+}

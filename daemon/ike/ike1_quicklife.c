@@ -26,7 +26,7 @@ bool moat_quick_turn(struct moat_isakmp *sa)
 	if (sa->moat)
 		return true;
 	LIST_FOREACH(quick, &sa->quicks, link) {
-		if (quick->initiator && quick->state != MOAT_QUICK_DONE &&
+		if (quick->initiator && quick->pair &&
 		    sa->ike->now < quick->begun_at + TURN)
 			break;
 	}
@@ -35,6 +35,17 @@ bool moat_quick_turn(struct moat_isakmp *sa)
 	if (!sa->turn_timer.slot)
 		moat_timer_after(sa->ike, &sa->turn_timer, TURN);
 	return false;
+}
+
+bool moat_quick_answers(const struct moat_isakmp *sa)
+{
+	const struct moat_quick *quick;
+
+	LIST_FOREACH(quick, &sa->quicks, link) {
+		if (!quick->initiator && quick->pair)
+			break;
+	}
+	return quick;
 }
 
 void moat_quick_next(struct moat_ike *ike, void *owner)

@@ -53,7 +53,8 @@ static void due(struct moat_ike *ike, void *owner)
 		return;
 	}
 	/* The question or its answer was lost. */
-	moat_dpd_ask(quick->sa);
+	if (!moat_quick_answers(quick->sa))
+		moat_dpd_ask(quick->sa);
 	moat_timer_after(ike, &quick->flight.timer, left < ASK_AGAIN ? left : ASK_AGAIN);
 }
 
@@ -71,7 +72,9 @@ void moat_ready_wait(struct moat_quick *quick)
 		moat_timer_after(ike, &quick->flight.timer, CONNECT_FOR);
 		return;
 	}
-	quick->asked = moat_dpd_ask(quick->sa);
+	/* strongSwan could not go on with its own quick mode: moat_quick_turn(). */
+	if (!moat_quick_answers(quick->sa))
+		quick->asked = moat_dpd_ask(quick->sa);
 	quick->ready_at = ike->now + took;
 	quick->done_at = ike->now + (quick->asked ? ASK_FOR : 2 * took);
 	moat_timer_after(ike, &quick->flight.timer, quick->asked ? ASK_AGAIN : 2 * took);

@@ -151,12 +151,82 @@ static void one_farewell(void **state)
 	sim_free(sim);
 }
 
+static bool quick_of_0(int from, uint8_t exchange, unsigned int nth)
+{
+	(void)nth;
+	return from == 0 && exchange == MOAT_X_QUICK;
+}
+
+/* Old SAs end while the peer waits for message 2 of its quick mode: that is told later. */
+static void undisturbed(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start_traffic(&o, true);
+	struct ids ids;
+	unsigned int since;
+
+	(void)state;
+	sim_run(sim, 10 * SECOND);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	sim_run(sim, 25 * SECOND);
+	sim_set_filter(sim, quick_of_0);
+	since = sim_datagrams(sim);
+	moat_timer_after(sim_core(sim, 1), &sim_pair(sim, 1)->current->rekey_timer, 1);
+	sim_run(sim, 20 * SECOND);
+	scan(sim, since, MOAT_X_INFORMATIONAL, &ids);
+	assert_int_equal(ids.n, 0);
+	sim_set_filter(sim, NULL);
+	sim_run(sim, 20 * SECOND);
+	scan(sim, since, MOAT_X_INFORMATIONAL, &ids);
+	assert_in_range(ids.n, 1, 2);
+	assert_int_equal(ids.said[0], 3);
+	assert_int_equal(sim_packets_lost(sim), 0);
+	sim_free(sim);
+}
+
+/* Nor is it asked whether it has the SAs of ours. */
+static void unasked(void **state)
+{
+	(void)state;
+	for (int open = 0; open < 2; open++) {
+		struct sim_options o = sim_plain();
+		struct sim *sim;
+		struct ids ids;
+		unsigned int since;
+
+		o.nets = 2;
+		o.dpd = 30;
+		o.dpd_timeout = 120;
+		o.start[0] = MOAT_START_TRAP;
+		o.start[1] = MOAT_START_TRAP;
+		sim = sim_new(&o);
+		sim_estrange(sim);
+		sim_run(sim, 100);
+		sim_acquire(sim, 1, 2);
+		sim_run(sim, SECOND);
+		assert_int_equal(pairs_up(sim), 1);
+		since = sim_datagrams(sim);
+		sim_set_filter(sim, quick_of_0);
+		if (open)
+			sim_acquire(sim, 1, 1);
+		sim_run(sim, 100);
+		sim_set_filter(sim, NULL);
+		sim_acquire(sim, 0, 0);
+		sim_run(sim, 400);
+		scan(sim, since, MOAT_X_INFORMATIONAL, &ids);
+		assert_int_equal(ids.n, !open);
+		sim_run(sim, 5 * SECOND);
+		assert_int_equal(pairs_up(sim), 2 + open);
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(in_turn),
-		cmocka_unit_test(passed),
-		cmocka_unit_test(one_farewell),
+		cmocka_unit_test(in_turn),	cmocka_unit_test(passed),
+		cmocka_unit_test(one_farewell), cmocka_unit_test(undisturbed),
+		cmocka_unit_test(unasked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
