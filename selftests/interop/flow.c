@@ -3,7 +3,7 @@
  * A numbered flow of UDP in both directions: says "ready" when it listens, sends
  * RATE datagrams a second, each with TOKEN in it, from LOCAL to REMOTE from a line on
  * its standard input until SIGTERM, notes which numbers come from there until none has
- * come for 3 s, and says how many it sent and which it heard.
+ * come for 8 s, and says how many it sent and which it heard.
  *
  *	flow LOCAL REMOTE PORT RATE TOKEN
  */
@@ -18,7 +18,7 @@
 #include <time.h>
 
 #define NUMBERS	   (1u << 24)
-#define AFTERWARDS 3000000000ll
+#define AFTERWARDS 8000000000ll
 #define RECEIVE	   (64 << 20)
 
 static volatile sig_atomic_t over;
