@@ -5,6 +5,7 @@ start()       daemon runs and listens
 load(row)     the connection of this row, and only it
 initiate()    phase 1 and phase 2, as initiator; returns when both stand
 sas()         [Sa] with the counters of now
+settle()      wait for a moment at which a DELETE of the other side is understood
 terminate()   delete both phases, and tell the other side
 unload()      forget the connection
 stop()        end the daemon
@@ -96,6 +97,9 @@ class Daemon:
             self.initiate(10)
         except Failed:
             pass
+
+    def settle(self):
+        """It is at all times."""
 
     def begins(self, row):
         """Is it the initiator of this row?"""
@@ -364,6 +368,11 @@ secrets {
         for number in range(1, self.children + 1):
             self._swanctl("--initiate", "--child", f"net{number}", "--timeout",
                           str(seconds), timeout=seconds + 20)
+
+    def settle(self):
+        """A phase 1 under way has all IPsec SAs, and nothing can be said under it."""
+        until("no phase 1 of strongSwan under way",
+              lambda: "CONNECTING" not in self._swanctl("--list-sas"), EXCHANGE)
 
     def terminate(self):
         """Delete both phases, said to the other side."""
