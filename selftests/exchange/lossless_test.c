@@ -27,15 +27,6 @@ enum strangers { STRANGERS_NONE, STRANGERS_BOTH, STRANGERS_0, STRANGERS_1, STRAN
 static struct sim_seeds seeds = { .first = 1, .runs = 80 };
 static unsigned int settled;
 
-static uint64_t mix(uint64_t seed, uint64_t salt)
-{
-	uint64_t z = seed * 0x9e3779b97f4a7c15ull + salt * 0xbf58476d1ce4e5b9ull;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return z ^ (z >> 31);
-}
-
 /* Nobody reaches the side behind it before that has begun. */
 static void behind_nat(struct sim_options *o, int side)
 {
@@ -50,25 +41,25 @@ static struct sim_options from_seed(uint64_t seed)
 	struct sim_options o = {
 		.seed = seed,
 		.loss = LOSS,
-		.nets = 1 + mix(seed, 1) % 2,
-		.aggressive = mix(seed, 2) % 3 == 0,
+		.nets = 1 + sim_mix(seed, 1) % 2,
+		.aggressive = sim_mix(seed, 2) % 3 == 0,
 		.psk = { "a secret", "a secret" },
-		.lifetime = 400 + mix(seed, 3) % 600,
-		.ike_lifetime = 400 + mix(seed, 4) % 1200,
-		.dpd = mix(seed, 5) % 2 ? 20 : 0,
+		.lifetime = 400 + sim_mix(seed, 3) % 600,
+		.ike_lifetime = 400 + sim_mix(seed, 4) % 1200,
+		.dpd = sim_mix(seed, 5) % 2 ? 20 : 0,
 		.dpd_timeout = 120,
-		.start = { MOAT_START_UP, (enum moat_start)(mix(seed, 6) % 2) },
+		.start = { MOAT_START_UP, (enum moat_start)(sim_mix(seed, 6) % 2) },
 		.verbose = seeds.verbose,
 	};
 
-	o.split = o.nets > 1 && mix(seed, 7) % 2;
-	if (mix(seed, 8) % 4 == 0)
+	o.split = o.nets > 1 && sim_mix(seed, 7) % 2;
+	if (sim_mix(seed, 8) % 4 == 0)
 		o.esp[0] = o.esp[1] = "aes128-sha256-ecp256";
-	if (mix(seed, 9) % 4 == 0)
-		behind_nat(&o, (int)(mix(seed, 10) % 2));
-	if (mix(seed, 11) % 3 == 0)
-		o.shorter = 300 + mix(seed, 12) % 60;
-	if (mix(seed, 13) % 4 == 0)
+	if (sim_mix(seed, 9) % 4 == 0)
+		behind_nat(&o, (int)(sim_mix(seed, 10) % 2));
+	if (sim_mix(seed, 11) % 3 == 0)
+		o.shorter = 300 + sim_mix(seed, 12) % 60;
+	if (sim_mix(seed, 13) % 4 == 0)
 		o.shorter_bytes = 256 << 10;
 	return o;
 }
@@ -86,13 +77,13 @@ static struct sim *start(uint64_t seed)
 	struct sim_options o = from_seed(seed);
 	struct sim *sim = sim_new(&o);
 
-	switch ((enum strangers)(mix(seed, 14) % STRANGERS)) {
+	switch ((enum strangers)(sim_mix(seed, 14) % STRANGERS)) {
 	case STRANGERS_BOTH:
 		sim_estrange(sim);
 		break;
 	case STRANGERS_0:
 	case STRANGERS_1:
-		sim_estrange_to(sim, mix(seed, 14) % STRANGERS == STRANGERS_1);
+		sim_estrange_to(sim, sim_mix(seed, 14) % STRANGERS == STRANGERS_1);
 		break;
 	default:
 		break;
@@ -142,7 +133,7 @@ static void run_lossless(uint64_t seed)
 	lost = sim_packets_lost(sim);
 	for (int i = 0; i < EVENTS; i++) {
 		pass_time(sim);
-		replace(sim, mix(seed, 15) % 2);
+		replace(sim, sim_mix(seed, 15) % 2);
 		check(seed, sim_packets_lost(sim) == lost, "a packet was lost");
 	}
 	sim_free(sim);

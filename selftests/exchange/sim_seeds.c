@@ -41,3 +41,12 @@ void sim_each_seed(const struct sim_seeds *seeds, void (*run)(uint64_t seed),
 	for (unsigned int i = 0; i < seeds->runs / share; i++)
 		run(seeds->first + i);
 }
+
+uint64_t sim_mix(uint64_t seed, uint64_t salt)
+{
+	uint64_t z = seed * 0x9e3779b97f4a7c15ull + salt * 0xbf58476d1ce4e5b9ull;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}

@@ -25,5 +25,7 @@ void sim_seeds_read(struct sim_seeds *seeds, int argc, char **argv);
 /** sim_each_seed() - make the runs, or one in @share of them */
 void sim_each_seed(const struct sim_seeds *seeds, void (*run)(uint64_t seed),
 		   unsigned int share);
+/** sim_mix() - a number for each @salt that follows from the seed */
+uint64_t sim_mix(uint64_t seed, uint64_t salt);
 
 #endif

@@ -54,15 +54,6 @@ static struct {
 	unsigned long messages;
 } seen;
 
-static uint64_t mix(uint64_t seed, uint64_t salt)
-{
-	uint64_t z = seed * 0x9e3779b97f4a7c15ull + salt * 0xbf58476d1ce4e5b9ull;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return z ^ (z >> 31);
-}
-
 /* Of one side; the other one is reached as it is. */
 static void behind_nat(struct sim_options *o, int side)
 {
@@ -76,35 +67,35 @@ static struct sim_options from_seed(uint64_t seed)
 {
 	struct sim_options o = {
 		.seed = seed,
-		.loss = mix(seed, 1) % 51,
-		.duplicate = mix(seed, 2) % 31,
-		.reorder = mix(seed, 3) % 51,
-		.nets = 1 + mix(seed, 4) % 2,
-		.v6 = mix(seed, 5) % 2,
-		.aggressive = mix(seed, 6) % 3 == 0,
+		.loss = sim_mix(seed, 1) % 51,
+		.duplicate = sim_mix(seed, 2) % 31,
+		.reorder = sim_mix(seed, 3) % 51,
+		.nets = 1 + sim_mix(seed, 4) % 2,
+		.v6 = sim_mix(seed, 5) % 2,
+		.aggressive = sim_mix(seed, 6) % 3 == 0,
 		.psk = { "a secret", "a secret" },
-		.lifetime = 300 + mix(seed, 7) % 600,
-		.ike_lifetime = 300 + mix(seed, 8) % 1200,
-		.dpd = mix(seed, 9) % 2 ? 20 : 0,
+		.lifetime = 300 + sim_mix(seed, 7) % 600,
+		.ike_lifetime = 300 + sim_mix(seed, 8) % 1200,
+		.dpd = sim_mix(seed, 9) % 2 ? 20 : 0,
 		.dpd_timeout = 60,
-		.traffic = mix(seed, 10) % 2 ? 2000 : 0,
-		.start = { (enum moat_start)(mix(seed, 11) % 2),
-			   (enum moat_start)(mix(seed, 12) % 2) },
+		.traffic = sim_mix(seed, 10) % 2 ? 2000 : 0,
+		.start = { (enum moat_start)(sim_mix(seed, 11) % 2),
+			   (enum moat_start)(sim_mix(seed, 12) % 2) },
 		.verbose = seeds.verbose,
 	};
 
 	/* Of four pairs one would always be about to be replaced. */
 	if (o.nets > 1)
 		o.lifetime *= 2;
-	if (mix(seed, 13) % 4 == 0)
+	if (sim_mix(seed, 13) % 4 == 0)
 		o.esp[0] = o.esp[1] = "aes128-sha256-ecp256";
-	else if (mix(seed, 13) % 4 == 1)
+	else if (sim_mix(seed, 13) % 4 == 1)
 		o.ah = "sha256";
 	/* Certificates take time, and make messages long enough for fragments. */
-	if (mix(seed, 14) % 1024 == 0)
+	if (sim_mix(seed, 14) % 1024 == 0)
 		o.auth = MOAT_METHOD_RSA_SIG;
-	else if (mix(seed, 14) % 16 == 1)
-		behind_nat(&o, (int)(mix(seed, 15) % 2));
+	else if (sim_mix(seed, 14) % 16 == 1)
+		behind_nat(&o, (int)(sim_mix(seed, 15) % 2));
 	return o;
 }
 
@@ -213,15 +204,15 @@ static void storm(uint64_t seed)
 {
 	struct sim_options o = from_seed(seed);
 	unsigned int pairs = o.nets * o.nets;
-	bool calm = mix(seed, 20) % 2;
+	bool calm = sim_mix(seed, 20) % 2;
 	struct sim *sim = sim_new(&o);
 	unsigned int before[FAILURES];
 	bool same;
 
 	/* What is done for others than Moat must not break what Moats do. */
-	if (mix(seed, 22) % 8 == 0)
+	if (sim_mix(seed, 22) % 8 == 0)
 		sim_estrange(sim);
-	for (unsigned int i = (unsigned int)(mix(seed, 21) % 6); i; i--) {
+	for (unsigned int i = (unsigned int)(sim_mix(seed, 21) % 6); i; i--) {
 		sim_run(sim, sim_random(sim, 30 * SECOND));
 		disaster(sim);
 		check_bounded(sim, seed, pairs);

@@ -130,17 +130,25 @@ static void passed(void **state)
 	sim_free(sim);
 }
 
-/* That old SAs end is said three times, by one message id. */
-static void one_farewell(void **state)
+/* Side 0 has just asked for new SAs in the place of those that a stranger has. */
+static struct sim *start_rekey(void)
 {
 	struct sim_options o = sim_plain();
 	struct sim *sim = sim_start_traffic(&o, true);
+
+	sim_run(sim, 10 * SECOND);
+	sim_control(sim, 0, MOAT_EV_REKEY);
+	return sim;
+}
+
+/* That old SAs end is said three times, by one message id. */
+static void one_farewell(void **state)
+{
+	struct sim *sim = start_rekey();
 	struct ids ids;
 	unsigned int since;
 
 	(void)state;
-	sim_run(sim, 10 * SECOND);
-	sim_control(sim, 0, MOAT_EV_REKEY);
 	sim_run(sim, 5 * SECOND);
 	since = sim_datagrams(sim);
 	sim_run(sim, 60 * SECOND);
@@ -160,14 +168,11 @@ static bool quick_of_0(int from, uint8_t exchange, unsigned int nth)
 /* Old SAs end while the peer waits for message 2 of its quick mode: that is told later. */
 static void undisturbed(void **state)
 {
-	struct sim_options o = sim_plain();
-	struct sim *sim = sim_start_traffic(&o, true);
+	struct sim *sim = start_rekey();
 	struct ids ids;
 	unsigned int since;
 
 	(void)state;
-	sim_run(sim, 10 * SECOND);
-	sim_control(sim, 0, MOAT_EV_REKEY);
 	sim_run(sim, 25 * SECOND);
 	sim_set_filter(sim, quick_of_0);
 	since = sim_datagrams(sim);
