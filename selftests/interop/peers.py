@@ -598,6 +598,8 @@ class Moat(Daemon):
             return "    dpd = 2\n    dpd-timeout = 6\n"
         if row.kind == "rekey" and self.begins(row):
             return "    lifetime = 15\n    ike-lifetime = 16\n"
+        if row.kind == "rekey":  # by whoever began: a stray packet is not to begin here
+            return '    ike-lifetime = 1800\n    start = "none"\n'
         # Shorter than a peer's, which hears so: RESPONDER-LIFETIME of phase 1.
         return "" if self.begins(row) else "    ike-lifetime = 1800\n"
 
