@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ASK_NEEDED   5			 /* seconds */
-#define DELETES	     3			 /* nobody answers them, so they may be lost */
-#define OLD_NEEDED   (180 * MOAT_SECOND) /* a message 2 comes no later than this */
-#define REPEATED_FOR (60 * MOAT_SECOND)	 /* a message 1 comes no later than this */
+#define ASK_NEEDED 5		       /* seconds */
+#define DELETES	   3		       /* nobody answers them, so they may be lost */
+#define OLD_NEEDED (180 * MOAT_SECOND) /* a message 2 comes no later than this */
+#define HELD_FOR   (60 * MOAT_SECOND)  /* the peer has given its quick mode up by then */
 
 static void end_due(struct moat_ike *ike, void *owner);
 
@@ -28,15 +28,6 @@ static void free_params(struct moat_sa_params *params)
 	if (params)
 		moat_wipe(params, moat_sa_params_count(params) * sizeof(*params));
 	free(params);
-}
-
-/* Octet by octet; of two that agree so far the shorter is lower (RFC 7296). */
-static bool lower(struct moat_view a, struct moat_view b)
-{
-	size_t len = a.len < b.len ? a.len : b.len;
-	int order = memcmp(a.data, b.data, len);
-
-	return order ? order < 0 : a.len < b.len;
 }
 
 static void free_child(struct moat_child *child)
@@ -72,7 +63,7 @@ struct moat_child *moat_child_alloc(struct moat_pair *pair)
 struct moat_child *moat_child_new(const struct moat_child_input *in)
 {
 	struct moat_child *child = moat_child_alloc(in->pair);
-	struct moat_view low = lower(in->ni, in->nr) ? in->ni : in->nr;
+	struct moat_view low = moat_nonce_lower(in->ni, in->nr) ? in->ni : in->nr;
 
 	child->isakmp = in->sa->id;
 	child->moat = in->sa->moat;
@@ -119,60 +110,6 @@ void moat_child_end_after(struct moat_child *child, uint64_t seconds)
 
 	if (!child->end_timer.slot || due < child->end_timer.due)
 		moat_timer_set(&core(child)->timers, &child->end_timer, due);
-}
-
-static void make_redundant(struct moat_child *child)
-{
-	child->redundant = true;
-	moat_timer_stop(&core(child)->timers, &child->rekey_timer);
-	moat_timer_stop(&core(child)->timers, &child->switch_timer);
-	moat_act_log(
-		core(child)->acts, MOAT_LOG_INFO, "ipsec-redundant", tunnel_name(child),
-		"both sides began at once: the SAs %08x in, %08x out have the lowest "
-		"nonce and are not used",
-		child->sas[0].spi_in, child->sas[0].spi_out);
-	/* Peers that know no such rule may use it: only who began it ends it. */
-	if (child->initiator)
-		moat_child_end_after(child, MOAT_OLD_INBOUND);
-}
-
-/*
- * Did two quick modes of different initiators run at once? Who began @child
- * knows: it did so before @other was complete. The answering side does not:
- * message 1 may have been on its way for as long as it is repeated. It goes by
- * the age of its own @other, which nobody rekeys in the first half of its life;
- * unless the ends have moved since, for then whoever moved needs @child.
- */
-static bool collide(const struct moat_child *child, const struct moat_child *other)
-{
-	uint64_t young = other->life * MOAT_SECOND / 2;
-
-	if (other->initiator == child->initiator ||
-	    !moat_addr_equal(&other->local, &child->local) ||
-	    !moat_addr_equal(&other->remote, &child->remote))
-		return false;
-	if (child->begun <= other->completed)
-		return true;
-	if (young > REPEATED_FOR)
-		young = REPEATED_FOR;
-	return !child->initiator && child->begun_at < other->established + young;
-}
-
-static void resolve_collision(struct moat_child *child)
-{
-	struct moat_child *other;
-
-	TAILQ_FOREACH(other, &child->pair->children, link) {
-		/* Adopted without a nonce, it is nobody's rival. */
-		if (other == child || !other->complete || other->old ||
-		    other->redundant || other->unheard || !other->nonce.len ||
-		    !collide(child, other))
-			continue;
-		if (lower(moat_blob_view(&child->nonce), moat_blob_view(&other->nonce)))
-			make_redundant(child);
-		else
-			make_redundant(other);
-	}
 }
 
 static void switch_answer(struct moat_ike *ike, void *owner,
@@ -289,13 +226,6 @@ void moat_child_resume(struct moat_child *child, bool current)
 	moat_timer_after(ike, &child->rekey_timer, moat_core_jitter(ike, MOAT_SECOND));
 }
 
-/* Between the same ends? Else there is nobody left who hears what the old one sends. */
-static bool same_place(const struct moat_child *child, const struct moat_child *old)
-{
-	return moat_addr_equal(&child->local, &old->local) &&
-	       (child->udp || moat_addr_equal(&child->remote, &old->remote));
-}
-
 bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer)
 {
 	struct moat_ike *ike = core(child);
@@ -314,7 +244,7 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 			 moat_rekey_after(ike, life, child->initiator));
 	pair->asked = false;
 	log_established(child);
-	resolve_collision(child);
+	moat_child_collide(child);
 	if (pair->current && child->redundant)
 		return false;
 	/* Its message 3 was overtaken by that of its successor. */
@@ -323,13 +253,26 @@ bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn a
 		retire(child, child);
 		return false;
 	}
-	if (pair->current && child->initiator && same_place(child, pair->current)) {
-		/* strongSwan installs its SAs at message 3 only: let it get there. */
-		moat_child_wait(child);
+	if (moat_child_waits(child))
 		return false;
-	}
 	moat_child_switch(child, owner, answer);
 	return owner != NULL;
+}
+
+/* May be sent on, and was not yet. */
+static bool spare(const struct moat_child *child)
+{
+	return child->complete && !child->switched && !child->old && child->out &&
+	       !child->deletes;
+}
+
+static bool prefers(const struct moat_child *a, const struct moat_child *b)
+{
+	bool good = !a->redundant || a->used;
+
+	if (good != (!b->redundant || b->used))
+		return good;
+	return a->completed > b->completed;
 }
 
 /* The next best when the current one has gone: one that was not sent on yet. */
@@ -344,8 +287,7 @@ static struct moat_child *fallback(struct moat_pair *pair)
 		    core(child)->now >
 			    child->established + MOAT_OLD_INBOUND * MOAT_SECOND)
 			continue;
-		if (child->complete && !child->switched && !child->old && child->out &&
-		    !child->deletes && (!best || child->completed > best->completed))
+		if (spare(child) && (!best || prefers(child, best)))
 			best = child;
 	}
 	return best;
@@ -509,12 +451,17 @@ static bool farewell(struct moat_child *child)
 	struct moat_isakmp *sa = moat_isakmp_ready(child->pair->tunnel);
 
 	/* What is sent on itself must not be after the first word of it. */
-	if (child == child->pair->current || !child->used || !sa || sa->moat)
+	if (child == child->pair->current || !sa || sa->moat)
 		return false;
-	/* A quick mode that the peer has begun is not disturbed: moat_quick_turn(). */
-	if (moat_quick_answers(sa))
+	/*
+	 * A quick mode is not disturbed, the peer's or ours: moat_quick_turn(). But who
+	 * has always one would have all its SAs kept.
+	 */
+	if (!child->held_until)
+		child->held_until = core(child)->now + HELD_FOR;
+	if (core(child)->now < child->held_until && moat_quick_under_way(sa))
 		return true;
-	if (++child->deletes == DELETES)
+	if (!child->used || ++child->deletes == DELETES)
 		return false;
 	say_deleted(child, sa);
 	return true;
@@ -541,10 +488,14 @@ static void end_due(struct moat_ike *ike, void *owner)
 
 bool moat_child_has_next(struct moat_pair *pair)
 {
-	const struct moat_child *next = fallback(pair);
+	const struct moat_child *next;
 
 	/* Those that stay for a stranger are about to be sent on only if all else goes. */
-	return next && !next->unheard && !(next->redundant && next->used);
+	TAILQ_FOREACH(next, &pair->children, link) {
+		if (spare(next) && !next->unheard && !next->redundant)
+			break;
+	}
+	return next;
 }
 
 static bool has_spi(const struct moat_child *child, uint8_t direction, uint8_t protocol,

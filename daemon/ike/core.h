@@ -409,6 +409,9 @@ struct moat_child_sa {
  * @left: a stranger deleted the ISAKMP SA that it was made under, and had no other
  * @unheard: it was waited for such a packet in vain, and it is not sent on;
  *	@n_unheard of those that were to replace this one
+ * @crossed: nor is it because of moat_quick_crossed()
+ * @n_repeated: how often the peer asked for message 3 once more
+ * @held_until: that it ends is told no later, whatever the peer has begun
  * @udp: in UDP, because of a NAT; @port is our own, @peer where the peer is now
  * @deletes: how often the peer was told that it ends, with these @delete_ids under the
  *	ISAKMP SA of this id, @deleted_by
@@ -451,7 +454,9 @@ struct moat_child {
 	bool doubted;
 	bool left;
 	bool unheard;
+	bool crossed;
 	unsigned int n_unheard;
+	unsigned int n_repeated;
 	unsigned int deletes;
 	uint32_t delete_ids[MOAT_BUNDLE_MAX];
 	uint32_t deleted_by;
@@ -464,6 +469,7 @@ struct moat_child {
 	uint64_t switched_at;
 	uint64_t switch_by;
 	uint64_t old_since;
+	uint64_t held_until;
 	uint64_t expires;
 	struct moat_cookies under[MOAT_UNDER_MAX];
 	unsigned int n_under;
@@ -528,8 +534,12 @@ void moat_child_add(struct moat_child *child, void *owner, moat_answer_fn answer
 bool moat_child_complete(struct moat_child *child, void *owner, moat_answer_fn answer);
 /** moat_child_switch() - send on it from now on; @owner and @answer as above */
 void moat_child_switch(struct moat_child *child, void *owner, moat_answer_fn answer);
-/** moat_child_wait() - switch when the peer does, or when it should have */
-void moat_child_wait(struct moat_child *child);
+/** moat_nonce_lower() - octet by octet; of two that agree so far the shorter (RFC 7296) */
+bool moat_nonce_lower(struct moat_view a, struct moat_view b);
+/** moat_child_collide() - it is complete: is it redundant, or one that ran at once? */
+void moat_child_collide(struct moat_child *child);
+/** moat_child_waits() - is it not to be sent on yet, or not at all? */
+bool moat_child_waits(struct moat_child *child);
 /** moat_child_switch_due() - a timer: it should */
 void moat_child_switch_due(struct moat_ike *ike, void *owner);
 /** moat_child_has_next() - does one wait that was not sent on yet? */

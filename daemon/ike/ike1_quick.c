@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CROSSED_TRIES 4 /* then it is not for loss that there is no answer */
+
 static int ours(const struct moat_quick *quick)
 {
 	return quick->initiator ? 0 : 1;
@@ -32,6 +34,12 @@ static void no_answer(struct moat_ike *ike, void *owner)
 	char why[96];
 
 	(void)ike;
+	if (quick->initiator && quick->flight.tries >= CROSSED_TRIES &&
+	    moat_quick_crossed(quick) &&
+	    moat_isakmp_usable(quick->sa->tunnel) != quick->sa) {
+		moat_quick_fail(quick, "the peer answers under a newer ISAKMP SA");
+		return;
+	}
 	if (moat_ike1_again(quick->sa, &quick->flight, "quick", quick->initiator))
 		return;
 	snprintf(why, sizeof(why), "no valid answer to message %u after %u tries",

@@ -11,30 +11,78 @@
 /* Who waits for an answer for longer keeps the others no more. */
 #define TURN (3 * MOAT_SECOND)
 
+/* Likewise a phase 1: its three pairs of messages, and some of them again. */
+#define PHASE1_TURN (15 * MOAT_SECOND)
+
+/* Who has the third message of ours in a main mode may believe us. */
+#define MAIN_SENT 3
+
 static void forget_quick(struct moat_ike *ike, void *owner);
 
 /* ---- one after the other ---- */
 
-/*
- * strongSwan keeps the IVs of the three exchanges that it heard of last, and cannot read
- * on in another. A question after message 3 and its answer are two.
- */
-bool moat_quick_turn(struct moat_isakmp *sa)
+static bool in_quick(const struct moat_isakmp *sa)
 {
 	const struct moat_quick *quick;
 
-	if (sa->moat)
-		return true;
 	LIST_FOREACH(quick, &sa->quicks, link) {
 		if (quick->initiator && quick->pair &&
 		    sa->ike->now < quick->begun_at + TURN)
 			break;
 	}
-	if (!quick)
+	return quick;
+}
+
+/* What ends under an ISAKMP SA that has a successor is not for long. */
+static bool in_phase1(const struct moat_isakmp *sa, const struct moat_pair *pair)
+{
+	const struct moat_isakmp *next = moat_isakmp_connecting(sa->tunnel);
+	uint64_t now = sa->ike->now;
+
+	/* Packets wait for the first SAs: these come at once, and are replaced soon. */
+	return next && now < next->created + PHASE1_TURN && pair->current &&
+	       now + PHASE1_TURN < pair->current->expires;
+}
+
+/*
+ * strongSwan keeps the IVs of the three exchanges that it heard of last, and cannot read
+ * on in another. A question after message 3 and its answer are two.
+ */
+bool moat_quick_turn(struct moat_isakmp *sa, const struct moat_pair *pair)
+{
+	if (sa->moat || (!in_quick(sa) && !in_phase1(sa, pair)))
 		return true;
 	if (!sa->turn_timer.slot)
 		moat_timer_after(sa->ike, &sa->turn_timer, TURN);
 	return false;
+}
+
+/* Has the peer another one, or may have it: it has our message 5? */
+static bool overtakes(const struct moat_isakmp *next, const struct moat_quick *quick)
+{
+	if (next == quick->sa || !moat_tunnel_same_peer(next->tunnel, quick->sa->tunnel))
+		return false;
+	if (next->state == MOAT_QM_IDLE)
+		return next->established >= quick->begun_at;
+	return next->initiator && next->sent >= MAIN_SENT;
+}
+
+/*
+ * strongSwan takes the IPsec SAs that stand along to its next ISAKMP SA. Those that come
+ * later under the one before it ends together with that, after 10 s, and a quick mode
+ * that waits for an answer of its own side may get none.
+ */
+bool moat_quick_crossed(const struct moat_quick *quick)
+{
+	const struct moat_isakmp *next = NULL;
+
+	if (quick->sa->moat)
+		return false;
+	TAILQ_FOREACH(next, &quick->sa->ike->isakmps, link) {
+		if (overtakes(next, quick))
+			break;
+	}
+	return next;
 }
 
 bool moat_quick_answers(const struct moat_isakmp *sa)
@@ -48,12 +96,40 @@ bool moat_quick_answers(const struct moat_isakmp *sa)
 	return quick;
 }
 
+bool moat_quick_under_way(const struct moat_isakmp *sa)
+{
+	return in_quick(sa) || moat_quick_answers(sa);
+}
+
 void moat_quick_next(struct moat_ike *ike, void *owner)
 {
 	struct moat_isakmp *sa = owner;
 
 	(void)ike;
 	moat_peer_connect(sa->tunnel);
+}
+
+static void go_on(struct moat_pair *pair, const struct moat_isakmp *sa)
+{
+	if (!pair->asked || pair->quick || pair->answering)
+		return;
+	if (sa->stale || moat_isakmp_usable(pair->tunnel))
+		moat_pair_connect(pair);
+	else if (!moat_isakmp_connecting(pair->tunnel))
+		moat_pair_failed(pair, "its ISAKMP SA has gone");
+}
+
+/* Where there is no other, they fail as those do that were under way: nobody wakes them. */
+void moat_quick_unserved(struct moat_isakmp *sa)
+{
+	struct moat_tunnel *tunnel;
+
+	TAILQ_FOREACH(tunnel, &sa->ike->tunnels, link) {
+		if (!moat_tunnel_same_peer(tunnel, sa->tunnel))
+			continue;
+		for (unsigned int i = 0; i < tunnel->conf.n_pairs; i++)
+			go_on(&tunnel->pairs[i], sa);
+	}
 }
 
 struct moat_quick *moat_quick_new(struct moat_isakmp *sa, uint32_t message_id,
@@ -176,7 +252,7 @@ void moat_quick_fail(struct moat_quick *quick, const char *why)
 		moat_child_end(child, child->in_added, why);
 	if (!pair)
 		return;
-	again = !quick->initiator ||
+	again = !quick->initiator || moat_quick_crossed(quick) ||
 		(sa->dead && (sa->stale || moat_isakmp_usable(pair->tunnel)));
 	if (pair->asked && again)
 		moat_pair_connect(pair);

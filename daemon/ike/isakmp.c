@@ -74,6 +74,7 @@ static void stop_timers(struct moat_isakmp *sa)
 void moat_isakmp_remove(struct moat_isakmp *sa)
 {
 	struct moat_ike *ike = sa->ike;
+	bool awaited = sa->turn_timer.slot;
 
 	if (sa->dead)
 		return;
@@ -87,6 +88,8 @@ void moat_isakmp_remove(struct moat_isakmp *sa)
 	moat_fragment_forget(sa);
 	while (!LIST_EMPTY(&sa->quicks))
 		moat_quick_fail(LIST_FIRST(&sa->quicks), "its ISAKMP SA has gone");
+	if (awaited)
+		moat_quick_unserved(sa);
 }
 
 void moat_isakmp_forgotten(struct moat_isakmp *sa)

@@ -85,7 +85,7 @@ void moat_pair_connect(struct moat_pair *pair)
 	if (pair->quick || pair->answering)
 		return;
 	sa = moat_isakmp_usable(tunnel);
-	if (sa && moat_quick_turn(sa))
+	if (sa && moat_quick_turn(sa, pair))
 		moat_quick_start(pair, sa);
 	else if (!sa && !moat_isakmp_connecting(tunnel))
 		moat_phase1_start(tunnel);
@@ -132,7 +132,7 @@ void moat_pair_rekey(struct moat_pair *pair)
 
 	TAILQ_FOREACH(child, &pair->children, link) {
 		/* New ones stand already, and packets are about to leave on them. */
-		if (child->switch_timer.slot && !child->redundant)
+		if (child->switch_timer.slot && !child->redundant && !child->crossed)
 			return;
 	}
 	moat_act_log(pair->tunnel->ike->acts, MOAT_LOG_INFO, "ipsec-rekey",

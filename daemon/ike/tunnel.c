@@ -433,7 +433,9 @@ void moat_tunnel_clear(struct moat_ike *ike, const struct moat_event *event)
 void moat_tunnel_rekey(struct moat_ike *ike, const struct moat_event *event)
 {
 	struct moat_tunnel *tunnel = moat_tunnel_find(ike, event->control.tunnel);
-	bool any = false;
+	/* First, for the others come under the new one, where they stay:
+	 * moat_quick_turn() */
+	bool any = tunnel && moat_isakmp_rekey(tunnel);
 
 	for (unsigned int i = 0; tunnel && i < tunnel->conf.n_pairs; i++) {
 		if (!tunnel->pairs[i].current)
@@ -441,7 +443,6 @@ void moat_tunnel_rekey(struct moat_ike *ike, const struct moat_event *event)
 		any = true;
 		moat_pair_rekey(&tunnel->pairs[i]);
 	}
-	any |= tunnel && moat_isakmp_rekey(tunnel);
 	done(ike, event->control.request, any,
 	     any      ? "asked for new SAs"
 	     : tunnel ? "the tunnel has no SAs: moat up, or traffic, builds them"
