@@ -588,18 +588,6 @@ void moat_aggressive_finish(struct moat_ike1_in *in);
 struct moat_sa_want moat_quick_want(const struct moat_tunnel_conf *conf,
 				    const struct moat_isakmp *sa);
 void moat_quick_start(struct moat_pair *pair, struct moat_isakmp *sa);
-/** moat_quick_turn() - may another one begin now? If not, moat_quick_next() calls later */
-bool moat_quick_turn(struct moat_isakmp *sa, const struct moat_pair *pair);
-/** moat_quick_crossed() - may a stranger have got another ISAKMP SA since it began? */
-bool moat_quick_crossed(const struct moat_quick *quick);
-/** moat_quick_answers() - is the peer in a quick mode that it has begun? */
-bool moat_quick_answers(const struct moat_isakmp *sa);
-/** moat_quick_under_way() - is one, of either side? */
-bool moat_quick_under_way(const struct moat_isakmp *sa);
-/** moat_quick_unserved() - the ISAKMP SA has gone: who waited under it goes on, or fails */
-void moat_quick_unserved(struct moat_isakmp *sa);
-/** moat_quick_next() - timer: whose turn has come asks again */
-void moat_quick_next(struct moat_ike *ike, void *owner);
 struct moat_quick *moat_quick_new(struct moat_isakmp *sa, uint32_t message_id,
 				  bool initiator);
 struct moat_quick *moat_quick_find(struct moat_isakmp *sa, uint32_t message_id);

@@ -164,4 +164,19 @@ void moat_spi_unknown(struct moat_ike *ike, const struct moat_event *event);
 /** moat_spi_refused() - is it the peer's word that it does not have one of ours? */
 bool moat_spi_refused(struct moat_isakmp *sa, const struct moat_notify *n);
 
+/* ---- what a stranger can follow at a time: ike1_quicklife.c ---- */
+
+/** moat_quick_turn() - may another one begin now? If not, moat_quick_next() calls later */
+bool moat_quick_turn(struct moat_isakmp *sa, const struct moat_pair *pair);
+/** moat_quick_crossed() - may a stranger have got another ISAKMP SA since it began? */
+bool moat_quick_crossed(const struct moat_quick *quick);
+/** moat_quick_answers() - is the peer in a quick mode that it has begun? */
+bool moat_quick_answers(const struct moat_isakmp *sa);
+/** moat_quick_under_way() - is one, of either side? */
+bool moat_quick_under_way(const struct moat_isakmp *sa);
+/** moat_quick_unserved() - the ISAKMP SA has gone: who waited under it goes on, or fails */
+void moat_quick_unserved(struct moat_isakmp *sa);
+/** moat_quick_next() - timer: whose turn has come asks again */
+void moat_quick_next(struct moat_ike *ike, void *owner);
+
 #endif
