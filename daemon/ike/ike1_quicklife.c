@@ -39,9 +39,9 @@ static bool in_phase1(const struct moat_isakmp *sa, const struct moat_pair *pair
 	const struct moat_isakmp *next = moat_isakmp_connecting(sa->tunnel);
 	uint64_t now = sa->ike->now;
 
-	/* Packets wait for the first SAs: these come at once, and are replaced soon. */
+	/* Where packets have no other SAs they come at once, and are replaced soon. */
 	return next && now < next->created + PHASE1_TURN && pair->current &&
-	       now + PHASE1_TURN < pair->current->expires;
+	       !pair->current->doubted && now + PHASE1_TURN < pair->current->expires;
 }
 
 /*
