@@ -56,7 +56,8 @@ static bool read_range(const char *text, uint16_t port[2])
 	low = high = strtoul(text, &end, 10);
 	if (*end == '-' && end[1] >= '0' && end[1] <= '9')
 		high = strtoul(end + 1, &end, 10);
-	if (*end || low > high || high > UINT16_MAX)
+	/* 0 alone would be that port here, but any to the peer (RFC 2407 4.6.2). */
+	if (*end || low > high || high > UINT16_MAX || !high)
 		return false;
 	port[0] = (uint16_t)low;
 	port[1] = (uint16_t)high;
@@ -85,10 +86,12 @@ void moat_read_ports(struct draft *draft, config_setting_t *setting)
 		}
 		if (moat_value_string(draft->reader, side, &text) &&
 		    !read_range(text, local ? draft->local_port : draft->remote_port))
-			moat_reader_wrong(draft->reader, side,
-					  "ports: %s is \"%s\", a port or a range was "
-					  "expected (\"443\", \"1024-65535\")",
-					  name, text);
+			moat_reader_wrong(
+				draft->reader, side,
+				"ports: %s is \"%s\", a port or a range was "
+				"expected (\"443\", \"1024-65535\"); for any port "
+				"leave it out",
+				name, text);
 	}
 }
 

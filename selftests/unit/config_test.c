@@ -324,7 +324,10 @@ static void test_traffic(void **state)
 	       "protocol = \"tcp\" or the like beside them");
 	EXPECT(WITH("protocol = \"udp\"\nports = { local = \"9-8\" }"),
 	       "moat.conf:7: ports: local is \"9-8\", a port or a range was expected "
-	       "(\"443\", \"1024-65535\")");
+	       "(\"443\", \"1024-65535\"); for any port leave it out");
+	EXPECT(WITH("protocol = \"udp\"\nports = { remote = \"0\" }"),
+	       "moat.conf:7: ports: remote is \"0\", a port or a range was expected "
+	       "(\"443\", \"1024-65535\"); for any port leave it out");
 	EXPECT(WITH("protocol = \"udp\"\nports = { here = \"9\" }"),
 	       "moat.conf:7: unknown key \"here\" in ports");
 	EXPECT(WITH("mode = \"transport\""),
