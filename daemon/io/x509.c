@@ -400,25 +400,46 @@ static struct revocation ask_lists(const struct job *job, const struct store *st
  * certificate that the peer added with that CA's name, but another key, has signed
  * no list of it.
  */
+static int check_one(struct job *job, const struct store *store, gnutls_x509_crt_t cert,
+		     const char *what)
+{
+	struct revocation r = ask_lists(job, store, cert);
+
+	if (!r.any || (r.valid && !r.revoked && r.until > time(NULL)))
+		return 0;
+	if (r.revoked)
+		SAY(job, "the peer's certificate is not good: %s is revoked (crl)", what);
+	else
+		SAY(job,
+		    "the revocation list (crl) of the CA of the peer's certificate %s",
+		    r.valid ? "should have been renewed"
+			    : "is signed by none of ca, nor by a CA that the peer sent");
+	return -1;
+}
+
+/* Those of ca lead on from there to the root, which the peer need not send. */
+static int check_issuers(struct job *job, const struct store *store,
+			 gnutls_x509_crt_t cert)
+{
+	gnutls_x509_crt_t issuer;
+
+	for (unsigned int i = 0; i < CHAIN_MAX; i++, cert = issuer) {
+		if (gnutls_x509_trust_list_get_issuer(store->list, cert, &issuer, 0) ||
+		    gnutls_x509_crt_equals(issuer, cert))
+			break;
+		if (check_one(job, store, issuer, "a CA of its chain"))
+			return -1;
+	}
+	return 0;
+}
+
 static int check_revocation(struct job *job, const struct store *store)
 {
 	for (unsigned int i = 0; i < job->n; i++) {
-		struct revocation r = ask_lists(job, store, job->chain[i]);
-
-		if (!r.any || (r.valid && !r.revoked && r.until > time(NULL)))
-			continue;
-		if (r.revoked)
-			SAY(job,
-			    "the peer's certificate is not good: %s is revoked (crl)",
-			    i ? "a CA of its chain" : "it");
-		else
-			SAY(job,
-			    "the revocation list (crl) of the CA of the peer's "
-			    "certificate %s",
-			    r.valid ? "should have been renewed"
-				    : "is signed by none of ca, nor by a CA that the "
-				      "peer sent");
-		return -1;
+		if (check_one(job, store, job->chain[i],
+			      i ? "a CA of its chain" : "it") ||
+		    check_issuers(job, store, job->chain[i]))
+			return -1;
 	}
 	return 0;
 }

@@ -246,6 +246,31 @@ static void refused_initiator(void **state)
 }
 
 /*
+ * The CA between stands in ca as well, so the peer need not send it; the list of the
+ * root counts for it all the same.
+ */
+static void list_of_a_ca_of_ours(void **state)
+{
+	struct sim_options o = signatures();
+	struct sim *sim;
+
+	(void)state;
+	o.cert[0] = "gw-a-alone";
+	o.more[1] = "ca = [ \"ca.pem\", \"sub.pem\" ]\n"
+		    "crl = [ \"crl.pem\", \"sub-crl.pem\" ]";
+	sim = sim_start(&o);
+	assert_string_equal(sim_state(sim, 1), "up");
+	sim_free(sim);
+	o.more[1] = "ca = [ \"ca.pem\", \"sub.pem\" ]\n"
+		    "crl = [ \"crl-no-sub.pem\", \"sub-crl.pem\" ]";
+	sim = sim_start(&o);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-auth-failed"),
+			       "a CA of its chain is revoked (crl)"));
+	assert_int_equal(sim_count(sim, 1, MOAT_DIRECTION_IN), 0);
+	sim_free(sim);
+}
+
+/*
  * Revocation lists of the CA between the peer and our ca, which the peer brings along:
  * what side 1 has against side 0, or NULL for nothing.
  */
@@ -551,13 +576,21 @@ static void no_public_value(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(main_mode),	    cmocka_unit_test(aggressive_mode),
-		cmocka_unit_test(identities),	    cmocka_unit_test(by_key_id),
-		cmocka_unit_test(refusals),	    cmocka_unit_test(refused_initiator),
-		cmocka_unit_test(lists_of_a_chain), cmocka_unit_test(renewed_crl),
-		cmocka_unit_test(rough_network),    cmocka_unit_test(encrypted_nonces),
-		cmocka_unit_test(wrong_key),	    cmocka_unit_test(oracle),
-		cmocka_unit_test(silent_oracle),    cmocka_unit_test(too_much),
+		cmocka_unit_test(main_mode),
+		cmocka_unit_test(aggressive_mode),
+		cmocka_unit_test(identities),
+		cmocka_unit_test(by_key_id),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(refused_initiator),
+		cmocka_unit_test(list_of_a_ca_of_ours),
+		cmocka_unit_test(lists_of_a_chain),
+		cmocka_unit_test(renewed_crl),
+		cmocka_unit_test(rough_network),
+		cmocka_unit_test(encrypted_nonces),
+		cmocka_unit_test(wrong_key),
+		cmocka_unit_test(oracle),
+		cmocka_unit_test(silent_oracle),
+		cmocka_unit_test(too_much),
 		cmocka_unit_test(no_public_value),
 	};
 
