@@ -366,6 +366,35 @@ static bool has(const struct draft *draft, const char *name)
 	return config_setting_get_member(draft->block, name) != NULL;
 }
 
+/* What would be read, and never asked for. */
+static bool check_idle(struct draft *draft)
+{
+	static const char *const of_ca[] = { "ca", "crl" };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		config_setting_t *setting =
+			config_setting_get_member(draft->block, of_ca[i]);
+
+		if (setting && encrypts(draft->tunnel)) {
+			moat_reader_wrong(
+				draft->reader, setting,
+				"%s belongs to auth = \"rsa-sig\": with "
+				"encrypted nonces the peer is who has the key of "
+				"remote-cert, whoever has signed it",
+				of_ca[i]);
+			return false;
+		}
+	}
+	if (has(draft, "crl") && !has(draft, "ca")) {
+		moat_reader_wrong(draft->reader,
+				  config_setting_get_member(draft->block, "crl"),
+				  "crl needs ca, whose certificates it revokes: "
+				  "remote-cert alone is trusted without asking a CA");
+		return false;
+	}
+	return true;
+}
+
 static bool check_present(struct draft *draft)
 {
 	static const char *const all[] = { "cert", "key", "ca", "crl", "remote-cert" };
@@ -396,7 +425,7 @@ static bool check_present(struct draft *draft)
 		moat_reader_wrong(draft->reader, draft->block,
 				  "tunnel \"%s\": auth needs %s", draft->tunnel->name,
 				  missing);
-	return !missing;
+	return !missing && check_idle(draft);
 }
 
 /* The other side will look for the identity in the certificate. */

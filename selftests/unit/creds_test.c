@@ -88,6 +88,18 @@ static void together(void **state)
 		"moat.conf:1: tunnel \"branch\": auth needs ca (whose certificates we "
 		"trust) or remote-cert (the one certificate of the peer)",
 		"none");
+	/* Neither would ever be asked. */
+	expect_certified(
+		BRANCH(GOOD "remote-cert = \"gw-a-alone.pem\"\ncrl = \"crl.pem\""),
+		"moat.conf:10: crl needs ca, whose certificates it revokes: remote-cert "
+		"alone is trusted without asking a CA",
+		"none");
+	expect_certified(
+		BRANCH("auth = \"rsa-enc\"\ncert = \"enc-b.pem\"\nkey = \"enc-b.key\"\n"
+		       "remote-cert = \"enc-a.pem\"\nca = \"ca.pem\""),
+		"moat.conf:10: ca belongs to auth = \"rsa-sig\": with encrypted nonces the "
+		"peer is who has the key of remote-cert, whoever has signed it",
+		"none");
 }
 
 /* A key either signs or decrypts; and what is encrypted needs a key to it. */
