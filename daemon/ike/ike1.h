@@ -669,6 +669,8 @@ void moat_info_notify(struct moat_isakmp *sa, struct moat_flight *keep, uint8_t 
 /** moat_info_refuse() - answer a message in clear with an error, once for each SA */
 void moat_info_refuse(struct moat_ike1_in *in, uint16_t type);
 void moat_info_refuse_auth(struct moat_isakmp *sa, uint16_t type);
+/** moat_info_refuse_6() - the same to a responder that has established it, and a delete */
+void moat_info_refuse_6(struct moat_isakmp *sa, uint16_t type);
 /**
  * moat_info_delete_child() - we deleted an inbound SA; moat_info_delete_isakmp(): @cky
  * @sa: says so

@@ -92,6 +92,22 @@ void moat_info_delete_isakmp(struct moat_isakmp *sa, const struct moat_cookies *
 	send_protected(&out, sa, id, NULL);
 }
 
+/* In one message, or the delete might come first. */
+void moat_info_refuse_6(struct moat_isakmp *sa, uint16_t type)
+{
+	uint32_t id = moat_isakmp_message_id(sa);
+	uint8_t spi[2 * MOAT_COOKIE_LEN];
+	struct moat_view cky = moat_view(spi, sizeof(spi));
+	struct moat_ike1_out out;
+
+	memcpy(spi, sa->cky.i, MOAT_COOKIE_LEN);
+	memcpy(spi + MOAT_COOKIE_LEN, sa->cky.r, MOAT_COOKIE_LEN);
+	begin_protected(&out, sa, id);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, type, cky, moat_view(NULL, 0));
+	moat_build_delete(&out.b, MOAT_PROTO_ISAKMP, sizeof(spi), cky);
+	send_protected(&out, sa, id, NULL);
+}
+
 static void send_clear(struct moat_isakmp *sa, uint16_t type)
 {
 	struct moat_ike1_out out;

@@ -107,17 +107,38 @@ void moat_main_proved(struct moat_isakmp *sa)
 		moat_isakmp_established(sa);
 }
 
+/*
+ * With message 6 the responder has established it, and believes nothing in clear any
+ * more: it is told under its keys. What it sends next has the IV that stands still.
+ */
+static void refuse_6(const struct moat_ike1_in *in)
+{
+	struct moat_isakmp *sa = in->sa;
+	uint8_t iv[MOAT_BLOCK_MAX];
+
+	memcpy(iv, sa->iv, sizeof(iv));
+	memcpy(sa->iv, in->iv, sizeof(sa->iv));
+	moat_info_refuse_6(sa, MOAT_N_AUTHENTICATION_FAILED);
+	memcpy(sa->iv, iv, sizeof(sa->iv));
+}
+
 int moat_main_verify_auth(struct moat_ike1_in *in)
 {
+	struct moat_isakmp *sa = in->sa;
+	bool told = sa->told;
 	struct moat_view proof;
 	int ret;
 
 	if (moat_auth_proof(in, &proof) || moat_auth_take_id(in) ||
 	    moat_sig_take_certs(in))
 		return -1;
-	moat_phase1_reselect(in->sa);
-	ret = moat_auth_verify(in->sa, in->row->number, proof);
-	return ret == MOAT_AUTH_LATER ? moat_ike1_wait(in) : ret;
+	moat_phase1_reselect(sa);
+	ret = moat_auth_verify(sa, in->row->number, proof);
+	if (ret == MOAT_AUTH_LATER)
+		return moat_ike1_wait(in);
+	if (ret && sa->initiator && sa->told && !told)
+		refuse_6(in);
+	return ret;
 }
 
 void moat_main_finish(struct moat_ike1_in *in)

@@ -331,6 +331,9 @@ static void wrong_identity(void **state)
 		assert_non_null(strstr(sim_log_text(sim, !side, "ike-auth-failed"),
 				       "impostor.example"));
 		assert_int_equal(sim_logged(sim, !side, "ike-established"), 0);
+		/* The other one hears of it, and keeps nothing that is of no use. */
+		assert_int_equal(sim_logged(sim, side, "ike-notify"), 1);
+		assert_int_equal(sim_isakmps(sim, side), 0);
 		sim_assert_nothing(sim, 0);
 		sim_assert_nothing(sim, 1);
 		sim_free(sim);
