@@ -211,6 +211,12 @@ static void differences(const struct moat_tunnel *tunnel, const struct moat_sele
 				  have);
 	if (other)
 		moat_explain_pair(why, t, "traffic", traffic[0], traffic[1]);
+	/* The line to change: that of the first difference. */
+	why->key = MOAT_CONF_LOCAL_NET;
+	if (local && !crossed && !remote)
+		why->key = MOAT_CONF_REMOTE_NET;
+	else if (local && !crossed && other)
+		why->key = MOAT_CONF_PROTOCOL;
 }
 
 static void explain_pair(const struct moat_tunnel *tunnel, const struct moat_selector *s,
@@ -226,6 +232,10 @@ static void explain_pair(const struct moat_tunnel *tunnel, const struct moat_sel
 	for (unsigned int i = 0; i < conf->n_pairs && !conf->any; i++) {
 		if (selector_fits(&tunnel->pairs[i].selector, s, false))
 			return;
+	}
+	if (why->key == MOAT_CONF_PROTOCOL) {
+		moat_text_add(&t, "; protocol and ports must equal the peer's");
+		return;
 	}
 	moat_text_add(&t, "; %s",
 		      conf->narrow || conf->any

@@ -119,6 +119,24 @@ static void explain_pairs(struct moat_mismatch *why, struct moat_text *t,
 		moat_text_add(t, "; the offer has %s", s->bad);
 }
 
+/* Where PFS differs one more entry would not do: all of a tunnel have it, or none. */
+static void explain_entry(struct moat_text *t, const struct moat_sa_closest *best,
+			  const char *word)
+{
+	const char *list = best->seen.protocol == MOAT_PROTO_AH ? "ah" : "esp";
+
+	if (!best->seen.group != !best->ours->group)
+		moat_text_add(t,
+			      "; to accept: have \"%s\" in %s, and %s in its other "
+			      "entries",
+			      word, list, best->seen.group ? "a group" : "no group");
+	else
+		moat_text_add(t, "; to accept: add \"%s\" to %s", word, list);
+	if (best->diff & DIFF_ESN)
+		moat_text_add(t, ", or set esn = \"auto\" where it is %s",
+			      best->seen.esn ? "\"off\"" : "\"on\"");
+}
+
 /* The line of the configuration that would accept the closest offer. */
 static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
 			   const struct moat_sa_closest *best,
@@ -140,8 +158,7 @@ static void explain_remedy(struct moat_mismatch *why, struct moat_text *t,
 			return;
 		}
 		moat_sa_alg_print(&alg, word, sizeof(word));
-		moat_text_add(t, "; to accept: add \"%s\" to %s", word,
-			      s->protocol == MOAT_PROTO_AH ? "ah" : "esp");
+		explain_entry(t, best, word);
 		if (moat_sa_alg_weak(&alg, weak))
 			moat_text_add(t, " and set weak = true (%s)", weak);
 	}

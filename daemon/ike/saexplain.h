@@ -30,7 +30,9 @@ enum {
 	DIFF_BAD = 32
 };
 
+/* @half: of a bundle ESP fits, and what differs is AH: closer than any other pair */
 struct moat_sa_closest {
+	bool half;
 	unsigned int score;
 	unsigned int diff;
 	struct moat_sa_seen seen;

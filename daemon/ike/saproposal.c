@@ -124,7 +124,7 @@ static unsigned int score(unsigned int diff)
 static void consider(struct moat_sa_closest *best, const struct moat_sa_seen *s,
 		     const struct moat_sa_alg *alg, unsigned int diff)
 {
-	if (best->ours && best->score <= score(diff))
+	if (best->half || (best->ours && best->score <= score(diff)))
 		return;
 	best->score = score(diff);
 	best->diff = diff;
@@ -188,6 +188,18 @@ static bool set_fits(const struct moat_sa_set *set, const struct moat_sa_want *w
 {
 	return !set->other && !set->esp == !moat_sa_usable(want->esp) &&
 	       !set->ah == !moat_sa_usable(want->ah);
+}
+
+/* What differs in AH counts before what differs in ESP, for which another entry is. */
+static void keep_half(struct moat_sa_closest *best, const struct moat_sa_closest *ah)
+{
+	if (!ah->ours || (best->half && best->score <= ah->score))
+		return;
+	best->half = true;
+	best->score = ah->score;
+	best->diff = ah->diff;
+	best->seen = ah->seen;
+	best->ours = ah->ours;
 }
 
 /* A bundle's second half: an AH entry with the same group. */
@@ -278,6 +290,7 @@ static bool try_sets(const struct moat_sa_payload *sa, const struct moat_sa_alg 
 	for (unsigned int k = 0; k < sa->proposal_count; k++) {
 		struct moat_life life = { 0 };
 		struct moat_life ah_life = { 0 };
+		struct moat_sa_closest half = { 0 };
 		struct moat_sa_set set;
 
 		moat_sa_gather(sa, k, &set);
@@ -289,9 +302,11 @@ static bool try_sets(const struct moat_sa_payload *sa, const struct moat_sa_alg 
 		} else {
 			if (!find_in(sa, set.esp, alg, want, &choice->esp, &life, best))
 				continue;
-			if (set.ah &&
-			    !find_ah(sa, &set, alg->group, want, choice, &ah_life, best))
+			if (set.ah && !find_ah(sa, &set, alg->group, want, choice,
+					       &ah_life, &half)) {
+				keep_half(best, &half);
 				continue;
+			}
 		}
 		life.seconds = moat_life_shorter(life.seconds, ah_life.seconds);
 		life.kilobytes = moat_life_shorter(life.kilobytes, ah_life.kilobytes);

@@ -307,6 +307,8 @@ static void note_lines(struct draft *draft)
 		[MOAT_CONF_LOCAL_ID] = "local-id",
 		[MOAT_CONF_REMOTE_ID] = "remote-id",
 		[MOAT_CONF_LOCAL_NET] = "local-net",
+		[MOAT_CONF_REMOTE_NET] = "remote-net",
+		[MOAT_CONF_PROTOCOL] = "protocol",
 	};
 
 	for (unsigned int i = MOAT_CONF_NONE + 1; i < MOAT_CONF_KEYS; i++) {

@@ -64,12 +64,15 @@ static void other_protocol(void **state)
 	struct sim *sim = sim_start(&o);
 	struct sim_quick_1 how = { .esp = &isakmp(sim, 0)->tunnel->conf.esp,
 				   .protocol = 17 };
+	const char *why;
 
 	(void)state;
 	quick_1(sim, &how, false);
 	assert_int_equal(sim_logged(sim, 1, "quick-no-pair"), 1);
-	assert_non_null(
-		strstr(sim_log_text(sim, 1, "quick-no-pair"), "offered protocol 17"));
+	why = sim_log_text(sim, 1, "quick-no-pair");
+	assert_non_null(strstr(why, "offered protocol 17"));
+	assert_non_null(strstr(why, "protocol and ports must equal the peer's"));
+	assert_null(strstr(why, "narrow"));
 	untouched(sim);
 	sim_free(sim);
 }

@@ -23,11 +23,11 @@ static struct moat_sa_algs algs(uint8_t protocol, const char *text)
 	return list;
 }
 
-/* What becomes of an SA payload's body; both sides' groups are ecp256 and modp2048. */
-static int choose(const char *hex, struct moat_sa_choice *choice,
-		  struct moat_mismatch *why)
+/* What becomes of an SA payload's body with these entries for ESP. */
+static int choose_of(const char *entries, const char *hex, struct moat_sa_choice *choice,
+		     struct moat_mismatch *why)
 {
-	struct moat_sa_algs esp = algs(MOAT_PROTO_ESP, "aes128-sha1-ecp256-modp2048");
+	struct moat_sa_algs esp = algs(MOAT_PROTO_ESP, entries);
 	struct moat_sa_algs ah = algs(MOAT_PROTO_AH, "sha256-ecp256-modp2048");
 	struct moat_sa_want want = {
 		.esp = &esp, .ah = &ah, .mode = MOAT_MODE_TUNNEL, .life_seconds = 3600
@@ -39,6 +39,13 @@ static int choose(const char *hex, struct moat_sa_choice *choice,
 	if (moat_sa_parse(data_view(&d), &sa, &no))
 		fail_msg("%s", no.text);
 	return moat_sa_choose(&want, &sa, MOAT_SA_OFFER, choice, why);
+}
+
+/* Both sides' groups are ecp256 and modp2048. */
+static int choose(const char *hex, struct moat_sa_choice *choice,
+		  struct moat_mismatch *why)
+{
+	return choose_of("aes128-sha1-ecp256-modp2048", hex, choice, why);
 }
 
 #define DOI "00000001 00000001"
@@ -66,6 +73,32 @@ static void groups(void **state)
 			  "modp2048, we have ecp256; to accept: add \"sha256-modp2048\" "
 			  "to ah");
 	assert_int_equal(choose(GROUP(ECP256, MODP2048), &choice, &why), -1);
+}
+
+/* AH with SHA-1 over ESP with AES of as many bits, in hexadecimal. */
+#define SHA1_OVER(bits)                                                      \
+	DOI "02 00 001c 01 02 04 01 00002000 00 00 0010 01 03 0000 80050002" \
+	    "80030013 00 00 0020 01 03 04 01 00001000 00 00 0014 01 0c 0000" \
+	    "8006" bits "80050002 80030013"
+
+/* ESP is there, as whichever entry: only AH is to blame. */
+static void blamed(void **state)
+{
+	static const char *const cases[] = { SHA1_OVER("0080"), SHA1_OVER("0100") };
+	struct moat_sa_choice choice;
+	struct moat_mismatch why;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(choose_of("aes128-aes256-sha1-ecp256", cases[i], &choice,
+					   &why),
+				 -1);
+		assert_string_equal(
+			why.text,
+			"no proposal fits; closest of 2 offered; integrity: offered "
+			"sha1, we have sha256; to accept: add \"sha1-ecp256\" to ah");
+		assert_int_equal(why.key, MOAT_CONF_AH);
+	}
 }
 
 /* Seconds and kilobytes of each, in hexadecimal. */
@@ -98,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(groups),
+		cmocka_unit_test(blamed),
 		cmocka_unit_test(lives),
 	};
 
