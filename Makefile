@@ -135,6 +135,7 @@ helpers = $(patsubst %.c,$(B)/obj/%.o,$(filter-out %_test.c %_fuzzer.c,$(wildcar
 $(filter $(B)/tests/unit/%,$(tests)): $(call helpers,unit)
 $(B)/tests/unit/failure_test: $(B)/obj/daemon/io/failure.o
 $(B)/tests/unit/queue_test: $(patsubst %,$(B)/obj/daemon/io/%.o,worker channel x509)
+$(B)/tests/unit/totals_test: $(B)/obj/daemon/io/totals.o
 $(B)/tests/unit/x509_test: $(B)/obj/daemon/io/x509.o
 # It runs the programs.
 $(B)/tests/unit/cli_test: | $(programs)

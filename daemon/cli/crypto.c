@@ -53,7 +53,10 @@ static json_int_t sum(const json_t *pair, const char *direction, const char *fie
 	size_t i;
 
 	json_array_foreach(json_object_get(pair, "sas"), i, sa) {
-		if (!strcmp(moat_field(sa, "direction"), direction))
+		/* Of a bundle both have carried the same. */
+		if (!strcmp(moat_field(sa, "direction"), direction) &&
+		    !(json_object_get(sa, "bundle") &&
+		      !strcmp(moat_field(sa, "protocol"), "esp")))
 			total += moat_field_number(sa, field);
 	}
 	return total;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What tunnels have carried: SAs come and go, totals never go backwards. */
+#include <netinet/in.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,12 +32,23 @@ static void add_reason(json_t *reasons, const char *name, uint64_t value)
 	json_object_set_new(reasons, name, json_integer(before + (json_int_t)value));
 }
 
+/*
+ * What an AH SA of a bundle has carried, the ESP SA within has as well. Of those that
+ * go one is told for both: AH, or at its end without the number of a bundle.
+ */
+static bool within(const struct moat_ipc *info)
+{
+	return info->sa_info.bundle && info->sa_info.sa.protocol == IPPROTO_ESP;
+}
+
 void moat_totals_add(struct moat_totals *totals, const struct moat_ipc *info)
 {
 	unsigned int out = info->sa_info.sa.direction == MOAT_DIRECTION_OUT;
 
-	totals->packets[out] += info->sa_info.packets;
-	totals->bytes[out] += info->sa_info.bytes;
+	if (!within(info)) {
+		totals->packets[out] += info->sa_info.packets;
+		totals->bytes[out] += info->sa_info.bytes;
+	}
 	for (unsigned int i = 0; i < info->sa_info.drops.n && i < MOAT_IPC_COUNTERS;
 	     i++) {
 		uint64_t value = info->sa_info.drops.list[i].value;
