@@ -371,9 +371,10 @@ void moat_ike1_answer_again(struct moat_isakmp *sa, struct moat_flight *flight,
 /** moat_ike1_give_up() - no more tries; a valid answer may still come for 2 s */
 void moat_ike1_give_up(struct moat_ike *ike, struct moat_flight *flight);
 void moat_flight_clear(struct moat_ike *ike, struct moat_flight *flight);
-void moat_ike1_trace(struct moat_isakmp *sa, const char *exchange, bool sent,
-		     unsigned int number, const char *payloads, enum moat_state before,
-		     enum moat_state after, bool initiator, bool repeated);
+void moat_ike1_trace(struct moat_isakmp *sa, const struct moat_flight *flight,
+		     const char *exchange, bool sent, unsigned int number,
+		     const char *payloads, enum moat_state before, enum moat_state after,
+		     bool initiator, bool repeated);
 /** moat_ike1_id_body() - write an identity as the body of an ID payload */
 void moat_ike1_id_body(const struct moat_identity *id, struct moat_blob *body);
 

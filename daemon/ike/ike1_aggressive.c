@@ -127,7 +127,7 @@ void moat_aggressive_have_keys(struct moat_isakmp *sa)
 			moat_isakmp_fail(sa, "message 2 is not authentic");
 			return;
 		}
-		moat_ike1_trace(sa, moat_exchange_name(sa->exchange), false, 0, "",
+		moat_ike1_trace(sa, NULL, moat_exchange_name(sa->exchange), false, 0, "",
 				sa->state, MOAT_AG_AUTH, true, false);
 		sa->state = MOAT_AG_AUTH;
 	}

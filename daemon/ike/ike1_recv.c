@@ -269,8 +269,8 @@ static void accept_message(struct moat_ike1_in *in)
 	/* So it has the last message of phase 1, if that was ours. */
 	if (!moat_ike1_is_phase1(row->exchange))
 		moat_timer_stop(&in->ike->timers, &sa->flight.timer);
-	moat_ike1_trace(sa, moat_exchange_name(row->exchange), false, row->number, names,
-			before, sa->state, row->number % 2 == 0, false);
+	moat_ike1_trace(sa, flight, moat_exchange_name(row->exchange), false, row->number,
+			names, before, sa->state, row->number % 2 == 0, false);
 	row->proceed(in);
 }
 

@@ -41,12 +41,30 @@ struct moat_view moat_ike1_hashed(const struct moat_ike1_out *out)
 	return moat_view(out->buf + out->hash_end, out->b.used - out->hash_end);
 }
 
-void moat_ike1_trace(struct moat_isakmp *sa, const char *exchange, bool sent,
-		     unsigned int number, const char *payloads, enum moat_state before,
-		     enum moat_state after, bool initiator, bool repeated)
+/* A quick mode is that of its pair's tunnel, whichever one phase 1 was for. */
+static const char *whose(const struct moat_isakmp *sa, const struct moat_flight *flight)
+{
+	const struct moat_quick *quick;
+
+	LIST_FOREACH(quick, &sa->quicks, link) {
+		if (flight != &quick->flight)
+			continue;
+		/* Once that is settled, it has left the pair and the SAs are there. */
+		if (quick->pair)
+			return quick->pair->tunnel->conf.name;
+		if (quick->child)
+			return quick->child->pair->tunnel->conf.name;
+	}
+	return sa->tunnel->conf.name;
+}
+
+void moat_ike1_trace(struct moat_isakmp *sa, const struct moat_flight *flight,
+		     const char *exchange, bool sent, unsigned int number,
+		     const char *payloads, enum moat_state before, enum moat_state after,
+		     bool initiator, bool repeated)
 {
 	struct moat_act *act = moat_act_new(sa->ike->acts, MOAT_ACT_TRACE);
-	const char *name = sa->tunnel->conf.name;
+	const char *name = whose(sa, flight);
 
 	act->trace.tunnel = moat_dup(name, strlen(name) + 1);
 	act->trace.sent = sent;
@@ -116,7 +134,7 @@ int moat_ike1_send(struct moat_ike1_out *out, struct moat_isakmp *sa,
 		flight->repeats = 0;
 	}
 	transmit(sa, out->buf, len);
-	moat_ike1_trace(sa, moat_exchange_name(out->buf[18]), true, number, names,
+	moat_ike1_trace(sa, flight, moat_exchange_name(out->buf[18]), true, number, names,
 			sa->state, after, number % 2 == 1, false);
 	sa->state = after;
 	if (moat_ike1_is_phase1(out->buf[18]))
@@ -142,8 +160,8 @@ bool moat_ike1_again(struct moat_isakmp *sa, struct moat_flight *flight,
 		return false;
 	flight->tries++;
 	transmit(sa, flight->sent.data, flight->sent.len);
-	moat_ike1_trace(sa, exchange, true, flight->number, flight->names, sa->state,
-			sa->state, initiator, true);
+	moat_ike1_trace(sa, flight, exchange, true, flight->number, flight->names,
+			sa->state, sa->state, initiator, true);
 	moat_act_log(sa->ike->acts, MOAT_LOG_DEBUG, "ike-retransmit",
 		     sa->tunnel->conf.name,
 		     "message %u of %s mode again, try %u of %u, %s", flight->number,
@@ -159,8 +177,8 @@ void moat_ike1_answer_again(struct moat_isakmp *sa, struct moat_flight *flight,
 		return;
 	flight->repeats++;
 	transmit(sa, flight->sent.data, flight->sent.len);
-	moat_ike1_trace(sa, exchange, true, flight->number, flight->names, sa->state,
-			sa->state, initiator, true);
+	moat_ike1_trace(sa, flight, exchange, true, flight->number, flight->names,
+			sa->state, sa->state, initiator, true);
 }
 
 void moat_ike1_give_up(struct moat_ike *ike, struct moat_flight *flight)

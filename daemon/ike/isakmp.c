@@ -650,8 +650,8 @@ void moat_isakmp_established(struct moat_isakmp *sa)
 	if (!sa->verified)
 		return;
 	moat_act_proved(ike->acts);
-	moat_ike1_trace(sa, moat_exchange_name(sa->exchange), false, 0, "", sa->state,
-			MOAT_QM_IDLE, sa->initiator, false);
+	moat_ike1_trace(sa, NULL, moat_exchange_name(sa->exchange), false, 0, "",
+			sa->state, MOAT_QM_IDLE, sa->initiator, false);
 	sa->state = MOAT_QM_IDLE;
 	sa->established = ike->now;
 	sa->expires = ike->now + life;

@@ -306,6 +306,8 @@ static void keep_log(struct node *node, const char *name, const char *text)
 
 static void act_on(struct hub *hub, unsigned int node, const struct moat_act *act)
 {
+	char name[32];
+
 	hub->nodes[node].unproven += act->unproven;
 	switch (act->type) {
 	case MOAT_ACT_SEND:
@@ -330,6 +332,11 @@ static void act_on(struct hub *hub, unsigned int node, const struct moat_act *ac
 		if (getenv("SIM_VERBOSE"))
 			printf("# %8.3f %u %s: %s: %s\n", (double)hub->now / 1000.0, node,
 			       act->log.name, act->log.tunnel, act->log.text);
+		break;
+	case MOAT_ACT_TRACE:
+		snprintf(name, sizeof(name), "%s %u", act->trace.exchange,
+			 act->trace.number);
+		keep_log(&hub->nodes[node], name, act->trace.tunnel);
 		break;
 	case MOAT_ACT_CONTROL_DONE:
 		hub->done = act->done.ok;

@@ -45,7 +45,7 @@ unsigned int hub_policies(struct hub *hub, unsigned int node, uint8_t action);
 /** hub_policy() - the policy towards a network, or NULL */
 const struct moat_policy_params *hub_policy(struct hub *hub, unsigned int node,
 					    uint8_t action, const char *remote);
-/** hub_log() - the last line of an event, "" for none */
+/** hub_log() - the last line of an event, "" for none; of "main 1" whose it was */
 const char *hub_log(struct hub *hub, unsigned int node, const char *name);
 /** hub_unproven() - jobs of threads before which all else goes */
 unsigned int hub_unproven(struct hub *hub, unsigned int node);

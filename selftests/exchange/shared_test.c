@@ -395,6 +395,24 @@ static void crowded(void **state)
 	finish(hub);
 }
 
+/* Each step is its own tunnel's, be phase 1 that of another one. */
+static void traced(void **state)
+{
+	static const char *const steps[] = { "quick 1", "quick 2", "quick 3" };
+	struct hub *hub = start("", "");
+
+	(void)state;
+	up(hub, 0, "a");
+	up(hub, 0, "b");
+	assert_isakmps(hub, 1);
+	for (unsigned int side = 0; side < 2; side++) {
+		assert_string_equal(hub_log(hub, side, "main 5"), "a");
+		for (unsigned int i = 0; i < 3; i++)
+			assert_string_equal(hub_log(hub, side, steps[i]), "b");
+	}
+	finish(hub);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,7 +421,7 @@ int main(void)
 		cmocka_unit_test(stricter),	  cmocka_unit_test(not_under_less),
 		cmocka_unit_test(other_offers),	  cmocka_unit_test(other_exchange),
 		cmocka_unit_test(no_fresh_start), cmocka_unit_test(not_of_this_peer),
-		cmocka_unit_test(crowded),
+		cmocka_unit_test(crowded),	  cmocka_unit_test(traced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
