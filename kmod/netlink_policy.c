@@ -459,6 +459,18 @@ static void moat_nl_verdict_device(struct moat_net *mn,
 	}
 }
 
+/* One that was narrowed is for a part of what its policy is for. */
+static void moat_nl_verdict_sa(const struct moat_flow *routed,
+			       struct moat_nl_flow_answer *answer)
+{
+	const struct moat_sa *sa = rcu_dereference(answer->policy->sa);
+
+	if (sa && !moat_selector_match(&sa->selector, routed)) {
+		answer->verdict = MOAT_VERDICT_DISCARD;
+		answer->why = MOAT_DROP_OUT_SELECTOR;
+	}
+}
+
 /*
  * As the hooks, which hear what is routed to a device as well; then the device,
  * whose policies count unless the packet was discarded already.
@@ -474,8 +486,10 @@ static void moat_nl_verdict(struct moat_net *mn, const struct moat_flow *flow,
 	routed.device = moat_device_towards(mn, flow);
 	if (routed.device && answer->verdict != MOAT_VERDICT_DISCARD)
 		moat_nl_verdict_device(mn, &routed, answer);
-	if (answer->verdict == MOAT_VERDICT_HOLD &&
-	    READ_ONCE(answer->policy->acquire_off)) {
+	if (answer->verdict == MOAT_VERDICT_PROTECT) {
+		moat_nl_verdict_sa(&routed, answer);
+	} else if (answer->verdict == MOAT_VERDICT_HOLD &&
+		   READ_ONCE(answer->policy->acquire_off)) {
 		answer->verdict = MOAT_VERDICT_DISCARD;
 		answer->why = MOAT_DROP_NO_SA;
 	} else if (answer->verdict == MOAT_VERDICT_DISCARD && !answer->why) {

@@ -522,6 +522,21 @@ def nat_rewrote(gw):
 
 
 @reset
+def narrowed(gw):
+    """An SA for a part of its policy: the rest is dropped, which flow-get says, too."""
+    Tunnel(gw, sas={"selector": moatnl.selector("10.1.0.0/25", "10.2.0.0/24")})
+    before = gw.count("out_selector")
+    gw.send("lan", packet(4, b"within"))
+    same(len(gw.receive("wan", 1, wanted=is_esp)), 1, "sealed packets")
+    gw.send("lan", packet(4, b"beside", src="10.1.0.200"))
+    wait_for("out_selector", lambda: gw.count("out_selector") == before + 1)
+    for src, said in ((HOST[4], ("protect", None)),
+                      ("10.1.0.200", ("discard", "out_selector"))):
+        why = flow_get(gw, src, FAR[4])
+        same((why["verdict"], why.get("reason")), said, f"why, from {src}")
+
+
+@reset
 def nat_into_tunnel(gw):
     """Deliberate NAT: the translated packet matches, answers find their way back."""
     netns.ip("addr add 10.8.0.1/32 dev lo", ns=gw.name)
@@ -665,6 +680,7 @@ def main():
     run("clear packets inbound", clear_inbound, gw)
     run("implicit bypass", implicit_bypass, gw)
     run("the gateway's own traffic", local_traffic, gw)
+    run("an SA for a part of its policy", narrowed, gw)
     run("masquerading before the policy", nat_rewrote, gw)
     run("deliberate NAT into a tunnel", nat_into_tunnel, gw)
     run("one SPI in two namespaces", two_namespaces, gw)
