@@ -203,11 +203,26 @@ static char *dn_text(struct moat_view der, unsigned int flags)
 	return (char *)text.data;
 }
 
+static bool from_the_top(const char *text)
+{
+	static const char *const top[] = { "C", "ST", "L", "O", "OU", "DC" };
+	size_t len = strcspn(text, " =");
+
+	for (unsigned int i = 0; i < sizeof(top) / sizeof(top[0]); i++) {
+		if (strlen(top[i]) == len && !strncasecmp(text, top[i], len))
+			return true;
+	}
+	return false;
+}
+
 const char *moat_dn_str(struct moat_view dn, char buf[MOAT_DN_STRLEN])
 {
 	char *text = dn_text(dn, GNUTLS_X509_DN_FLAG_COMPAT);
+	bool turned = text && strchr(text, ',') && !from_the_top(text);
 
-	snprintf(buf, MOAT_DN_STRLEN, "%s", text ? text : "(no name)");
+	/* Without it, moat_dn_parse() would turn such a one around. */
+	snprintf(buf, MOAT_DN_STRLEN, "%s%s", turned ? "/" : "",
+		 text ? text : "(no name)");
 	/* It may be a stranger's, on its way to a terminal. */
 	for (char *c = buf; *c; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
@@ -253,18 +268,6 @@ static void reverse(const char *text, char *out)
 	}
 }
 
-static bool from_the_top(const char *text)
-{
-	static const char *const top[] = { "C", "ST", "L", "O", "OU", "DC" };
-	size_t len = strcspn(text, " =");
-
-	for (unsigned int i = 0; i < sizeof(top) / sizeof(top[0]); i++) {
-		if (strlen(top[i]) == len && !strncasecmp(text, top[i], len))
-			return true;
-	}
-	return false;
-}
-
 const char *moat_dn_parse(const char *text, struct moat_identity *id)
 {
 	char rfc4514[MOAT_DN_STRLEN];
@@ -275,7 +278,10 @@ const char *moat_dn_parse(const char *text, struct moat_identity *id)
 	text += strspn(text, " ");
 	if (strlen(text) >= sizeof(rfc4514))
 		return "is too long";
-	if (from_the_top(text))
+	/* With slashes between, as others write it, it is none. */
+	if (*text == '/' && strchr(text, ','))
+		reverse(text + 1, rfc4514);
+	else if (from_the_top(text))
 		reverse(text, rfc4514);
 	else
 		snprintf(rfc4514, sizeof(rfc4514), "%s", text);

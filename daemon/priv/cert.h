@@ -50,7 +50,7 @@ bool moat_cert_for_ike(gnutls_x509_crt_t cert);
 bool moat_cert_has_id(gnutls_x509_crt_t cert, uint8_t type, struct moat_view data);
 
 #define MOAT_DN_STRLEN 512
-/** moat_dn_str() - a DER name as text: C=DE,O=Example,CN=gw */
+/** moat_dn_str() - a DER name as text that moat_dn_parse() takes: C=DE,O=Example,CN=gw */
 const char *moat_dn_str(struct moat_view dn, char buf[MOAT_DN_STRLEN]);
 
 /** moat_dn_equal() - the same name, whatever types its strings have */
@@ -60,7 +60,7 @@ bool moat_dn_equal(struct moat_view a, struct moat_view b);
  * moat_dn_parse() - read a distinguished name
  * @text: "C=DE, O=Example, CN=gw", in the order of the certificate, or, when it
  *	begins with anything else than C, ST, L, O, OU or DC, the other way round
- *	(RFC 4514)
+ *	(RFC 4514); "/CN=gw, O=Example" is in the order of the certificate, too
  *
  * Return: NULL, or a sentence that says what is wrong.
  */

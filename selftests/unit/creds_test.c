@@ -584,6 +584,27 @@ static void names(void **state)
 	assert_non_null(moat_identity_parse("dn:bla=gw", &a));
 }
 
+/* One whose first part is CN reads as RFC 4514 does, backwards, but for a slash. */
+static void turned(void **state)
+{
+	struct moat_identity a, b;
+	char text[MOAT_DN_STRLEN];
+	char back[MOAT_DN_STRLEN + 3];
+
+	(void)state;
+	assert_null(moat_identity_parse("dn:/CN=gw, O=Moat\\, Inc, C=DE", &a));
+	assert_null(moat_identity_parse("dn:C=DE,O=Moat\\, Inc,CN=gw", &b));
+	assert_memory_not_equal(a.data, b.data, b.len);
+	assert_string_equal(moat_dn_str(moat_view(a.data, a.len), text),
+			    "/CN=gw,O=Moat\\, Inc,C=DE");
+	snprintf(back, sizeof(back), "dn:%s", text);
+	assert_null(moat_identity_parse(back, &b));
+	assert_true(moat_identity_equal(&a, &b));
+	assert_null(moat_identity_parse("dn:CN=gw", &a));
+	assert_string_equal(moat_dn_str(moat_view(a.data, a.len), text), "CN=gw");
+	assert_non_null(moat_identity_parse("dn:/C=DE/O=Moat/CN=gw", &a));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -592,7 +613,7 @@ int main(void)
 		cmocka_unit_test(certificates), cmocka_unit_test(private_keys),
 		cmocka_unit_test(signatures),	cmocka_unit_test(decryption),
 		cmocka_unit_test(unfit),	cmocka_unit_test(names),
-		cmocka_unit_test(no_key),
+		cmocka_unit_test(turned),	cmocka_unit_test(no_key),
 	};
 
 	if (moat_crypt_init())
