@@ -27,6 +27,8 @@ const char *moat_life_duration(struct moat_life *life, uint64_t duration)
 	/* It would be replaced all the time. */
 	if (slot == &life->seconds && duration < MOAT_LIFE_MIN)
 		return "a life duration of less than 10 seconds";
+	if (slot == &life->kilobytes && duration < MOAT_LIFE_KB_MIN)
+		return "a life duration of less than 10 kilobytes";
 	if (!moat_keep(slot, duration))
 		return "two different life durations of one type";
 	return NULL;

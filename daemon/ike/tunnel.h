@@ -25,6 +25,9 @@
 
 /* Seconds: a shorter lifetime is neither configured nor taken from a peer. */
 #define MOAT_LIFE_MIN 10
+/* Likewise in bytes; of a peer's kilobytes only what a few packets use up is not taken. */
+#define MOAT_LIFEBYTES_MIN (1 << 20)
+#define MOAT_LIFE_KB_MIN   10
 
 enum moat_start { MOAT_START_TRAP, MOAT_START_UP, MOAT_START_NONE };
 enum moat_nat_t { MOAT_NAT_T_OFF, MOAT_NAT_T_AUTO, MOAT_NAT_T_FORCE };

@@ -124,7 +124,16 @@ static void read_lifetime(struct draft *draft, config_setting_t *setting)
 
 static void read_lifebytes(struct draft *draft, config_setting_t *setting)
 {
-	moat_value_bytes(draft->reader, setting, &draft->tunnel->lifebytes);
+	uint64_t bytes;
+
+	if (!moat_value_bytes(draft->reader, setting, &bytes))
+		return;
+	if (bytes < MOAT_LIFEBYTES_MIN)
+		moat_reader_wrong(draft->reader, setting,
+				  "lifebytes is \"%s\", at least \"1M\" was expected: "
+				  "SAs would be replaced all the time",
+				  config_setting_get_string(setting));
+	draft->tunnel->lifebytes = bytes;
 }
 
 static void read_priority(struct draft *draft, config_setting_t *setting)

@@ -350,11 +350,12 @@ static void none_left(void **state)
 	sim_free(sim);
 }
 
-/* No life is shorter than what can be configured, whoever says so and where. */
+/* No life is too short to be of use, whoever says so and where. */
 static void too_short(void **state)
 {
 	static const struct {
 		uint32_t ike, ike_1, life, life_1; /* of both sides, or of side 1 */
+		uint64_t bytes, bytes_1;
 		int side;
 		const char *event; /* NULL: it is taken */
 	} cases[] = {
@@ -365,6 +366,9 @@ static void too_short(void **state)
 		{ .life = 9, .side = 1, .event = "quick-no-proposal" },
 		{ .ike_1 = 9, .event = "ike-notify" },
 		{ .life_1 = 9, .event = "quick-failed" },
+		{ .bytes = 10 << 10 },
+		{ .bytes = 9 << 10, .side = 1, .event = "quick-no-proposal" },
+		{ .bytes_1 = 9 << 10, .event = "quick-failed" },
 	};
 
 	(void)state;
@@ -376,13 +380,17 @@ static void too_short(void **state)
 		o.shorter_ike = cases[i].ike_1;
 		o.lifetime = cases[i].life;
 		o.shorter = cases[i].life_1;
+		o.lifebytes = cases[i].bytes;
+		o.shorter_bytes = cases[i].bytes_1;
 		sim = sim_new(&o);
 		sim_run(sim, 100);
 		sim_up(sim, 0);
 		sim_run(sim, 4000);
 		if (cases[i].event)
 			assert_says(sim, cases[i].side, cases[i].event,
-				    "a life duration of less than 10 seconds");
+				    cases[i].bytes || cases[i].bytes_1
+					    ? "a life duration of less than 10 kilobytes"
+					    : "a life duration of less than 10 seconds");
 		else
 			assert_int_equal(sim_done(sim, 0), 1);
 		sim_free(sim);

@@ -279,6 +279,10 @@ static void test_types_and_ranges(void **state)
 	       "moat.conf:6: routes is a string, true or false was expected");
 	EXPECT(WITH("local-id = 5"),
 	       "moat.conf:6: local-id is a number, a string was expected");
+	EXPECT(WITH("lifebytes = \"1023K\""),
+	       "moat.conf:6: lifebytes is \"1023K\", at least \"1M\" was expected: SAs "
+	       "would be replaced all the time");
+	EXPECT(WITH("lifebytes = \"1024K\""), NULL);
 	EXPECT(WITH("lifebytes = \"100X\""),
 	       "moat.conf:6: lifebytes is \"100X\", a number with K, M, G or T was "
 	       "expected (\"100G\")");
