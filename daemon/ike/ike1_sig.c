@@ -174,6 +174,12 @@ static void ask(struct moat_isakmp *sa, struct moat_view hash, struct moat_view 
 	moat_core_ask(sa->ike, act, sa, have_verdict);
 }
 
+static int bad(struct moat_isakmp *sa, const char *why)
+{
+	snprintf(sa->verdict_text, sizeof(sa->verdict_text), "%s", why);
+	return -1;
+}
+
 /*
  * A verdict holds for exactly what was asked. Something else under these keys
  * comes from the same peer, who has had its chance.
@@ -184,9 +190,10 @@ int moat_sig_verify(struct moat_isakmp *sa, struct moat_view hash,
 	struct moat_view parts[] = { hash, signature, moat_blob_view(&sa->certs) };
 	uint8_t digest[32];
 
-	if (sa->ids[!ours(sa)].len > 4 + MOAT_ID_MAX ||
-	    moat_hash(MOAT_HASH_SHA256, parts, 3, digest))
-		return -1;
+	if (sa->ids[!ours(sa)].len > 4 + MOAT_ID_MAX)
+		return bad(sa, "the peer's identity has more than 256 octets");
+	if (moat_hash(MOAT_HASH_SHA256, parts, 3, digest))
+		return bad(sa, "no hash could be computed");
 	if (sa->verdict == MOAT_SIG_UNKNOWN) {
 		sa->verdict = MOAT_SIG_ASKED;
 		memcpy(sa->verdict_on, digest, sizeof(digest));
@@ -195,8 +202,9 @@ int moat_sig_verify(struct moat_isakmp *sa, struct moat_view hash,
 	}
 	if (sa->verdict == MOAT_SIG_ASKED)
 		return MOAT_AUTH_LATER;
-	if (sa->verdict != MOAT_SIG_GOOD ||
-	    memcmp(sa->verdict_on, digest, sizeof(digest)))
+	if (sa->verdict != MOAT_SIG_GOOD)
 		return -1;
+	if (memcmp(sa->verdict_on, digest, sizeof(digest)))
+		return bad(sa, "it is not the signature that was checked before");
 	return 0;
 }

@@ -573,6 +573,50 @@ static void no_public_value(void **state)
 	sim_free(sim);
 }
 
+/* Until the responder has sent message 4, so that message 5 is still to come. */
+static struct sim *until_message_5(void)
+{
+	struct sim_options o = signatures();
+	struct sim *sim = sim_new(&o);
+
+	sim_run(sim, 100);
+	sim_up(sim, 0);
+	for (int i = 0; i < 3000 && sim_sent(sim, 1, MOAT_X_MAIN) < 2; i++)
+		sim_run(sim, 1);
+	return sim;
+}
+
+static void assert_refused(struct sim *sim, const char *why)
+{
+	sim_run(sim, 5000);
+	assert_non_null(strstr(sim_log_text(sim, 1, "ike-auth-failed"), why));
+	assert_int_equal(sim_logged(sim, 1, "ike-established"), 0);
+	sim_free(sim);
+}
+
+/* A verdict on one message says nothing about another one, be its signature good. */
+static void other_verdict(void **state)
+{
+	struct sim *sim = until_message_5();
+	struct moat_isakmp *sa = TAILQ_FIRST(&sim_core(sim, 1)->isakmps);
+
+	(void)state;
+	sa->verdict = MOAT_SIG_GOOD;
+	assert_refused(sim, "not the signature that was checked");
+}
+
+/* Signed, but longer than any that can be configured. */
+static void long_identity(void **state)
+{
+	struct sim *sim = until_message_5();
+	struct moat_isakmp *sa = TAILQ_FIRST(&sim_core(sim, 0)->isakmps);
+	uint8_t id[4 + MOAT_ID_MAX + 1] = { MOAT_ID_KEY_ID };
+
+	(void)state;
+	moat_blob_set(&sa->ids[0], id, sizeof(id));
+	assert_refused(sim, "more than 256 octets");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -592,6 +636,8 @@ int main(void)
 		cmocka_unit_test(silent_oracle),
 		cmocka_unit_test(too_much),
 		cmocka_unit_test(no_public_value),
+		cmocka_unit_test(other_verdict),
+		cmocka_unit_test(long_identity),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
