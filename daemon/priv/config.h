@@ -82,7 +82,7 @@ void moat_tunnel_conf_free(struct moat_tunnel_conf *tunnel);
 
 /**
  * moat_identity_parse() - read an identity of phase 1
- * @text: address, FQDN, user@FQDN, or "dn:...", or "keyid:..."
+ * @text: address, FQDN, @FQDN, user@FQDN, or "dn:...", or "keyid:..."
  * @id: result
  *
  * Return: NULL, or a sentence that says what is wrong.

@@ -43,6 +43,7 @@ const char *moat_identity_parse(const char *text, struct moat_identity *id)
 	struct moat_addr addr;
 	uint8_t type;
 	size_t len;
+	bool at;
 
 	if (moat_addr_parse(text, &addr)) {
 		moat_identity_from_addr(&addr, id);
@@ -56,8 +57,12 @@ const char *moat_identity_parse(const char *text, struct moat_identity *id)
 		type = MOAT_ID_KEY_ID;
 		text += 6;
 	} else {
+		/* As strongSwan and libreswan write what is not to be looked up. */
+		at = *text == '@';
+		text += at;
 		type = strchr(text, '@') ? MOAT_ID_USER_FQDN : MOAT_ID_FQDN;
-		if (strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		if ((at && type == MOAT_ID_USER_FQDN) ||
+		    strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				 "0123456789-_.@+") != strlen(text))
 			return "is no identity: expected an address, FQDN, user@FQDN, "
 			       "dn:... or keyid:...";

@@ -145,7 +145,7 @@ static void test_secret_lookup(void **state)
 {
 	struct moat_secrets secrets = { 0 };
 	struct moat_mistakes mistakes = { 0 };
-	struct moat_identity id = { 0 }, none = { 0 };
+	struct moat_identity id = { 0 }, none = { 0 }, again;
 	struct moat_addr a, b;
 
 	(void)state;
@@ -164,6 +164,14 @@ static void test_secret_lookup(void **state)
 			    13);
 	assert_memory_equal(moat_secrets_find(&secrets, &none, &b)->psk, "of the rest",
 			    11);
+	/* As others write it in their files. */
+	assert_null(moat_identity_parse("@gw.example.org", &again));
+	assert_int_equal(again.type, MOAT_ID_FQDN);
+	assert_true(moat_identity_equal(&again, &id));
+	assert_null(moat_identity_parse("vpn@gw.example.org", &again));
+	assert_int_equal(again.type, MOAT_ID_USER_FQDN);
+	assert_non_null(moat_identity_parse("@", &again));
+	assert_non_null(moat_identity_parse("@vpn@gw.example.org", &again));
 	moat_secrets_free(&secrets);
 	moat_mistakes_free(&mistakes);
 }
