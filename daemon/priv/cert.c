@@ -268,23 +268,59 @@ static void reverse(const char *text, char *out)
 	}
 }
 
+/* What others call EMAIL, in the place of a part's name: so many octets, or 0. */
+static size_t email(const char *text)
+{
+	static const char *const names[] = { "E", "emailAddress" };
+	size_t len = strcspn(text, " =");
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) == len && !strncasecmp(text, names[i], len))
+			return len;
+	}
+	return 0;
+}
+
+/* The names of parts as GnuTLS knows them; @out has three times the room. */
+static void spell(const char *text, char *out)
+{
+	bool begins = true;
+
+	while (*text) {
+		size_t len = begins ? email(text) : 0;
+
+		if (len) {
+			out = stpcpy(out, "EMAIL");
+			text += len;
+			begins = false;
+			continue;
+		}
+		begins = *text == ',' || (begins && *text == ' ');
+		if (*text == '\\' && text[1])
+			*out++ = *text++;
+		*out++ = *text++;
+	}
+	*out = '\0';
+}
+
 const char *moat_dn_parse(const char *text, struct moat_identity *id)
 {
-	char rfc4514[MOAT_DN_STRLEN];
+	char ordered[MOAT_DN_STRLEN], rfc4514[3 * MOAT_DN_STRLEN];
 	gnutls_datum_t der = { NULL, 0 };
 	const char *why = NULL;
 	gnutls_x509_dn_t dn;
 
 	text += strspn(text, " ");
-	if (strlen(text) >= sizeof(rfc4514))
+	if (strlen(text) >= sizeof(ordered))
 		return "is too long";
 	/* With slashes between, as others write it, it is none. */
 	if (*text == '/' && strchr(text, ','))
-		reverse(text + 1, rfc4514);
+		reverse(text + 1, ordered);
 	else if (from_the_top(text))
-		reverse(text, rfc4514);
+		reverse(text, ordered);
 	else
-		snprintf(rfc4514, sizeof(rfc4514), "%s", text);
+		snprintf(ordered, sizeof(ordered), "%s", text);
+	spell(ordered, rfc4514);
 	if (gnutls_x509_dn_init(&dn))
 		abort();
 	if (!*rfc4514 || gnutls_x509_dn_set_str(dn, rfc4514, NULL) ||

@@ -428,6 +428,20 @@ static bool check_present(struct draft *draft)
 	return !missing && check_idle(draft);
 }
 
+/* As a text of the file has it: GnuTLS parts a name with backslashes, too. */
+static const char *in_file(const char *text, char buf[2 * MOAT_DN_STRLEN])
+{
+	char *at = buf;
+
+	for (; *text; text++) {
+		if (*text == '\\' || *text == '"')
+			*at++ = '\\';
+		*at++ = *text;
+	}
+	*at = '\0';
+	return buf;
+}
+
 /* The other side will look for the identity in the certificate. */
 static void check_id(struct draft *draft, enum moat_creds_part part, const char *name,
 		     struct moat_identity *id, const char *id_name)
@@ -436,21 +450,21 @@ static void check_id(struct draft *draft, enum moat_creds_part part, const char 
 	struct moat_view want = moat_view(id->data, id->len);
 	gnutls_x509_crt_t cert;
 	gnutls_datum_t dn;
-	char text[MOAT_DN_STRLEN];
+	char text[MOAT_DN_STRLEN], escaped[2 * MOAT_DN_STRLEN];
 
 	cert = der && id->type ? moat_cert_load(moat_view(der->data, der->len)) : NULL;
 	if (!cert)
 		return;
 	dn = moat_cert_dn(cert);
 	if (!moat_cert_has_id(cert, id->type, want)) {
-		moat_reader_wrong(draft->reader,
-				  config_setting_get_member(draft->block, name),
-				  "the certificate of %s does not hold the %s of tunnel "
-				  "\"%s\" (its address unless configured): write %s = "
-				  "\"dn:%s\", or take a certificate with that "
-				  "subjectAltName",
-				  name, id_name, draft->tunnel->name, id_name,
-				  moat_dn_str(moat_view(dn.data, dn.size), text));
+		moat_reader_wrong(
+			draft->reader, config_setting_get_member(draft->block, name),
+			"the certificate of %s does not hold the %s of tunnel "
+			"\"%s\" (its address unless configured): write %s = "
+			"\"dn:%s\", or take a certificate with that "
+			"subjectAltName",
+			name, id_name, draft->tunnel->name, id_name,
+			in_file(moat_dn_str(moat_view(dn.data, dn.size), text), escaped));
 	} else if (id->type == MOAT_ID_DER_ASN1_DN && dn.size <= sizeof(id->data)) {
 		/* As the certificate spells it: some peers compare octets. */
 		id->len = dn.size;

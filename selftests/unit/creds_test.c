@@ -196,6 +196,14 @@ static void certificates(void **state)
 		"\"dn:C=DE,O=Moat test,CN=gw-b\", or take a certificate with that "
 		"subjectAltName",
 		"none");
+	expect_certified(
+		BRANCH("auth = \"rsa-sig\"\ncert = \"comma.pem\"\nkey = \"gw-b.key\"\n"
+		       "ca = \"ca.pem\""),
+		"moat.conf:7: the certificate of cert does not hold the local-id of "
+		"tunnel \"branch\" (its address unless configured): write local-id = "
+		"\"dn:C=DE,O=Moat\\\\, Inc.,CN=gw-b\", or take a certificate with that "
+		"subjectAltName",
+		"none");
 	/* What that sentence proposes is taken. */
 	expect_certified(
 		BRANCH("auth = \"rsa-sig\"\ncert = \"nameless.pem\"\nkey = \"gw-b.key\"\n"
@@ -605,6 +613,27 @@ static void turned(void **state)
 	assert_non_null(moat_identity_parse("dn:/C=DE/O=Moat/CN=gw", &a));
 }
 
+/* One part has three names. */
+static void mail(void **state)
+{
+	static const char *const cases[] = {
+		"dn:C=DE, CN=E\\,E, emailAddress=vpn@gw.example",
+		"dn:C=DE,CN=E\\,E,EMAIL=vpn@gw.example",
+		"dn:E=vpn@gw.example, CN=E\\,E, C=DE",
+	};
+	struct moat_identity id[3];
+	char text[MOAT_DN_STRLEN];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_null(moat_identity_parse(cases[i], &id[i]));
+		assert_true(moat_identity_equal(&id[i], &id[0]));
+	}
+	assert_string_equal(moat_dn_str(moat_view(id[0].data, id[0].len), text),
+			    "C=DE,CN=E\\,E,EMAIL=vpn@gw.example");
+	assert_non_null(moat_identity_parse("dn:CN=gw, E", &id[0]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,7 +642,8 @@ int main(void)
 		cmocka_unit_test(certificates), cmocka_unit_test(private_keys),
 		cmocka_unit_test(signatures),	cmocka_unit_test(decryption),
 		cmocka_unit_test(unfit),	cmocka_unit_test(names),
-		cmocka_unit_test(turned),	cmocka_unit_test(no_key),
+		cmocka_unit_test(turned),	cmocka_unit_test(mail),
+		cmocka_unit_test(no_key),
 	};
 
 	if (moat_crypt_init())
