@@ -146,6 +146,8 @@ static void print_failures(const json_t *answer)
 	const json_t *rows = json_object_get(answer, "failures"), *row, *other;
 	size_t i, k;
 
+	if (!json_array_size(rows))
+		puts("no failures");
 	json_array_foreach(rows, i, row) {
 		const char *peer = moat_field(row, "peer");
 		bool first = true;

@@ -635,6 +635,8 @@ case_ "a configuration with mistakes is refused, all of them told" mistakes_at_s
 case_ "a port that is taken is told" ports_taken
 ktap "gw-a starts" start gw-a
 ktap "gw-b starts" start gw-b
+case_ "nothing has failed yet, and it says so" \
+	exit_is 0 'no failures' moat gw-b show failures
 case_ "a second moatd with this RUNDIR is refused" refused_start gw-a 'runs already'
 case_ "ike has no capability" process_is ike moat-ike 0000000000000000
 case_ "keys has no capability" process_is keys moat-keys 0000000000000000
