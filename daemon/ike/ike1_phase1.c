@@ -342,11 +342,13 @@ struct moat_isakmp *moat_phase1_accept(struct moat_ike1_in *in)
 	}
 	ike->refused[MOAT_REFUSE_UNKNOWN]++;
 	if (!refuse_exchange(in, call))
-		moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-unknown-peer", NULL,
-			     "message 1 of %s mode from %s to %s: no tunnel has these "
-			     "addresses, or the operator took it down",
-			     exchange, moat_addr_str(&in->remote.addr, remote),
-			     moat_addr_str(&in->local.addr, local));
+		moat_act_blame(
+			moat_act_log(ike->acts, MOAT_LOG_INFO, "ike-unknown-peer", NULL,
+				     "message 1 of %s mode from %s to %s: no tunnel has "
+				     "these addresses, or the operator took it down",
+				     exchange, moat_addr_str(&in->remote.addr, remote),
+				     moat_addr_str(&in->local.addr, local)),
+			&in->remote.addr);
 	return NULL;
 }
 

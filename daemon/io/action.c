@@ -120,7 +120,7 @@ static void log_line(struct moat_io *io, const struct moat_act *act)
 	if (io->control && act->log.level <= MOAT_LOG_INFO)
 		moat_control_event(io->control, act);
 	moat_log(act->log.level, act->log.name, act->log.tunnel, "%s", act->log.text);
-	if (act->log.level <= MOAT_LOG_WARN)
+	if (act->log.level <= MOAT_LOG_WARN || act->log.peer.len)
 		moat_failures_note(act);
 }
 

@@ -36,8 +36,16 @@ struct failure {
 static struct failure failures[KEPT];
 static uint64_t uses;
 
+/* Anybody can cause it, from any address: the last one stands for all. */
+static bool strangers(const struct moat_act *act)
+{
+	return !strcmp(act->log.name, "ike-unknown-peer");
+}
+
 static bool same(const struct failure *f, const struct moat_act *act)
 {
+	if (strangers(act))
+		return f->count && !strcmp(f->name, act->log.name);
 	return f->count && !strcmp(f->name, act->log.name) &&
 	       !strcmp(f->tunnel, act->log.tunnel) &&
 	       moat_addr_equal(&f->peer, &act->log.peer) &&
@@ -100,6 +108,9 @@ void moat_failures_note(const struct moat_act *act)
 	if (f == failures + KEPT) {
 		f = place_for(act);
 		fill(f, act);
+	} else if (strangers(act)) {
+		moat_ipc_text(f->text, "%s", act->log.text);
+		f->peer = act->log.peer;
 	}
 	f->last = time(NULL);
 	f->used = ++uses;

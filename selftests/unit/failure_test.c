@@ -17,7 +17,8 @@ json_t *moat_time_json(uint64_t seconds)
 	return seconds ? json_string("now") : json_null();
 }
 
-static void failed(const char *peer, const char *tunnel, const char *text)
+static void event(const char *event, const char *peer, const char *tunnel,
+		  const char *text)
 {
 	struct moat_mismatch why = { .n_diff = 0 };
 	char name[48], line[128], place[] = "/etc/moat/moat.conf:7";
@@ -26,7 +27,7 @@ static void failed(const char *peer, const char *tunnel, const char *text)
 	snprintf(name, sizeof(name), "%s", tunnel);
 	snprintf(line, sizeof(line), "%s", text);
 	act.log.level = MOAT_LOG_WARN;
-	act.log.name = "ike-no-proposal";
+	act.log.name = event;
 	act.log.tunnel = name;
 	act.log.text = line;
 	if (peer) {
@@ -41,6 +42,11 @@ static void failed(const char *peer, const char *tunnel, const char *text)
 		act.log.place = place;
 	}
 	moat_failures_note(&act);
+}
+
+static void failed(const char *peer, const char *tunnel, const char *text)
+{
+	event("ike-no-proposal", peer, tunnel, text);
 }
 
 static unsigned int of_peer(const json_t *list, const char *peer)
@@ -124,6 +130,29 @@ static void shares(void **state)
 	json_decref(list);
 }
 
+/* Strangers share one row, whatever they send and from where. */
+static void strangers(void **state)
+{
+	char peer[32];
+	json_t *list;
+	size_t before;
+
+	(void)state;
+	list = moat_failures_json();
+	before = json_array_size(list);
+	json_decref(list);
+	for (unsigned int i = 1; i < 200; i++) {
+		snprintf(peer, sizeof(peer), "203.0.113.%u", i);
+		event("ike-unknown-peer", peer, "", peer);
+	}
+	list = moat_failures_json();
+	assert_int_equal(json_array_size(list), before + 1);
+	assert_string_equal(field(newest(list), "peer"), "203.0.113.199");
+	assert_string_equal(field(newest(list), "text"), "203.0.113.199");
+	assert_int_equal(json_integer_value(json_object_get(newest(list), "count")), 199);
+	json_decref(list);
+}
+
 /* Many peers: the oldest one gives way, and the room does not grow. */
 static void room(void **state)
 {
@@ -162,9 +191,8 @@ static void no_utf8(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(attributes),
-		cmocka_unit_test(shares),
-		cmocka_unit_test(room),
+		cmocka_unit_test(attributes), cmocka_unit_test(shares),
+		cmocka_unit_test(strangers),  cmocka_unit_test(room),
 		cmocka_unit_test(no_utf8),
 	};
 
