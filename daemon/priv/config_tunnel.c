@@ -271,12 +271,54 @@ static const struct key *find_key(const char *name)
 	return NULL;
 }
 
-static void read_keys(struct draft *draft)
-{
-	const char *names[KEYS];
+/* Keys of strongSwan and libreswan, and what to write for them. */
+static const struct {
+	const char *name;
+	const char *here;
+} foreign[] = {
+	{ "left", "local" },
+	{ "right", "remote" },
+	{ "local_addrs", "local" },
+	{ "remote_addrs", "remote" },
+	{ "leftsubnet", "local-net" },
+	{ "rightsubnet", "remote-net" },
+	{ "local_ts", "local-net" },
+	{ "remote_ts", "remote-net" },
+	{ "leftid", "local-id" },
+	{ "rightid", "remote-id" },
+	{ "proposals", "ike" },
+	{ "esp_proposals", "esp" },
+	{ "phase2alg", "esp" },
+	{ "dpd_delay", "dpd, in seconds" },
+	{ "dpddelay", "dpd, in seconds" },
+	{ "auto", "start: \"trap\", \"up\" or \"none\"" },
+	{ "start_action", "start: \"trap\", \"up\" or \"none\"" },
+	{ "pfs", "a group in each entry of esp (\"aes128gcm16-modp2048\"), or in none" },
+	{ "psk",
+	  "it in secrets.conf: secrets = ( { remote = \"...\", psk = \"...\" } )" },
+	{ "secret",
+	  "it in secrets.conf: secrets = ( { remote = \"...\", psk = \"...\" } )" },
+};
 
+static void unknown_key(struct draft *draft, config_setting_t *setting)
+{
+	const char *names[KEYS], *name = config_setting_name(setting);
+
+	for (unsigned int i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		if (strcmp(foreign[i].name, name))
+			continue;
+		moat_reader_wrong(draft->reader, setting,
+				  "unknown key \"%s\" in a tunnel: write %s", name,
+				  foreign[i].here);
+		return;
+	}
 	for (unsigned int i = 0; i < KEYS; i++)
 		names[i] = keys[i].name;
+	moat_unknown_key(draft->reader, setting, "a tunnel", names, KEYS);
+}
+
+static void read_keys(struct draft *draft)
+{
 	for (int i = 0; i < config_setting_length(draft->block); i++) {
 		config_setting_t *setting = config_setting_get_elem(draft->block, i);
 		const struct key *key = find_key(config_setting_name(setting));
@@ -284,7 +326,7 @@ static void read_keys(struct draft *draft)
 		if (key)
 			key->read(draft, setting);
 		else
-			moat_unknown_key(draft->reader, setting, "a tunnel", names, KEYS);
+			unknown_key(draft, setting);
 	}
 }
 

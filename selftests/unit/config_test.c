@@ -130,6 +130,15 @@ static void test_unknown_keys(void **state)
 	       "moat.conf:6: unknown key \"lifetyme\" in a tunnel, did you mean "
 	       "\"lifetime\"?");
 	EXPECT(WITH("colour = 5"), "moat.conf:6: unknown key \"colour\" in a tunnel");
+	/* Who comes from elsewhere hears what it is here. */
+	EXPECT(WITH("leftsubnet = \"10.1.0.0/24\""),
+	       "moat.conf:6: unknown key \"leftsubnet\" in a tunnel: write local-net");
+	EXPECT(WITH("auto = \"start\""),
+	       "moat.conf:6: unknown key \"auto\" in a tunnel: write start: \"trap\", "
+	       "\"up\" or \"none\"");
+	EXPECT(WITH("psk = \"secret\""),
+	       "moat.conf:6: unknown key \"psk\" in a tunnel: write it in secrets.conf: "
+	       "secrets = ( { remote = \"...\", psk = \"...\" } )");
 	/* The word for none, and what an emptied file is not. */
 	EXPECT("tunnels = { };", NULL);
 	EXPECT("", "moat.conf: " NO_TUNNELS);
