@@ -78,17 +78,32 @@ static void print_direction(const json_t *pair, const char *direction, const cha
 	}
 }
 
+/* As a network with protocol and port, 0 for any: "10.1.0.0/24/6/443". */
+static void print_ident(const json_t *pair, const char *net, const char *ports)
+{
+	const json_t *port = json_object_get(pair, ports);
+	long long low = json_integer_value(json_array_get(port, 0));
+	long long high = json_integer_value(json_array_get(port, 1));
+
+	printf("ident (addr/prefix/prot/port): (%s/%lld/%lld", moat_field(pair, net),
+	       (long long)moat_field_number(pair, "ip_protocol"), low);
+	if (low != high)
+		printf("-%lld", high);
+	puts(")");
+}
+
 static void print_pair(const json_t *tunnel, const json_t *pair)
 {
 	long long out = sum(pair, "out", "packets"), in = sum(pair, "in", "packets");
 
-	printf("   local  ident (addr/prefix/prot/port): (%s/0/0)\n"
-	       "   remote ident (addr/prefix/prot/port): (%s/0/0)\n"
-	       "   current_peer %s\n"
+	printf("   local  ");
+	print_ident(pair, "local_net", "local_ports");
+	printf("   remote ");
+	print_ident(pair, "remote_net", "remote_ports");
+	printf("   current_peer %s\n"
 	       "    #pkts encaps: %lld, #pkts encrypt: %lld\n"
 	       "    #pkts decaps: %lld, #pkts decrypt: %lld\n"
 	       "     local crypto endpt.: %s, remote crypto endpt.: %s\n",
-	       moat_field(pair, "local_net"), moat_field(pair, "remote_net"),
 	       moat_field(tunnel, "remote"), out, out, in, in,
 	       moat_field(tunnel, "local"), moat_field(tunnel, "remote"));
 	if (moat_field_number(pair, "mtu"))

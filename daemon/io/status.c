@@ -184,6 +184,24 @@ static json_t *sa_row(const struct moat_ipc *info)
 	return row;
 }
 
+static void put_ports(json_t *row, const char *name, const uint16_t port[2])
+{
+	if (port[0] || port[1] != UINT16_MAX)
+		json_object_set_new(row, name,
+				    json_pack("[ii]", (int)port[0], (int)port[1]));
+}
+
+static void put_selector(json_t *row, const struct moat_selector *s)
+{
+	json_object_set_new(row, "local_net", network(&s->local));
+	json_object_set_new(row, "remote_net", network(&s->remote));
+	if (!s->protocol)
+		return;
+	json_object_set_new(row, "ip_protocol", json_integer(s->protocol));
+	put_ports(row, "local_ports", s->local_port);
+	put_ports(row, "remote_ports", s->remote_port);
+}
+
 static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
 			const char *state, const struct moat_dump *dump,
 			struct moat_totals *totals)
@@ -204,8 +222,7 @@ static json_t *pair_row(struct moat_io *io, const struct moat_pair_view *pair,
 		    list[i].sa_info.mtu)
 			mtu = list[i].sa_info.mtu;
 	}
-	json_object_set_new(row, "local_net", network(&pair->selector.local));
-	json_object_set_new(row, "remote_net", network(&pair->selector.remote));
+	put_selector(row, &pair->selector);
 	json_object_set_new(row, "policy", json_integer(policy));
 	json_object_set_new(row, "state", json_string(state));
 	json_object_set_new(row, "mtu", mtu ? json_integer(mtu) : json_null());
