@@ -21,6 +21,8 @@ const char *moat_identity_str(uint8_t type, struct moat_view data,
 	size_t len = data.len < 80 ? data.len : 80;
 	size_t at;
 
+	if (type == MOAT_ID_DER_ASN1_DN && moat_dn_print(data, buf, MOAT_IDENTITY_STRLEN))
+		return buf;
 	if ((type == MOAT_ID_IPV4_ADDR && data.len == 4) ||
 	    (type == MOAT_ID_IPV6_ADDR && data.len == 16)) {
 		memcpy(addr.bytes, data.data, data.len);

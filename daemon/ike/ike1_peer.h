@@ -8,6 +8,8 @@
 
 /* ---- who it is, while phase 1 is under way: ike1_phase1.c ---- */
 
+/** moat_dn_print() - a distinguished name as text; false when it is none of known parts */
+bool moat_dn_print(struct moat_view der, char *buf, size_t size);
 /** moat_phase1_unproven() - may whoever began it be anybody? Then others go first */
 bool moat_phase1_unproven(const struct moat_isakmp *sa);
 

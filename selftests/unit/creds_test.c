@@ -10,11 +10,13 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config_text.h"
 #include "ike/crypt.h"
+#include "ike/ike1.h"
 #include "priv/cert.h"
 #include "wire/isakmp.h"
 
@@ -613,6 +615,41 @@ static void turned(void **state)
 	assert_non_null(moat_identity_parse("dn:/C=DE/O=Moat/CN=gw", &a));
 }
 
+/* The core, which has no GnuTLS, says the same. */
+static void in_the_core(void **state)
+{
+	static const char *const cases[] = {
+		"C=DE,ST=HH,L=HH,O=Moat\\, Inc,OU=x,CN=gw,EMAIL=vpn@gw.example",
+		"/CN=gw,O=Moat,C=DE",
+		"DC=example,CN=gw",
+		"CN=gw",
+	};
+	char text[MOAT_IDENTITY_STRLEN], wanted[MOAT_IDENTITY_STRLEN];
+	struct moat_identity id;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		snprintf(wanted, sizeof(wanted), "dn:%s", cases[i]);
+		assert_null(moat_identity_parse(wanted, &id));
+		assert_string_equal(moat_identity_str(id.type, moat_view(id.data, id.len),
+						      text),
+				    wanted);
+		/* What ends in its middle is none: nothing behind it is read. */
+		for (size_t len = 0; len < id.len; len++) {
+			uint8_t *part = malloc(len + 1);
+
+			memcpy(part, id.data, len);
+			part = realloc(part, len ? len : 1);
+			moat_identity_str(id.type, moat_view(part, len), text);
+			assert_non_null(strstr(text, "DN \""));
+			free(part);
+		}
+	}
+	assert_null(moat_identity_parse("dn:UID=x,CN=gw", &id));
+	assert_non_null(strstr(
+		moat_identity_str(id.type, moat_view(id.data, id.len), text), "DN \""));
+}
+
 /* One part has three names. */
 static void mail(void **state)
 {
@@ -643,7 +680,7 @@ int main(void)
 		cmocka_unit_test(signatures),	cmocka_unit_test(decryption),
 		cmocka_unit_test(unfit),	cmocka_unit_test(names),
 		cmocka_unit_test(turned),	cmocka_unit_test(mail),
-		cmocka_unit_test(no_key),
+		cmocka_unit_test(in_the_core),	cmocka_unit_test(no_key),
 	};
 
 	if (moat_crypt_init())
