@@ -98,6 +98,24 @@ static void stream_of_errors(void **state)
 	assert_in_range(forged_errors(1000), 2000, 2100);
 }
 
+/* Whoever has established it hears no errors in clear any more. */
+static void late_error(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start(&o);
+	struct moat_ike1_out out;
+
+	(void)state;
+	moat_ike1_begin(&out, sim_newest(sim, 0), MOAT_X_INFORMATIONAL, 1, false);
+	moat_build_notify(&out.b, MOAT_PROTO_ISAKMP, MOAT_N_NO_PROPOSAL_CHOSEN,
+			  moat_view(NULL, 0), moat_view(NULL, 0));
+	sim_inject(sim, 0, out.buf, moat_build_finish(&out.b));
+	sim_run(sim, 5000);
+	assert_int_equal(sim_logged(sim, 0, "ike-no-proposal"), 0);
+	sim_assert_established(sim, 1);
+	sim_free(sim);
+}
+
 /* Message 2 as somebody else writes it who saw message 1: one payload is too short. */
 static size_t forge_2(const uint8_t *sent, size_t len, uint8_t type,
 		      uint8_t message[2048])
@@ -191,6 +209,30 @@ static void values_without_cookie(void **state)
 	sim_run(sim, 300);
 	assert_int_equal(sim_core(sim, 1)->refused[MOAT_REFUSE_STATE], 1);
 	assert_int_equal(sim_sent(sim, 1, MOAT_X_MAIN), 1);
+	sim_run(sim, 5000);
+	sim_assert_established(sim, 1);
+	sim_free(sim);
+}
+
+static bool first_of_responder(int from, uint8_t exchange, unsigned int nth)
+{
+	return from == 1 && exchange == MOAT_X_MAIN && nth == 1;
+}
+
+/* Without one the initiator could not tell messages 2 and 1 apart from then on. */
+static void answer_without_cookie(void **state)
+{
+	struct sim_options o = sim_plain();
+	struct sim *sim = sim_start_lossy(&o, first_of_responder);
+	uint8_t message[2048];
+	size_t len;
+
+	(void)state;
+	len = sim_copy(sim, 1, 0, message, sizeof(message));
+	memset(message + MOAT_COOKIE_LEN, 0, MOAT_COOKIE_LEN);
+	sim_inject(sim, 0, message, len);
+	assert_int_equal(sim_core(sim, 0)->refused[MOAT_REFUSE_COOKIE], 1);
+	assert_int_equal(sim_sent(sim, 0, MOAT_X_MAIN), 1);
 	sim_run(sim, 5000);
 	sim_assert_established(sim, 1);
 	sim_free(sim);
@@ -391,6 +433,8 @@ int main(void)
 		cmocka_unit_test(no_error),
 		cmocka_unit_test(values_without_cookie),
 		cmocka_unit_test(contact_in_clear),
+		cmocka_unit_test(late_error),
+		cmocka_unit_test(answer_without_cookie),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -127,12 +128,46 @@ static void lives(void **state)
 	}
 }
 
+/* Of AH: keys of so many bits, which an HMAC has no choice of; and a life. */
+#define AH_BITS(bits)                                                               \
+	DOI "02 00 0020 01 02 04 01 00002000 00 00 0014 01 05 0000 80050005"        \
+	    "80030013 8006" bits "00 00 0020 01 03 04 01 00001000 00 00 0014 01 0c" \
+	    "0000 80060080 80050002 80030013"
+#define AH_LIFE(attrs)                                                          \
+	DOI "02 00 0028 01 02 04 01 00002000 00 00 001c 01 05 0000 80050005"    \
+	    "80030013" attrs "00 00 0020 01 03 04 01 00001000 00 00 0014 01 0c" \
+	    "0000 80060080 80050002 80030013"
+
+/* An attribute that has no sense is not passed over. */
+static void attributes(void **state)
+{
+	static const struct {
+		const char *hex, *why;
+	} cases[] = {
+		{ AH_BITS("0100"), "integrity: offered" },
+		{ AH_BITS("0080"), "integrity: offered" },
+		{ AH_LIFE("80010001 80020258 80030013"), NULL },
+		{ AH_LIFE("80010001 80020258 80020258"),
+		  "a life duration without a life type before it" },
+	};
+	struct moat_sa_choice choice;
+	struct moat_mismatch why;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (!choose(cases[i].hex, &choice, &why) != !cases[i].why ||
+		    (cases[i].why && !strstr(why.text, cases[i].why)))
+			fail_msg("case %zu: %s", i, why.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(groups),
 		cmocka_unit_test(blamed),
 		cmocka_unit_test(lives),
+		cmocka_unit_test(attributes),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
