@@ -169,7 +169,8 @@ void sim_send(struct sim *sim, int side, const struct moat_act *act)
 		abort();
 	record(sim, act->send.data, act->send.len, to);
 	sim->side[side].sent[act->send.data[18]]++;
-	if (!inside(sim, to, &act->send.remote) ||
+	if (!sim_forgetful_can(sim, side, act->send.data, act->send.len) ||
+	    !inside(sim, to, &act->send.remote) ||
 	    !moat_addr_equal(&act->send.local.addr, &sim->side[side].addr))
 		return;
 	if (sim->filter && sim->filter(side, act->send.data[18],
@@ -187,6 +188,8 @@ static void datagram(struct sim *sim, int side, const struct moat_endpoint *from
 {
 	struct moat_event event = { .type = MOAT_EV_DATAGRAM };
 
+	if (!sim_forgetful_can(sim, side, data, len))
+		return;
 	event.datagram.local = *to;
 	event.datagram.remote = *from;
 	event.datagram.marker = marker;
@@ -385,7 +388,7 @@ static void packet_in(struct sim *sim, struct sim_item *item)
 	char text[64];
 
 	if (!sa || sa->reserved || !keys_equal(&sa->params, out) ||
-	    !arrives(sim, item->side, out)) {
+	    !arrives(sim, item->side, out) || !sim_forgetful_has(sim, item->side, sa)) {
 		snprintf(text, sizeof(text), "packet for SPI %08x", out->spi);
 		verbose(sim, item->side, "LOST", text);
 		sim->lost++;
@@ -585,6 +588,7 @@ void sim_free(struct sim *sim)
 		sim_forget_logs(s);
 		sim_rsa_clear(s);
 		free(s->ladder);
+		free(s->forgetful);
 	}
 	moat_x509_free(sim->x509);
 	while (sim->queue) {
@@ -669,24 +673,6 @@ void sim_flush(struct sim *sim, int side)
 			sim_kernel_del(kernel, &sa->params);
 		sa = next;
 	}
-}
-
-void sim_fail(struct sim *sim, unsigned int percent)
-{
-	sim->fail = percent;
-}
-
-void sim_change(struct sim *sim, int side, const char *esp)
-{
-	sim->options.esp[side] = esp;
-}
-
-void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
-		 unsigned int reorder)
-{
-	sim->options.loss = loss;
-	sim->options.duplicate = duplicate;
-	sim->options.reorder = reorder;
 }
 
 void sim_acquire(struct sim *sim, int side, unsigned int index)

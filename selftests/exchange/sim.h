@@ -166,6 +166,11 @@ void sim_inject(struct sim *sim, int to, const uint8_t *data, size_t len);
 void sim_inject_from(struct sim *sim, int to, const char *from, const uint8_t *data,
 		     size_t len);
 
+/** sim_forget_ivs() - from now on a side keeps few IVs, as strongSwan does */
+void sim_forget_ivs(struct sim *sim, int side);
+/** sim_forgot() - how many messages it could not read or write for that */
+unsigned int sim_forgot(const struct sim *sim, int side);
+
 /** sim_rebind() - the NAT before a side gives it another address and ports */
 void sim_rebind(struct sim *sim, int side);
 /** sim_inject_at() - a datagram to 4500 from the public address and any port */

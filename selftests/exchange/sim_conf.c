@@ -540,3 +540,21 @@ void sim_down(struct sim *sim, int side)
 {
 	sim_control(sim, side, MOAT_EV_DOWN);
 }
+
+void sim_fail(struct sim *sim, unsigned int percent)
+{
+	sim->fail = percent;
+}
+
+void sim_change(struct sim *sim, int side, const char *esp)
+{
+	sim->options.esp[side] = esp;
+}
+
+void sim_network(struct sim *sim, unsigned int loss, unsigned int duplicate,
+		 unsigned int reorder)
+{
+	sim->options.loss = loss;
+	sim->options.duplicate = duplicate;
+	sim->options.reorder = reorder;
+}

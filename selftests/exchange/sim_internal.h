@@ -51,6 +51,8 @@ struct sim_log {
 	unsigned int count;
 };
 
+struct sim_forgetful;
+
 struct sim_record {
 	uint8_t *data;
 	size_t len;
@@ -88,6 +90,7 @@ struct sim_side {
 	uint32_t requests;
 	struct moat_config config;
 	struct moat_rsa_keys keys;
+	struct sim_forgetful *forgetful;
 };
 
 /*
@@ -132,6 +135,11 @@ struct moat_ike *sim_new_core(struct sim_side *side);
 /** sim_take_over() - does a new core's policy find an old one in its place? */
 bool sim_take_over(struct sim_side *side, const struct moat_policy_params *policy);
 void sim_forget_logs(struct sim_side *side);
+
+/** sim_forgetful_can() - has a side the IV of a message to read it, or to write it? */
+bool sim_forgetful_can(struct sim *sim, int side, const uint8_t *data, size_t len);
+/** sim_forgetful_has() - has it the inbound SA that its kernel has by now? */
+bool sim_forgetful_has(const struct sim *sim, int side, const struct sim_sa *sa);
 
 /** sim_rsa_setup() - read certificates and key of a side, if its method has any */
 void sim_rsa_setup(struct sim *sim, int side);
