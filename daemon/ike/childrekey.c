@@ -4,10 +4,12 @@
 
 static void ask_for_others(struct moat_child *child)
 {
-	moat_act_log(child->pair->tunnel->ike->acts, MOAT_LOG_INFO, "ipsec-rekey",
-		     child->pair->tunnel->conf.name,
-		     "SAs %08x in, %08x out expire: asking for new ones",
-		     child->sas[0].spi_in, child->sas[0].spi_out);
+	/* While they wait for a phase 1, or for their turn, nothing new is asked for. */
+	if (!child->pair->asked)
+		moat_act_log(child->pair->tunnel->ike->acts, MOAT_LOG_INFO, "ipsec-rekey",
+			     child->pair->tunnel->conf.name,
+			     "SAs %08x in, %08x out expire: asking for new ones",
+			     child->sas[0].spi_in, child->sas[0].spi_out);
 	moat_pair_connect(child->pair);
 }
 

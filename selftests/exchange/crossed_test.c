@@ -156,8 +156,11 @@ static void phase_1_hangs(void **state)
 
 	(void)state;
 	sim_set_filter(sim, main_modes);
-	sim_control(sim, 0, MOAT_EV_REKEY);
+	begin_phase1(sim, 0);
+	sim_run(sim, 10);
+	at_once(sim, 0, &sim_pair(sim, 0)->current->rekey_timer);
 	sim_run(sim, 14 * SECOND);
+	assert_int_equal(sim_logged(sim, 0, "ipsec-rekey"), 1);
 	assert_int_equal(sim_sent(sim, 0, MOAT_X_QUICK), sent);
 	sim_run(sim, 5 * SECOND);
 	assert_int_equal(sim_rekeys(sim, 0), 1);
