@@ -64,7 +64,9 @@ static bool overtakes(const struct moat_isakmp *next, const struct moat_quick *q
 		return false;
 	if (next->state == MOAT_QM_IDLE)
 		return next->established >= quick->begun_at;
-	return next->initiator && next->sent >= MAIN_SENT;
+	/* An attempt from before this one was made has no answer any more. */
+	return next->initiator && next->sent >= MAIN_SENT &&
+	       next->created >= quick->sa->established;
 }
 
 /*
