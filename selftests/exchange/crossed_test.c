@@ -465,6 +465,33 @@ static void redundant(void **state)
 	assert_true(seen[0] && seen[1]);
 }
 
+/* Of three at once the second is redundant for the first, and makes the third not so. */
+static void three_at_once(void **state)
+{
+	struct sim *sim = start(1, true);
+	struct moat_child *first = sim_pair(sim, 0)->current;
+	const struct moat_child *second, *third;
+
+	(void)state;
+	sim_set_filter(sim, messages_3);
+	for (int side = 0; side < 2; side++)
+		at_once(sim, side, &sim_pair(sim, side)->current->rekey_timer);
+	sim_run(sim, 100);
+	second = begun_by(sim, 0, 1);
+	third = begun_by(sim, 0, 0);
+	assert_true(third->complete && !second->complete);
+	first->established = sim_now(sim);
+	memset(first->nonce.data, 0xff, first->nonce.len);
+	memset(third->nonce.data, 0, third->nonce.len);
+	sim_set_filter(sim, NULL);
+	while (!second->complete)
+		sim_run(sim, 1);
+	assert_false(first->old);
+	assert_true(second->redundant);
+	assert_false(third->redundant);
+	sim_free(sim);
+}
+
 /* Such SAs of side 0 are there at side 1, which has held its own back. */
 static struct sim *with_redundant(void)
 {
@@ -520,6 +547,7 @@ int main(void)
 		cmocka_unit_test(half_established),
 		cmocka_unit_test(asked_for),
 		cmocka_unit_test(redundant),
+		cmocka_unit_test(three_at_once),
 		cmocka_unit_test(not_the_next),
 		cmocka_unit_test(fallback),
 	};
