@@ -332,6 +332,44 @@ static void half_established(void **state)
 	}
 }
 
+/* Of a phase 1 that hangs: its initiator cookie. */
+static uint8_t hung[MOAT_COOKIE_LEN];
+
+static bool hung_main_6(int from, uint8_t exchange, unsigned int nth)
+{
+	size_t len;
+
+	return from == 1 && exchange == MOAT_X_MAIN && nth >= last_main &&
+	       !memcmp(last_sent(&len), hung, sizeof(hung));
+}
+
+/* An attempt that has hung since before the ISAKMP SA was made overtakes nothing. */
+static void hung_before(void **state)
+{
+	struct sim *sim = start(1, true);
+	const struct moat_isakmp *attempt;
+
+	(void)state;
+	begin_phase1(sim, 0);
+	sim_run(sim, 2);
+	attempt = sim_newest(sim, 0);
+	assert_int_not_equal(attempt->state, MOAT_QM_IDLE);
+	memcpy(hung, attempt->cky.i, sizeof(hung));
+	last_main = sim_sent(sim, 1, MOAT_X_MAIN) + 3;
+	sim_set_filter(sim, hung_main_6);
+	sim_run(sim, SECOND);
+	assert_int_equal(attempt->sent, 3);
+	begin_phase1(sim, 1);
+	sim_run(sim, 5 * SECOND);
+	assert_int_not_equal(attempt->state, MOAT_QM_IDLE);
+	at_once(sim, 0, &sim_pair(sim, 0)->current->rekey_timer);
+	sim_run(sim, 20 * SECOND);
+	assert_int_not_equal(attempt->state, MOAT_QM_IDLE);
+	assert_int_equal(sim_rekeys(sim, 0), 1);
+	assert_int_equal(sim_logged(sim, 0, "ipsec-crossed"), 0);
+	sim_free(sim);
+}
+
 /* The operator asks for others while some are held back. */
 static void asked_for(void **state)
 {
@@ -545,6 +583,7 @@ int main(void)
 		cmocka_unit_test(unanswered),
 		cmocka_unit_test(not_held),
 		cmocka_unit_test(half_established),
+		cmocka_unit_test(hung_before),
 		cmocka_unit_test(asked_for),
 		cmocka_unit_test(redundant),
 		cmocka_unit_test(three_at_once),
